@@ -1,0 +1,114 @@
+"""The stage protocol: what a room of the pipeline must do, and what it is given to do it with."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from stages.core.errors import CandidateError
+from stages.core.events import Observe, VerdictGiven
+from stages.core.record import Candidate, Group, Seed, Verdict
+
+T = TypeVar("T")
+Where = Callable[[dict[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The group wants another wave of `candidates` more."""
+
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """The group gave seeds of its own; it is expanded once all of them are out."""
+
+    seeds: Sequence[Seed]
+
+
+Outcome = Again | Emit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stage stands: its name, its depth in the pipeline (0 first), what it does to whom it does not like."""
+
+    name: str
+    depth: int
+    action: Literal["reject", "mark"] = "reject"
+    where: Where | None = None
+    observe: Observe | None = None
+
+
+class Stage(ABC):
+    """One step of the pipeline. `process` works on a group in place; concurrency inside a group is the stage's own."""
+
+    def __init__(self, place: Place) -> None:
+        self.name, self.depth, self.action = place.name, place.depth, place.action
+        self._where, self._observe = place.where, place.observe
+
+    @abstractmethod
+    async def process(self, group: Group) -> Outcome:
+        """Work on the group's live candidates; return None to pass it on."""
+
+    async def start(self) -> None:  # noqa: B027  a hook that most stages leave empty
+        """Make ready before the first group (self-tests, worker processes). Raises InputError where it cannot work."""
+
+    async def stop(self) -> None:  # noqa: B027  a hook that most stages leave empty
+        """Release what `start` took. Called once, whatever happened."""
+
+    def chosen(self, group: Group) -> list[Candidate]:
+        """Return the live candidates that this stage's `where` lets in."""
+        where = self._where
+        return [c for c in group.live if where is None or where(group.scope(c))]
+
+    def judge(self, group: Group, candidate: Candidate, verdict: Verdict) -> None:
+        """Record a verdict; a failing one rejects (or only marks), an unreadable one fails the candidate."""
+        candidate.verdicts[self.name] = verdict
+        outcome: Literal["passed", "rejected", "failed", "marked"] = "passed"
+        if verdict.passed is None:
+            outcome = "failed"
+            group.fail(candidate, self.name, verdict.reason, verdict.detail)
+        elif not verdict.passed:
+            outcome = "marked" if self.action == "mark" else "rejected"
+            if self.action == "reject":
+                group.reject(candidate, self.name, verdict.reason, verdict.detail)
+        if self._observe is not None:
+            self._observe(VerdictGiven(self.name, outcome, verdict.reason))
+
+    async def judge_each(self, group: Group, verdict_of: Callable[[Group, Candidate], Awaitable[Verdict]]) -> None:
+        """Judge the chosen candidates concurrently. A CandidateError fails its own candidate and no other."""
+
+        async def one(candidate: Candidate) -> None:
+            try:
+                verdict = await verdict_of(group, candidate)
+            except CandidateError as error:
+                verdict = Verdict(None, reason=error.reason, detail=error.detail)
+            self.judge(group, candidate, verdict)
+
+        await each(one, self.chosen(group))
+
+
+async def each(work: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
+    """Run `work` on every item concurrently; the first error cancels the rest and is raised. One item costs no task."""
+    items = list(items)
+    if len(items) == 1:
+        await work(items[0])
+    elif items:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for item in items:
+                    tasks.create_task(work(item))
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+
+
+def first_error(error: BaseException) -> BaseException:
+    """Return the first error inside nested groups: a TaskGroup's wrapping tells the person nothing."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,130 @@
+"""What flows: a Group is a seed with its candidates, and the unit that moves through the queues.
+
+Invariant: a candidate leaves the state `live` once, through `Group.reject`, `Group.fail` or `Group.accept`, and keeps
+the stage, reason and detail of that moment for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["live", "accepted", "rejected", "failed"]
+Origin = Literal["generated", "derived", "given"]
+Message = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Seed:
+    """One input: a row of the source, or an output that became an input of its own.
+
+    `no` is the place in canonical order; `id` is unique in the run and enters every call key and random choice.
+    """
+
+    no: int
+    id: str
+    row: dict[str, Any]
+    topic: str = ""
+    parent_id: str | None = None
+    root_id: str | None = None
+    messages: list[Message] | None = None
+    tools: list[dict[str, Any]] | None = None
+
+    @property
+    def root(self) -> str:
+        return self.root_id or self.id
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What one stage found about one candidate. `passed` None: it could not be judged.
+
+    `reason` is a bounded label (it becomes a metric's label), `detail` is for people, `data` holds what else is known.
+    """
+
+    passed: bool | None
+    score: float | None = None
+    reason: str = ""
+    detail: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the verdict as plain data, what is empty left out."""
+        full = {"passed": self.passed, "score": self.score, "reason": self.reason, "detail": self.detail}
+        return {key: value for key, value in full.items() if value not in (None, "") or key == "passed"} | self.data
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One possible answer to a seed.
+
+    `origin` counts it (generated, derived, given); `lineage` says how it came about: endpoint, model, prompt number,
+    temperature, sampling seed. `fields` are values that stages extracted (such as `answer`), visible to expressions.
+    """
+
+    n: int
+    text: str
+    origin: Origin = "generated"
+    lineage: dict[str, Any] = field(default_factory=dict)
+    reasoning: str | None = None
+    finish_reason: str = "stop"
+    tool_calls: list[dict[str, Any]] | None = None
+    prompt: list[Message] | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    state: State = "live"
+    stage: str = ""
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Group:
+    """A seed with all its candidates. `replies` holds committed replies of an earlier process, by call key."""
+
+    seed: Seed
+    candidates: list[Candidate] = field(default_factory=list)
+    replies: dict[str, bytes] = field(default_factory=dict)
+    wave: int = 0
+    settled: bool = False
+    failure: str = ""
+
+    @property
+    def live(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.state == "live"]
+
+    def candidate_id(self, candidate: Candidate) -> str:
+        return f"{self.seed.id}/{candidate.n}"
+
+    def reject(self, candidate: Candidate, stage: str, reason: str, detail: str = "") -> None:
+        self._leave(candidate, "rejected", stage, reason, detail)
+
+    def fail(self, candidate: Candidate, stage: str, reason: str, detail: str = "") -> None:
+        self._leave(candidate, "failed", stage, reason, detail)
+
+    def accept(self, candidate: Candidate) -> None:
+        self._leave(candidate, "accepted", "", "", "")
+
+    @staticmethod
+    def _leave(candidate: Candidate, state: State, stage: str, reason: str, detail: str) -> None:
+        if candidate.state == "live":
+            candidate.state, candidate.stage, candidate.reason, candidate.detail = state, stage, reason, detail
+
+    def scope(self, candidate: Candidate | None = None) -> dict[str, Any]:
+        """Return the variables that templates and `where` expressions see, for the seed or for one candidate of it."""
+        seed = self.seed
+        names: dict[str, Any] = {**seed.row, "row": seed.row, "topic": seed.topic, "seed_id": seed.id}
+        if candidate is not None:
+            names.update(candidate.fields)
+            names.update(
+                id=self.candidate_id(candidate),
+                text=candidate.text,
+                response=candidate.text,
+                reasoning=candidate.reasoning,
+                finish_reason=candidate.finish_reason,
+                scores=candidate.scores,
+                verdicts={name: verdict.as_dict() for name, verdict in candidate.verdicts.items()},
+                lineage=candidate.lineage,
+            )
+        return names

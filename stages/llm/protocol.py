@@ -1,0 +1,94 @@
+"""The one door to a language model: what a stage asks, and what it gets back.
+
+`Model.ask` looks in the ledger, waits at the gate, sends, retries, commits the reply and only then returns it.
+It raises `CandidateError` when this one request cannot be served, `RunStopped` or `BudgetReached` when none can.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from stages.core.record import Group
+
+
+@dataclass(slots=True)
+class Call:
+    """One request. `body` is the OpenAI request body without `model`; the endpoint's own `body` is merged into it.
+
+    `purpose`, `sample` and `part` tell calls of one stage and seed apart (`part`: panellist, pair, order, re-ask).
+    `depth` is the stage's place in the pipeline: later stages are served first.
+    """
+
+    stage: str
+    depth: int
+    purpose: str
+    group: Group
+    body: dict[str, Any]
+    sample: int = 0
+    part: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Usage:
+    """Tokens of one reply. Reasoning tokens are part of completion tokens, cached ones part of prompt tokens."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Choice:
+    """One completion. `reasoning` is kept apart from `text` (or not, as the endpoint's `reasoning` key says).
+
+    `logprobs`: the `content` list of the OpenAI reply, a dict per token with `token`, `logprob`, `top_logprobs`.
+    """
+
+    text: str
+    finish_reason: str = "stop"
+    reasoning: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    logprobs: list[dict[str, Any]] | None = None
+
+    @property
+    def truncated(self) -> bool:
+        return self.finish_reason == "length"
+
+
+@dataclass(slots=True, frozen=True)
+class Reply:
+    """What came back: one choice, or several where the request asked for `n`."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+
+    @property
+    def first(self) -> Choice:
+        return self.choices[0]
+
+    @property
+    def text(self) -> str:
+        return self.choices[0].text
+
+
+class Model(Protocol):
+    """An endpoint alias as the stages see it."""
+
+    alias: str
+    name: str
+    """The model's name at its server, for lineage and keys."""
+
+    @property
+    def sends_seed(self) -> bool:
+        """Whether a sampling seed per candidate belongs in the body."""
+        ...
+
+    @property
+    def structured(self) -> bool:
+        """Whether the server takes `response_format` with a JSON schema."""
+        ...
+
+    async def ask(self, call: Call) -> Reply: ...
