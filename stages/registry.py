@@ -1,0 +1,1 @@
+"""The explicit dict from a stage type to its class."""
