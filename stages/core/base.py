@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from stages.core.errors import CandidateError
 from stages.core.events import Observe, VerdictGiven
@@ -46,6 +46,9 @@ class Place:
 
 class Stage(ABC):
     """One step of the pipeline. `process` works on a group in place; concurrency inside a group is the stage's own."""
+
+    on_seeds: ClassVar[bool] = False
+    """Whether it works on seeds, so that a group without live candidates goes on past it."""
 
     def __init__(self, place: Place) -> None:
         self.name, self.depth, self.action = place.name, place.depth, place.action
@@ -91,6 +94,22 @@ class Stage(ABC):
             self.judge(group, candidate, verdict)
 
         await each(one, self.chosen(group))
+
+
+class PhaseStage(Stage):
+    """A stage that must see every group before it can decide: it gets them all in canonical order, then again.
+
+    The groups are streamed `passes` times: through `survey` in all passes but the last; in the last one through
+    `process` where the group waits for this stage, and through `replay` where an earlier process let it pass already.
+    """
+
+    passes: int = 1
+
+    async def survey(self, group: Group) -> None:  # noqa: B027  only a stage with several passes has one
+        """Look at a group without deciding."""
+
+    async def replay(self, group: Group) -> None:  # noqa: B027  only a stage that remembers groups has one
+        """Remember what a group that is past this stage has claimed, and change nothing."""
 
 
 async def each(work: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
