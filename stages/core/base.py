@@ -105,10 +105,10 @@ class PhaseStage(Stage):
 
     passes: int = 1
 
-    async def survey(self, group: Group) -> None:  # noqa: B027  only a stage with several passes has one
+    async def survey(self, group: Group) -> None:
         """Look at a group without deciding."""
 
-    async def replay(self, group: Group) -> None:  # noqa: B027  only a stage that remembers groups has one
+    async def replay(self, group: Group) -> None:
         """Remember what a group that is past this stage has claimed, and change nothing."""
 
 
