@@ -1,0 +1,92 @@
+"""How a run ends: it completes, it drains, or it is aborted.
+
+Draining means: no new call leaves, calls in flight come home and are committed, call-free work may finish; then the
+rest is cancelled, and stays pending in the ledger. The first signal, a budget and a dead key all drain; they differ in
+the state and exit code that the run ends with. A second signal aborts at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from stages.core.errors import BudgetReached, RunStopped, TamisError
+
+RunState = Literal["complete", "budget", "interrupted", "failed", "running"]
+
+EXIT_COMPLETE, EXIT_DEFECT, EXIT_INPUT, EXIT_BUDGET, EXIT_STOPPED = 0, 1, 2, 3, 75
+
+
+class Interrupted(RunStopped):
+    """A signal asked the run to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a run ended with: the state for the manifest, the exit code, and the cause if it is not complete."""
+
+    state: RunState
+    code: int
+    cause: TamisError | None = None
+
+
+def ending_of(cause: TamisError | None) -> Ending:
+    """Classify the reason that a run stopped for (None: it did not stop)."""
+    if cause is None:
+        return Ending("complete", EXIT_COMPLETE)
+    if isinstance(cause, BudgetReached):
+        return Ending("budget", EXIT_BUDGET, cause)
+    return Ending("interrupted", EXIT_STOPPED, cause)
+
+
+class Drain:
+    """The one switch from running to draining. The first cause counts."""
+
+    def __init__(self) -> None:
+        self.cause: TamisError | None = None
+        self._begun = asyncio.Event()
+
+    def begin(self, cause: TamisError) -> None:
+        if self.cause is None:
+            self.cause = cause
+            self._begun.set()
+
+    @property
+    def begun(self) -> bool:
+        return self.cause is not None
+
+    async def wait(self) -> None:
+        await self._begun.wait()
+
+    async def halt(self, cause: TamisError) -> None:
+        """Begin draining and never return: the caller waits here until it is cancelled."""
+        self.begin(cause)
+        await asyncio.get_running_loop().create_future()
+
+
+@contextlib.contextmanager
+def signals(first: Callable[[str], None], second: Callable[[], None]) -> Iterator[None]:
+    """Route SIGINT and SIGTERM: the first to `first` (with its name), any later one to `second`."""
+    loop = asyncio.get_running_loop()
+    seen = 0
+
+    def on_signal(name: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            first(name)
+        else:
+            second()
+
+    routed = (signal.SIGINT, signal.SIGTERM)
+    for number in routed:
+        loop.add_signal_handler(number, on_signal, number.name)
+    try:
+        yield
+    finally:
+        for number in routed:
+            loop.remove_signal_handler(number)
