@@ -1,0 +1,100 @@
+"""The types that pipeline.yaml is made of: one frozen base model, and the short forms people write, brought to one shape.
+
+Whatever may be written in several ways has one shape after reading: one-or-many is a tuple, `{file: x}` is the file's text,
+a path is absolute. The folder that paths are relative to comes with pydantic's validation context as `base_dir`; without
+one they are relative to the working directory.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
+
+
+class Config(BaseModel):
+    """The root of all models: frozen, unknown keys refused, keys as in the YAML (`as_` and `with_` are `as` and `with`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """Return an error that says `message` and nothing else (a ValueError would get pydantic's prefix)."""
+    return PydanticCustomError("wrong", "{message}", {"message": message})
+
+
+def _resolve(path: str, info: ValidationInfo) -> str:
+    base = (info.context or {}).get("base_dir") or Path.cwd()
+    return str(Path(base, Path(path).expanduser()).resolve())
+
+
+def _read(path: object, info: ValidationInfo) -> str:
+    if not isinstance(path, str):
+        raise wrong("write {file: PATH} with the file's path as a text")
+    try:
+        return Path(_resolve(path, info)).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise wrong(f'there is no file "{path}" in {Path(_resolve(path, info)).parent}') from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise wrong(f'cannot read "{path}": {error}') from None
+
+
+def _text(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, dict) and set(value) == {"file"}:
+        return _read(value["file"], info)
+    if not isinstance(value, str):
+        raise wrong("write a text in quotes, or {file: x.jinja}")
+    return value
+
+
+def _json_schema(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, dict):
+        raise wrong("write the JSON schema itself, or {file: schema.json}")
+    if set(value) != {"file"}:
+        return value
+    try:
+        return json.loads(_read(value["file"], info))
+    except json.JSONDecodeError as error:
+        raise wrong(f'"{value["file"]}" is not JSON: {error}') from None
+
+
+def _one_or_many(value: object) -> object:
+    if value is None:
+        return ()
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+class _File(Config):
+    file: str
+
+
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | _File)]
+"""A Jinja2 template: written as a text or as `{file: x.jinja}`; after reading always the text."""
+
+Schema = Annotated[dict[str, Any], BeforeValidator(_json_schema, json_schema_input_type=dict[str, Any] | _File)]
+"""A JSON schema, written inline or as `{file: schema.json}`."""
+
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(_resolve)]
+"""A path, made absolute; that the file exists is for `tamis check` to say."""
+
+OneOrMany = Annotated[tuple[T, ...], BeforeValidator(_one_or_many, json_schema_input_type=T | list[T] | None)]
+"""One value or a list; always a tuple after reading."""
+
+Expr = Annotated[str, Field(min_length=1)]
+"""A Jinja2 expression without braces."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
+"""A name that becomes a label, a folder or a variable."""
+
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]

@@ -1,0 +1,87 @@
+"""Endpoints: the only place where URLs and the names of keys stand. A key itself never stands in a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from config.base import Config, Count, FilePath, Flag, NonNegative, OneOrMany, Positive, wrong
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+
+
+class Limits(Config):
+    """What the server allows. Aliases of one `group` share one limit."""
+
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
+    max_concurrency: Count = 64
+    """Calls in flight at once; 16 for the embedded model."""
+    group: str | None = None
+    reserve: Literal["max_tokens", "p95"] = "max_tokens"
+    """What a call reserves of the token limit: all it may take, or what replies were seen to take."""
+
+
+class Price(Config):
+    """USD per million tokens."""
+
+    input_per_mtok: NonNegative
+    output_per_mtok: NonNegative
+
+
+class Gguf(Config):
+    """A model file of one's own for the embedded server."""
+
+    gguf: FilePath
+
+
+class Endpoint(Config):
+    """A language model behind an alias: a server's URL and model, or the embedded model that tamis starts itself."""
+
+    embedded: Literal["smollm2"] | Gguf | None = None
+    base_url: OneOrMany[Url] = ()
+    """One URL or several that serve the same model: the one with the fewest calls in flight is asked first."""
+    model: Annotated[str, Field(min_length=1)] | None = None
+    """The model's name at its server; always given where `base_url` is."""
+    api: Literal["chat", "completions"] = "chat"
+    api_key_env: OneOrMany[str] = ()
+    """The environment variables that hold the keys; none for a keyless server."""
+    api_key_file: OneOrMany[FilePath] = ()
+    api_key_header: str = "Authorization"
+    """The header the key goes into: `Authorization` sends `Bearer KEY`, any other (Azure's `api-key`) the bare key."""
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    proxy: Url | None = None
+    ca_file: FilePath | None = None
+    body: dict[str, Any] = {}
+    """Merged into every request; null removes a field."""
+    limits: Limits = Limits()
+    price: Price | None = None
+    """Unknown where left out; the cost is then said to be unknown."""
+    timeout_s: Positive = 300
+    """For one attempt of a call, not for its wait at the gate."""
+    reasoning: Literal["separate", "inline", "drop"] = "separate"
+    send_seed: Flag = True
+    structured: Flag = True
+    """Whether the server takes `response_format` with a JSON schema."""
+    mode: Literal["live", "batch"] = "live"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _embedded_defaults(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("embedded") is not None:
+            limits = data.get("limits", {})
+            if isinstance(limits, dict):
+                return {**data, "limits": {"max_concurrency": 16, **limits}}
+        return data
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Endpoint:
+        if self.embedded is not None and self.base_url:
+            raise wrong("an endpoint is either `embedded` or has a `base_url`; remove one of the two")
+        if self.embedded is None and not self.base_url:
+            raise wrong("write `base_url:` and `model:` of a server, or `embedded: smollm2`")
+        if self.base_url and self.model is None:
+            raise wrong("`model:` is missing: write the model's name at its server")
+        return self

@@ -1,0 +1,352 @@
+"""The stages of a pipeline, told apart by `type`. Attribute names are the keys of the YAML."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from config.base import (
+    Config,
+    Count,
+    Expr,
+    FilePath,
+    Flag,
+    Name,
+    NonNegative,
+    Number,
+    OneOrMany,
+    Positive,
+    Schema,
+    Share,
+    Text,
+    Whole,
+    wrong,
+)
+
+Extract = Literal["math", "numeric", "choice", "text"]
+"""How an answer is read from a text."""
+
+Alias = Annotated[str, Field(min_length=1, examples=["main"])]
+
+
+class BaseStage(Config):
+    """What every stage has."""
+
+    name: Name
+    """Left out: the stage's type. Unique; verdicts, metrics and `--threshold NAME.FIELD` go by it."""
+    where: Expr | None = None
+    """Only candidates (for `generate`: seeds) for which this expression is true."""
+    action: Literal["reject", "mark"] = "reject"
+    """`mark` judges and rejects nothing, so that a threshold can be moved later."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_by_type(cls, data: Any) -> Any:
+        default = cls.model_fields["type"].default
+        return {"name": default, **data} if isinstance(data, dict) else data
+
+
+class Annotate(BaseStage):
+    """A model adds a column."""
+
+    type: Literal["annotate"] = "annotate"
+    as_: str = Field(alias="as", examples=["topic"])
+    endpoint: Alias
+    prompt: Text = Field(examples=["Topic of: {{ question }}"])
+    choices: tuple[str, ...] = ()
+
+
+class Until(Config):
+    """Adaptive K: waves of candidates until enough are accepted."""
+
+    accepted: Count = 1
+    rejected: Whole = 0
+    max_candidates: Count = 32
+    wave: Count = 2
+    after: str | None = None
+    """The stage whose verdicts count; left out: the last one that judges one candidate at a time."""
+
+
+class Between(Config):
+    """A temperature drawn evenly between two."""
+
+    min: NonNegative
+    max: NonNegative
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Between:
+        if self.min > self.max:
+            raise wrong(f"`min` ({self.min}) must not be larger than `max` ({self.max})")
+        return self
+
+
+def _shares(value: object) -> object:
+    if isinstance(value, str):
+        return {value: 1}
+    if isinstance(value, (list, tuple)) and value and all(isinstance(alias, str) for alias in value):
+        return {alias: value.count(alias) for alias in value}
+    if isinstance(value, dict) and value:
+        return value
+    raise wrong("write an endpoint's alias, a list of aliases, or shares such as {big: 8, small: 8}")
+
+
+def _temperatures(value: object) -> object:
+    if isinstance(value, dict):
+        return value
+    items = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+    if any(isinstance(item, bool) or not isinstance(item, (int, float)) for item in items):
+        raise wrong("write a number, a list of numbers such as [0.3, 1.0], or {min: 0.3, max: 1.0}")
+    return tuple(items)
+
+
+Shares = Annotated[
+    dict[str, Count], BeforeValidator(_shares, json_schema_input_type=str | list[str] | dict[str, Count])
+]
+Temperature = Annotated[
+    tuple[NonNegative, ...] | Between,
+    Field(union_mode="left_to_right"),
+    BeforeValidator(_temperatures, json_schema_input_type=float | list[float] | Between | None),
+]
+
+
+class Generate(BaseStage):
+    """Prompt templates x models x temperatures, `candidates` of them per seed."""
+
+    type: Literal["generate"] = "generate"
+    endpoint: Shares = Field(examples=["main"])
+    """Alias -> how many of the candidates it makes, in proportion; one alias or a list means equal shares."""
+    prompts: OneOrMany[Text] = ()
+    """May be left out where the source has `messages`."""
+    system: Text | None = None
+    candidates: Count = 1
+    until: Until | None = None
+    temperature: Temperature = ()
+    """Empty: the server's own. Several: the plan goes round every combination of endpoint, prompt and temperature."""
+    top_p: Share | None = None
+    stop: OneOrMany[str] = ()
+    per_request: Count = 1
+    max_tokens: Count | None = 1024
+    """null: the server's own."""
+    on_truncated: Literal["reject", "keep", "continue"] = "reject"
+    emit: Literal["candidates", "seeds"] = "candidates"
+
+
+class Verify(BaseStage):
+    """A check by program, one candidate at a time."""
+
+    type: Literal["verify"] = "verify"
+    check: Literal["numeric", "exact", "regex", "json_schema", "math", "python", "grounded", "plugin"] = Field(
+        examples=["math"]
+    )
+    against: Text | None = None
+    """What is right (numeric, exact, math)."""
+    pattern: str | None = None
+    schema_: Schema | None = Field(default=None, alias="schema")
+    tests: Text | None = None
+    entry_point: str | None = None
+    function: str | None = None
+    """A plugin: `./file.py:function` or an entry point's name."""
+
+
+class CrossCheck(BaseStage):
+    """A model solves again by another method, or checks the answer that was given."""
+
+    type: Literal["cross_check"] = "cross_check"
+    endpoint: Alias
+    prompt: Text = Field(examples=["Solve it by a different method: {{ question }}"])
+    sees: Literal["question", "response"] = "question"
+    samples: Count = 1
+    min_agree: Count = 1
+    extract: Extract = "math"
+
+
+class Escalate(Config):
+    """Ask a stronger judge when the cheap ones are unsure."""
+
+    to: Alias
+    when: Literal["split", "unsure"] = "split"
+
+
+class Judge(BaseStage):
+    """A model judges by the constitution. Several endpoints are a panel."""
+
+    type: Literal["judge"] = "judge"
+    endpoint: OneOrMany[str] = Field(min_length=1, examples=["main"])
+    mode: Literal["eliminate", "rubric", "checklist"] = "eliminate"
+    constitution: FilePath | None = None
+    decide: Literal["majority", "mean"] = "majority"
+    escalate: Escalate | None = None
+    rubric: str | None = None
+    """The column with each prompt's own checklist."""
+    temperature: NonNegative = 0.0
+    max_tokens: Count | None = 1024
+
+
+class Vote(BaseStage):
+    """The answer that most candidates give."""
+
+    type: Literal["vote"] = "vote"
+    extract: Extract = "math"
+    min_agreement: Share = 0.0
+
+
+class Rank(BaseStage):
+    """Candidates of one seed compared in pairs."""
+
+    type: Literal["rank"] = "rank"
+    endpoint: Alias
+    method: Literal["swiss", "all_pairs", "knockout"] = "swiss"
+    order: Literal["random", "both"] = "random"
+    constitution: FilePath | None = None
+
+
+SelectBy = Literal["order", "rank", "score", "vote"]
+
+
+class Agree(Config):
+    """Take only what stands in the top of other orders as well."""
+
+    with_: tuple[SelectBy, ...] = Field(alias="with", min_length=1, examples=[["score"]])
+    within_top: Count = 1
+
+
+class Select(BaseStage):
+    """Keep the best of a seed's candidates."""
+
+    type: Literal["select"] = "select"
+    top: Count = 1
+    by: SelectBy = "order"
+    agree: Agree | None = None
+
+
+class Near(Config):
+    """Near duplicates: Jaccard similarity of word 5-grams."""
+
+    threshold: Share = 0.8
+
+
+class Semantic(Config):
+    """Duplicates in meaning: cosine similarity of embeddings."""
+
+    threshold: Share = 0.95
+    endpoint: str | None = None
+
+
+class Keep(Config):
+    """How many of a cluster of duplicates stay, and which."""
+
+    per_cluster: Count = 1
+    by: Literal["first", "score"] = "first"
+
+
+class Dedupe(BaseStage):
+    """Remove redundant pairs, prompts or responses."""
+
+    type: Literal["dedupe"] = "dedupe"
+    on: Literal["pair", "prompt", "response"] = "pair"
+    scope: Literal["run", "seed"] = "run"
+    mode: Literal["canonical", "online"] = "canonical"
+    exact: Flag = True
+    near: Near | None = None
+    semantic: Semantic | None = None
+    keep: Keep = Keep()
+
+
+class Decontaminate(BaseStage):
+    """Remove what overlaps with benchmark files."""
+
+    type: Literal["decontaminate"] = "decontaminate"
+    against: OneOrMany[FilePath] = Field(min_length=1, examples=["bench.jsonl"])
+    field: str = Field(examples=["question"])
+    on: Literal["prompt", "response", "pair"] = "prompt"
+    ngram: Count = 13
+
+
+class Gate(Config):
+    """What a rewrite must keep."""
+
+    same_answer: Flag = False
+    max_length_ratio: Positive | None = None
+
+
+class Transform(BaseStage):
+    """A model rewrites what is there."""
+
+    type: Literal["transform"] = "transform"
+    kind: Literal[
+        "succinct", "restyle", "expand_steps", "augment", "critique_revise", "convert", "backtranslate", "custom"
+    ] = Field(examples=["succinct"])
+    endpoint: Alias
+    constitution: FilePath | None = None
+    gate: Gate = Gate()
+    keep: Literal["replace", "both"] = "replace"
+
+
+class Difficulty(BaseStage):
+    """Easy, moderate, hard, unsolved."""
+
+    type: Literal["difficulty"] = "difficulty"
+    by: Literal["pass_rate", "model", "both"] = "pass_rate"
+    min_samples: Count = 8
+    endpoint: str | None = None
+    samples: Count | None = None
+
+
+def _weight(value: object) -> object:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"weight": value}
+    return value
+
+
+class Explanation(Config):
+    """Phrases such as "because" and "this means"."""
+
+    weight: Number = 1.0
+    full_at: Positive = 3.0
+    """The count from which the feature gives all of its weight."""
+
+
+class Steps(Explanation):
+    """Step indicators, weighted by kind; a kind left out counts 0, no kinds at all: each counts 1."""
+
+    kinds: dict[Literal["ordinal", "connective", "calculation", "numbered"], NonNegative] = {}
+
+
+class Features(Config):
+    """Hints read from the text alone. They can be gamed, so give them little weight."""
+
+    steps: Annotated[Steps | None, BeforeValidator(_weight, json_schema_input_type=float | Steps | None)] = None
+    explanation: Annotated[
+        Explanation | None, BeforeValidator(_weight, json_schema_input_type=float | Explanation | None)
+    ] = None
+
+
+class Score(BaseStage):
+    """One score per candidate: axes of the constitution judged by a model, and features of the text."""
+
+    type: Literal["score"] = "score"
+    endpoint: str | None = None
+    axes: Literal["constitution"] | None = None
+    constitution: FilePath | None = None
+    gates: dict[str, Number] = {}
+    combine: Literal["weighted", "min", "geometric"] = "weighted"
+    features: Features = Features()
+
+
+Stage = Annotated[
+    Annotate
+    | Generate
+    | Verify
+    | CrossCheck
+    | Judge
+    | Vote
+    | Rank
+    | Select
+    | Dedupe
+    | Decontaminate
+    | Transform
+    | Difficulty
+    | Score,
+    Field(discriminator="type"),
+]
