@@ -12,7 +12,7 @@ _SPAN = 1 << 64
 
 def draw(run_seed: int, *about: str | int) -> int:
     """Return 64 random bits for one choice, e.g. `draw(seed, seed_id, "order", 3)`."""
-    return xxh3_64_intdigest("\x1f".join(map(str, (run_seed, *about))))
+    return xxh3_64_intdigest("\x1f".join(map(str, (run_seed, *about))).encode("utf-8", "surrogatepass"))
 
 
 def uniform(run_seed: int, *about: str | int) -> float:

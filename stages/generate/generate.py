@@ -31,10 +31,9 @@ class GenerateStage(Stage):
         super().__init__(place)
         self._config, self._models, self._prompts, self._system = config, models, prompts, system
         self._run_seed = run_seed
-        self._plan = Plan(
-            config.endpoint_cycle(), max(len(prompts), 1), config.temperatures(), config.candidates, run_seed
-        )
-        self._sampling = config.sampling()
+        self._plan = Plan(config.endpoint, max(len(prompts), 1), config.temperature, config.candidates, run_seed)
+        sampling = {"max_tokens": config.max_tokens, "top_p": config.top_p, "stop": list(config.stop) or None}
+        self._sampling = {key: value for key, value in sampling.items() if value is not None}
 
     async def process(self, group: Group) -> None:
         if self._where is not None and not self._where(group.scope()):
