@@ -1,0 +1,145 @@
+"""The command line. Every error ends here as somebody's message with an exit code; a traceback goes to a file."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from config.load import ConfigError
+from service.lifecycle import EXIT_DEFECT, EXIT_INPUT, EXIT_STOPPED
+from stages.core.errors import InputError, TamisError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
+)
+
+PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE.yaml", show_default=False)]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", show_default=False)]
+Sets = Annotated[
+    Optional[list[str]],  # noqa: UP045  typer reads Optional, not `| None`, in a list option
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file: stages.0.candidates=8. Repeatable."),
+]
+
+
+def say(text: str) -> None:
+    """Print to the person, beside whatever the command's output is."""
+    typer.echo(text, err=True)
+
+
+@app.command()
+def check(pipeline: PipelineFile, sets: Sets = None) -> None:
+    """Find every mistake of a pipeline at once; nothing is called."""
+    from service.app import load_checked
+
+    loaded = load_checked(pipeline, sets or ())
+    typer.echo(f"{pipeline}: fine; {len(loaded.pipeline.stages)} stages, nothing was called")
+
+
+@app.command()
+def run(
+    pipeline: PipelineFile,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: runs/<name>-<time>.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    reuse: Annotated[Path | None, typer.Option(metavar="RUN_DIR", help="Take replies from an older run.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N seeds.")] = None,
+    sets: Sets = None,
+    engine: Annotated[str, typer.Option(help="local, or ray.")] = "local",
+    metrics_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Prometheus metrics on loopback.")] = None,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No live display.")] = False,
+    log: Annotated[str, typer.Option(help="Log lines on stderr: off, console or json.")] = "off",
+) -> None:
+    """Run a pipeline."""
+    from service.runner import RunOptions, run_pipeline
+
+    if engine != "local":
+        raise InputError(f"--engine {engine}: not available yet; leave it out to run on this machine")
+    options = RunOptions(
+        pipeline, out, resume, reuse, limit, tuple(sets or ()), metrics_port, progress=not no_progress, log=log
+    )
+    raise typer.Exit(run_pipeline(options).code)
+
+
+@app.command()
+def export(
+    run_dir: RunDir,
+    output_format: Annotated[str, typer.Option("--format", help="sft or dpo.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: RUN_DIR/exports/<format>.jsonl.")] = None,
+    where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only what this expression is true for.")] = None,
+) -> None:
+    """Write a run's samples in another format, from the ledger, without a call."""
+    from service.app import export_run
+
+    path, rows = export_run(run_dir, output_format, out, where)
+    typer.echo(f"{path}: {rows:,} rows")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of pipeline.yaml, for editors."""
+    import orjson
+
+    from config.schema import json_schema
+
+    typer.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode())
+
+
+@app.command()
+def init(
+    template: Annotated[str, typer.Argument(help="arithmetic")] = "arithmetic",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path(),
+) -> None:
+    """Write a commented pipeline to start from, with its seeds and constitution."""
+    from service.app import write_template
+
+    for path in write_template(template, out):
+        say(f"wrote {path}")
+    say(f"next: tamis check {out / 'pipeline.yaml'}")
+
+
+def _later(name: str) -> None:
+    def command() -> None:
+        raise InputError(f"tamis {name}: not available yet")
+
+    app.command(
+        name, hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+    )(command)
+
+
+for _name in ("preview", "estimate", "report", "label", "audit", "constitution", "prompts", "serve", "config"):
+    _later(_name)
+
+
+def _mount_simulate() -> None:
+    from service.simulator.command import simulate
+
+    app.command()(simulate)
+
+
+def main() -> None:
+    """Run the command; print what went wrong as a message, never as a traceback."""
+    _mount_simulate()
+    try:
+        app()
+    except (InputError, ConfigError) as error:
+        for problem in error.problems:
+            say(str(problem))
+        if len(error.problems) > 1 or isinstance(error, ConfigError):
+            count = len(error.problems)
+            say(f"{count} problem{'s' if count > 1 else ''}; nothing was called")
+        sys.exit(EXIT_INPUT)
+    except TamisError as error:
+        say(f"stopped: {error}")
+        sys.exit(EXIT_STOPPED)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001  the last door: whatever comes here is a defect, and told as one
+        with tempfile.NamedTemporaryFile("w", prefix="tamis-defect-", suffix=".txt", delete=False) as file:
+            traceback.print_exc(file=file)
+        say(f"tamis has a defect: {type(error).__name__}: {error}")
+        say(f"What is in the ledger is safe. The traceback is in {file.name}; please send it with what you did.")
+        sys.exit(EXIT_DEFECT)
