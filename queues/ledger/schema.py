@@ -1,0 +1,144 @@
+"""The tables, the statements that fill them, and the opening of a connection.
+
+Every write is one statement per table and commit: the rows arrive as one JSON array and SQLite unpacks them in C, with
+the GIL released (docs/decisions/0001-rows-through-json-each.md). `->>` gives a text or number itself, `->` keeps JSON.
+Large columns stand last, so that reading the small ones touches no overflow page.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from queues.ledger.errors import LedgerMismatch, LedgerMissing
+
+APPLICATION_ID = 0x74616D69  # "tami", in the file's header
+VERSION = 1
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE reply (
+    id INTEGER PRIMARY KEY, seed INTEGER NOT NULL, key TEXT NOT NULL, stage TEXT NOT NULL, endpoint TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL, cost_usd REAL, wait_s REAL NOT NULL, duration_s REAL NOT NULL,
+    reused INTEGER NOT NULL, raw TEXT NOT NULL) STRICT;
+CREATE INDEX reply_seed ON reply (seed);
+CREATE TABLE spend (
+    stage TEXT NOT NULL, endpoint TEXT NOT NULL, calls INTEGER NOT NULL, reused INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, cost_usd REAL NOT NULL, wait_s REAL NOT NULL,
+    duration_s REAL NOT NULL, PRIMARY KEY (stage, endpoint)) STRICT, WITHOUT ROWID;
+CREATE TABLE seed (
+    no INTEGER PRIMARY KEY, id TEXT NOT NULL, topic TEXT NOT NULL, parent_id TEXT, root_id TEXT,
+    state TEXT NOT NULL, phase INTEGER NOT NULL, row TEXT NOT NULL, data TEXT NOT NULL) STRICT;
+CREATE INDEX seed_state ON seed (state, phase, no, parent_id);
+CREATE TABLE candidate (
+    seed INTEGER NOT NULL, n INTEGER NOT NULL, state TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT NOT NULL,
+    detail TEXT NOT NULL, origin TEXT NOT NULL, text TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (seed, n)) STRICT;
+CREATE INDEX candidate_state ON candidate (state, stage, reason, origin);
+CREATE TABLE decision (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, scope TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+"""
+
+_ROWS = "FROM json_each(CAST(? AS TEXT))"  # bytes in, decoded by SQLite and not under the GIL
+
+INSERT_REPLIES = f"""
+INSERT INTO reply (seed, key, stage, endpoint, raw, prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens,
+                   cost_usd, wait_s, duration_s, reused)
+SELECT value->>0, value->>1, value->>2, value->>3, value->4, value->>5, value->>6, value->>7, value->>8,
+       value->>9, value->>10, value->>11, value->>12 {_ROWS}"""
+
+# the sums of all replies, kept with them: a budget must be known at once, and ten million replies take a minute to read
+ADD_SPEND = """
+INSERT INTO spend
+SELECT stage, endpoint, sum(NOT reused), sum(reused), sum(NOT reused AND cost_usd IS NULL),
+       sum(iif(reused, 0, prompt_tokens)), sum(iif(reused, 0, completion_tokens)),
+       sum(iif(reused, 0, reasoning_tokens)), sum(iif(reused, 0, cached_tokens)),
+       total(iif(reused, 0, cost_usd)), total(iif(reused, 0, wait_s)), total(iif(reused, 0, duration_s))
+FROM reply WHERE id > ? GROUP BY stage, endpoint
+ON CONFLICT (stage, endpoint) DO UPDATE SET
+    calls = calls + excluded.calls, reused = reused + excluded.reused, unpriced = unpriced + excluded.unpriced,
+    prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+    completion_tokens = completion_tokens + excluded.completion_tokens,
+    reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
+    cached_tokens = cached_tokens + excluded.cached_tokens, cost_usd = cost_usd + excluded.cost_usd,
+    wait_s = wait_s + excluded.wait_s, duration_s = duration_s + excluded.duration_s"""
+
+# WHERE true: without it the parser takes ON CONFLICT for a join's ON
+UPSERT_SEEDS = f"""
+INSERT INTO seed (no, id, topic, parent_id, root_id, state, phase, row, data)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->7, value->8 {_ROWS}
+WHERE true ON CONFLICT (no) DO UPDATE SET
+    id = excluded.id, topic = excluded.topic, parent_id = excluded.parent_id, root_id = excluded.root_id,
+    state = excluded.state, phase = excluded.phase, row = excluded.row, data = excluded.data"""
+
+UPSERT_CANDIDATES = f"""
+INSERT INTO candidate (seed, n, state, stage, reason, detail, origin, text, data)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->8 {_ROWS}
+WHERE true ON CONFLICT (seed, n) DO UPDATE SET
+    state = excluded.state, stage = excluded.stage, reason = excluded.reason, detail = excluded.detail,
+    origin = excluded.origin, text = excluded.text, data = excluded.data"""
+
+INSERT_DECISIONS = f"INSERT INTO decision (kind, scope, body) SELECT value->>0, value->>1, value->2 {_ROWS}"
+
+UPSERT_META = f"""
+INSERT INTO meta (key, value) SELECT value->>0, value->>1 {_ROWS}
+WHERE true ON CONFLICT (key) DO UPDATE SET value = excluded.value"""
+
+
+def connect(path: Path, mode: str, *, timeout_s: float) -> sqlite3.Connection:
+    """Open the file (`mode`: rwc or ro) without Python's own transactions; the caller serialises its threads."""
+    if sqlite3.sqlite_version_info < (3, 38):
+        raise LedgerMismatch(
+            f"SQLite {sqlite3.sqlite_version} is too old for the ledger: it needs 3.38 or later; use a newer Python"
+        )
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open a ledger for writing, making it when it is not there. Only the holder of its lock may."""
+    connection = connect(path, "rwc", timeout_s=0.25)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # the commit thread does it, after the acknowledgement
+    connection.execute("PRAGMA cache_size = -65536")  # KiB
+    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+        _create(connection, path)
+    validate(connection, path)
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a ledger for reading beside its writer."""
+    if not path.exists():
+        raise LedgerMissing(f"there is no ledger at {path}")
+    connection = connect(path, "ro", timeout_s=5)
+    validate(connection, path)
+    return connection
+
+
+def validate(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise LedgerMismatch unless the file is a ledger of this version."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise LedgerMismatch(f"{path} is an SQLite file but no ledger of tamis; use another folder")
+    if version != VERSION:
+        raise LedgerMismatch(
+            f"{path} has ledger format {version}, this tamis reads {VERSION}; use the tamis that wrote it"
+        )
+
+
+def _create(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in TABLES.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+    folder = os.open(path.parent, os.O_RDONLY)  # the file's name must survive a power cut as well as its content
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
