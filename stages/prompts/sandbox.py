@@ -1,0 +1,231 @@
+"""What a template may do: a small, bounded part of Jinja2 over plain data.
+
+Invariants: only the nodes, filters and methods listed here compile. Whatever gets a name, joins texts or is looped over
+is measured, so that no template makes more than MAX_CHARS of text or MAX_STEPS turns of its loops.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, cast
+
+import orjson
+from jinja2 import StrictUndefined, nodes, pass_context
+from jinja2.exceptions import SecurityError, TemplateAssertionError
+from jinja2.filters import FILTERS
+from jinja2.runtime import Context, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+MAX_CHARS = 4_000_000
+MAX_STEPS = 10_000
+_MAX_BITS = 1024
+
+_NODES = (
+    *(nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.With, nodes.Assign),
+    *(nodes.Const, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword, nodes.Name),
+    *(nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Call, nodes.Filter, nodes.Test, nodes.CondExpr),
+    *(nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat),
+    *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos),
+)
+# fmt: off
+_METHODS = frozenset({
+    "lower", "upper", "title", "capitalize", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines",
+    "startswith", "endswith", "removeprefix", "removesuffix", "count", "find", "index", "items", "keys", "values",
+    "get",
+})
+_FILTERS = (
+    "abs", "capitalize", "default", "d", "first", "float", "int", "last", "length", "count", "list", "lower",
+    "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select", "selectattr", "sort", "title",
+    "trim", "truncate", "unique", "upper", "wordcount", "items", "dictsort",
+)
+# fmt: on
+_NUMBER = re.compile(r"(?:(?<![\w.])-)?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)")
+
+
+def measure(value: Any) -> Any:
+    """Return the value if it is small enough to work with; raise SecurityError if it is not."""
+    size, heap = 0, [value]
+    while heap:
+        item = heap.pop()
+        if isinstance(item, str):
+            size += len(item)
+        elif isinstance(item, dict):
+            heap.extend(item.keys())
+            heap.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            heap.extend(item)
+        size += 1
+        if size + len(heap) > MAX_CHARS:
+            raise SecurityError(f"a template may not make more than {MAX_CHARS:,} characters")
+    return value
+
+
+def shown(value: Any) -> Any:
+    """Return how a value stands in a text: nothing for null, JSON for lists and objects."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if callable(value) and not isinstance(value, Undefined):
+        raise SecurityError("a method stands where its result is meant; write it with ()")
+    return to_json(value) if isinstance(value, (dict, list, tuple)) else value
+
+
+def to_json(value: Any) -> str:
+    """Encode as JSON; letters of all languages stay as they are."""
+    if isinstance(value, Undefined):
+        str(value)  # raises, with the variable's name
+    text: str = orjson.dumps(measure(value)).decode()
+    return text
+
+
+def after(text: Any, mark: str) -> str:
+    """Return what follows the last `mark`, stripped: the answer after '####'."""
+    _, found, tail = str(text).rpartition(mark)
+    if not found:
+        raise ValueError(f'there is no "{mark}" in "{tail:.60}"')
+    return tail.strip()
+
+
+def before(text: Any, mark: str) -> str:
+    """Return what stands before the first `mark`, stripped."""
+    head, found, _ = str(text).partition(mark)
+    if not found:
+        raise ValueError(f'there is no "{mark}" in "{head:.60}"')
+    return head.strip()
+
+
+def number(text: Any) -> int | float:
+    """Return the last number in a text: 1234 of "so it is $1,234."."""
+    if isinstance(text, (int, float)):
+        return text
+    found = _NUMBER.findall(str(text))
+    if not found:
+        raise ValueError(f'there is no number in "{text!s:.60}"')
+    plain = found[-1].replace(",", "")
+    return float(plain) if "." in plain else int(plain)
+
+
+def concat(parts: Iterable[Any], separator: str = "") -> str:
+    """Join texts, measured before they are joined."""
+    texts = [str(shown(part)) for part in parts]
+    if sum(map(len, texts)) + len(separator) * len(texts) > MAX_CHARS:
+        raise SecurityError(f"a template may not make more than {MAX_CHARS:,} characters")
+    return separator.join(texts)
+
+
+def replace(value: Any, old: str, new: str) -> str:
+    """Put `new` for every `old`."""
+    text = str(value)
+    if len(text) + text.count(old) * len(new) > MAX_CHARS:
+        raise SecurityError(f"a template may not make more than {MAX_CHARS:,} characters")
+    return text.replace(old, new)
+
+
+@pass_context
+def _each(context: Context, items: Iterable[Any]) -> Sequence[Any]:
+    turns = list(items)
+    steps: list[int] = context.parent["_steps"]
+    steps[0] += len(turns)
+    if steps[0] > MAX_STEPS:
+        raise SecurityError(f"a template may not loop more than {MAX_STEPS:,} times")
+    return [measure(item) for item in turns]
+
+
+def _bound(value: Any) -> Any:
+    plain = value is None or isinstance(value, (str, int, float, dict, list, tuple, Undefined))
+    return measure(value if plain else list(value))
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2 with this module's filters, strict about what is undefined, and a row's columns before dict's methods."""
+
+    intercepted_binops = frozenset("+*%")
+
+    def __init__(self) -> None:
+        super().__init__(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown)
+        self.globals = {"range": self.globals["range"]}
+        self.filters = {name: FILTERS[name] for name in _FILTERS}
+        self.filters.update(after=after, before=before, number=number, json=to_json, tojson=to_json)
+        self.filters.update(join=concat, replace=replace, _bound=_bound, _each=_each, _concat=concat)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, dict) and attribute in obj:  # a column named "items" is meant, not dict.items
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        for value in (left, right):
+            if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+                raise SecurityError("a number is too large")
+            if operator != "+" and isinstance(value, (str, list, tuple)):
+                raise SecurityError(f"`{operator}` is for numbers only")
+        return measure(super().call_binop(context, operator, left, right))
+
+
+class Bounds(NodeTransformer):
+    """Refuses what is not listed, and measures what could grow."""
+
+    def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
+        if not isinstance(node, (*_NODES, nodes.Template)):
+            refuse(node, f"`{type(node).__name__.lower()}` is not for templates here")
+        return super().generic_visit(node, *args, **kwargs)
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  the visitor's own naming
+        if node.recursive:
+            refuse(node, "a loop may not be recursive")
+        self.generic_visit(node)
+        node.iter = _through("_each", node.iter)
+        return node
+
+    def visit_Assign(self, node: nodes.Assign) -> nodes.Node:  # noqa: N802  the visitor's own naming
+        self.generic_visit(node)
+        node.node = _through("_bound", node.node)
+        return node
+
+    def visit_With(self, node: nodes.With) -> nodes.Node:  # noqa: N802  the visitor's own naming
+        self.generic_visit(node)
+        node.values = [_through("_bound", value) for value in node.values]
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  the visitor's own naming
+        self.generic_visit(node)
+        return _through("_concat", nodes.List(node.nodes, lineno=node.lineno))
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802  the visitor's own naming
+        called = node.node
+        if isinstance(called, nodes.Getattr):
+            if called.attr not in _METHODS:
+                refuse(node, f"`.{called.attr}()` is not for templates here; the methods are: {_listed(_METHODS)}")
+        elif not (isinstance(called, nodes.Name) and called.name == "range"):
+            refuse(node, "only `range` and a text's or an object's own methods can be called")
+        return self.generic_visit(node)
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802  the visitor's own naming
+        filters = sandbox().filters
+        if node.name not in filters or node.name.startswith("_"):
+            refuse(node, f'there is no filter "{node.name}"; the filters are: {_listed(filters)}')
+        return self.generic_visit(node)
+
+
+def refuse(node: nodes.Node, message: str) -> None:
+    raise TemplateAssertionError(message, node.lineno)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " ".join(sorted(name for name in names if not name.startswith("_")))
+
+
+def _through(name: str, value: nodes.Node) -> nodes.Expr:
+    return nodes.Filter(
+        cast("nodes.Expr", value), name, [], [], None, None, lineno=value.lineno, environment=value.environment
+    )
+
+
+@cache
+def sandbox() -> Sandbox:
+    """Return the one environment; it holds no state of any run."""
+    return Sandbox()

@@ -1,0 +1,142 @@
+"""Templates and expressions: what the person wrote, compiled once, rendered for many seeds.
+
+Invariants: the source of a template comes from the configuration, never from a model; a model's output is only ever a
+value. Rendering is synchronous, deterministic and bounded (see sandbox.py). A broken source is a TemplateError (the
+person's); a source that does not fit one row is a CandidateError (that candidate's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from jinja2 import Template as Compiled
+from jinja2 import TemplateError as JinjaError
+from jinja2 import TemplateSyntaxError, meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.parser import Parser
+from jinja2.runtime import Context
+
+from stages.core.errors import CandidateError, InputError
+from stages.prompts.sandbox import MAX_CHARS, Bounds, sandbox
+
+MAX_SOURCE = 200_000
+
+_RENDER_ERRORS = (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+
+
+class TemplateError(InputError):
+    """A template that cannot be compiled. `line` counts from 1 inside the template."""
+
+    def __init__(self, message: str, line: int = 1) -> None:
+        self.message, self.line = message, line
+        super().__init__(message)
+
+
+class _Source:
+    """A checked source, compiled, and the variables it needs."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        if len(source) > MAX_SOURCE:
+            raise TemplateError(f"a template may not be longer than {MAX_SOURCE:,} characters")
+        try:
+            self._compile(self._parse(source))
+        except TemplateSyntaxError as error:
+            raise TemplateError(error.message or "this is not a template", error.lineno) from None
+        except RecursionError:
+            raise TemplateError("the template is nested too deeply") from None
+
+    def _parse(self, source: str) -> nodes.Template:
+        return sandbox().parse(source)
+
+    def _compile(self, tree: nodes.Template) -> None:
+        environment = sandbox()
+        self._loops = tree.find(nodes.For) is not None
+        names = [(node.name, node.lineno) for node in tree.find_all(nodes.Name) if node.ctx == "load"]
+        columns, optional = _first(_of_row(tree)), set(_optional(tree))
+        bounded = cast("nodes.Template", Bounds().visit(tree))
+        required = meta.find_undeclared_variables(bounded) - optional
+        self.variables: dict[str, int] = _first((name, line) for name, line in names if name in required)
+        """Every variable without which nothing renders -> the line of its first use."""
+        self.columns: dict[str, int] = columns
+        """Every column asked of `row` by name (`row.x`, `row['x']`) -> the line of its first use."""
+        self._compiled = Compiled.from_code(environment, environment.compile(bounded), environment.globals)
+
+    def _run(self, scope: dict[str, Any]) -> tuple[Iterator[str], Context]:
+        context = self._compiled.new_context({**scope, "_steps": [0]} if self._loops else scope)
+        return self._compiled.root_render_func(context), context
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.source!r})"
+
+
+class Template(_Source):
+    """A text with `{{ variables }}`. Raises TemplateError if it cannot be compiled."""
+
+    def render(self, scope: dict[str, Any]) -> str:
+        """Return the text for these variables; raise CandidateError("template") if it cannot be made for them."""
+        parts, size = [], 0
+        try:
+            for part in self._run(scope)[0]:
+                parts.append(part)
+                size += len(part)
+                if size > MAX_CHARS:
+                    raise SecurityError(f"the text is longer than {MAX_CHARS:,} characters")
+        except _RENDER_ERRORS as error:
+            raise CandidateError("template", f"{error} (in {self.source!r:.80})") from None
+        return "".join(parts)
+
+
+class Expression(_Source):
+    """A condition without braces, as `where` has it. Raises TemplateError if it cannot be compiled."""
+
+    def _parse(self, source: str) -> nodes.Template:
+        if source.lstrip().startswith(("{{", "{%")):
+            raise TemplateError("write the expression without braces")
+        environment = sandbox()
+        parser = Parser(environment, source, state="variable")
+        result = nodes.Assign(nodes.Name("result", "store", lineno=1), parser.parse_expression(), lineno=1)
+        if not parser.stream.eos:
+            parser.fail(f'"{parser.stream.current}" cannot stand here')
+        tree = nodes.Template([result], lineno=1)
+        tree.set_environment(environment)
+        return tree
+
+    def __call__(self, scope: dict[str, Any]) -> bool:
+        """Return whether it is true for these variables; raise CandidateError("where") if it cannot be told."""
+        try:
+            parts, context = self._run(scope)
+            for _ in parts:
+                pass
+            return bool(context.vars["result"])
+        except _RENDER_ERRORS as error:
+            raise CandidateError("where", f"{error} (in {self.source!r:.80})") from None
+
+
+def _optional(tree: nodes.Template) -> Iterator[str]:
+    """Yield the variables that may be missing: asked whether they are defined, or given a default."""
+    for node in (*tree.find_all(nodes.Test), *tree.find_all(nodes.Filter)):
+        if node.name in ("defined", "undefined", "default", "d") and isinstance(node.node, nodes.Name):
+            yield node.node.name
+
+
+def _of_row(tree: nodes.Template) -> Iterator[tuple[str, int]]:
+    called = {id(call.node) for call in tree.find_all(nodes.Call)}
+    for dotted in tree.find_all(nodes.Getattr):
+        if _is_row(dotted.node) and id(dotted) not in called:
+            yield dotted.attr, dotted.lineno
+    for item in tree.find_all(nodes.Getitem):
+        if _is_row(item.node) and isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, str):
+            yield item.arg.value, item.lineno
+
+
+def _is_row(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "row"
+
+
+def _first(uses: Iterable[tuple[str, int]]) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    for name, line in uses:
+        lines[name] = min(line, lines.get(name, line))
+    return lines
