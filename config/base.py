@@ -1,8 +1,8 @@
-"""The types that pipeline.yaml is made of: one frozen base model, and the short forms people write, brought to one shape.
+"""The types that pipeline.yaml is made of: one frozen base model, and the short forms people write, made one shape.
 
-Whatever may be written in several ways has one shape after reading: one-or-many is a tuple, `{file: x}` is the file's text,
-a path is absolute. The folder that paths are relative to comes with pydantic's validation context as `base_dir`; without
-one they are relative to the working directory.
+What may be written in several ways has one shape after reading: one-or-many is a tuple, `{file: x}` is the file's text,
+a path is absolute. The folder that paths are relative to comes with pydantic's validation context as `base_dir`;
+without one they are relative to the working directory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Config(BaseModel):
-    """The root of all models: frozen, unknown keys refused, keys as in the YAML (`as_` and `with_` are `as` and `with`)."""
+    """The root of all models: frozen, unknown keys refused. Attributes are the keys (`as_`: `as`, `with_`: `with`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

@@ -50,11 +50,11 @@ class Endpoint(Config):
     api_key_file: OneOrMany[FilePath] = ()
     api_key_header: str = "Authorization"
     """The header the key goes into: `Authorization` sends `Bearer KEY`, any other (Azure's `api-key`) the bare key."""
-    headers: dict[str, str] = {}
-    query: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={})
+    query: dict[str, str] = Field(default={})
     proxy: Url | None = None
     ca_file: FilePath | None = None
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = Field(default={})
     """Merged into every request; null removes a field."""
     limits: Limits = Limits()
     price: Price | None = None

@@ -43,9 +43,9 @@ class Output(Config):
     prompt: Text | None = None
     """What stands as the user's turn: the question, not the scaffold. Left out: the prompt that was sent."""
     where: Expr | None = None
-    columns: Annotated[
-        dict[str, str], BeforeValidator(_columns, json_schema_input_type=list[str] | dict[str, str])
-    ] = {}
+    columns: Annotated[dict[str, str], BeforeValidator(_columns, json_schema_input_type=list[str] | dict[str, str])] = (
+        Field(default={})
+    )
     """More columns: the name in the export -> the column of the source."""
     pairs: Pairs = Pairs()
     split: Split | None = None

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from config.base import Config, FilePath, Name
 from config.endpoints import Endpoint, Gguf, Limits, Price
+from config.making import (
+    Annotate,
+    Between,
+    Difficulty,
+    Explanation,
+    Features,
+    Gate,
+    Generate,
+    Score,
+    Steps,
+    Transform,
+    Until,
+)
 from config.outputs import Budget, Collapse, Output, Pairs, Split
+from config.sieving import (
+    Agree,
+    CrossCheck,
+    Decontaminate,
+    Dedupe,
+    Escalate,
+    Judge,
+    Keep,
+    Near,
+    Rank,
+    Select,
+    Semantic,
+    Verify,
+    Vote,
+)
 from config.sources import (
     Chunk,
     CsvSource,
@@ -19,34 +47,7 @@ from config.sources import (
     TextSource,
     UploadSource,
 )
-from config.stages import (
-    Agree,
-    Annotate,
-    BaseStage,
-    Between,
-    CrossCheck,
-    Decontaminate,
-    Dedupe,
-    Difficulty,
-    Escalate,
-    Explanation,
-    Features,
-    Gate,
-    Generate,
-    Judge,
-    Keep,
-    Near,
-    Rank,
-    Score,
-    Select,
-    Semantic,
-    Stage,
-    Steps,
-    Transform,
-    Until,
-    Verify,
-    Vote,
-)
+from config.stage import BaseStage
 
 __all__ = [
     "Agree",
@@ -98,6 +99,24 @@ __all__ = [
 ]
 
 
+Stage = Annotated[
+    Annotate
+    | Generate
+    | Verify
+    | CrossCheck
+    | Judge
+    | Vote
+    | Rank
+    | Select
+    | Dedupe
+    | Decontaminate
+    | Transform
+    | Difficulty
+    | Score,
+    Field(discriminator="type"),
+]
+
+
 class Pipeline(Config):
     """A run as the person asked for it."""
 
@@ -107,7 +126,7 @@ class Pipeline(Config):
     """Every sampling choice is reproducible from it."""
     constitution: FilePath | None = None
     """The default of every stage that uses one."""
-    endpoints: dict[str, Endpoint] = {}
+    endpoints: dict[str, Endpoint] = Field(default={})
     source: Source = Field(examples=[{"type": "jsonl", "path": "seeds.jsonl"}])
     stages: tuple[Stage, ...] = ()
     outputs: tuple[Output, ...] = ()

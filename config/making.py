@@ -1,50 +1,26 @@
-"""The stages of a pipeline, told apart by `type`. Attribute names are the keys of the YAML."""
+"""Stages that make something: a column, candidates, rewrites, difficulties, scores."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from config.base import (
     Config,
     Count,
-    Expr,
     FilePath,
     Flag,
-    Name,
     NonNegative,
     Number,
     OneOrMany,
     Positive,
-    Schema,
     Share,
     Text,
     Whole,
     wrong,
 )
-
-Extract = Literal["math", "numeric", "choice", "text"]
-"""How an answer is read from a text."""
-
-Alias = Annotated[str, Field(min_length=1, examples=["main"])]
-
-
-class BaseStage(Config):
-    """What every stage has."""
-
-    name: Name
-    """Left out: the stage's type. Unique; verdicts, metrics and `--threshold NAME.FIELD` go by it."""
-    where: Expr | None = None
-    """Only candidates (for `generate`: seeds) for which this expression is true."""
-    action: Literal["reject", "mark"] = "reject"
-    """`mark` judges and rejects nothing, so that a threshold can be moved later."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_by_type(cls, data: Any) -> Any:
-        default = cls.model_fields["type"].default
-        return {"name": default, **data} if isinstance(data, dict) else data
+from config.stage import Alias, BaseStage
 
 
 class Annotate(BaseStage):
@@ -132,137 +108,6 @@ class Generate(BaseStage):
     emit: Literal["candidates", "seeds"] = "candidates"
 
 
-class Verify(BaseStage):
-    """A check by program, one candidate at a time."""
-
-    type: Literal["verify"] = "verify"
-    check: Literal["numeric", "exact", "regex", "json_schema", "math", "python", "grounded", "plugin"] = Field(
-        examples=["math"]
-    )
-    against: Text | None = None
-    """What is right (numeric, exact, math)."""
-    pattern: str | None = None
-    schema_: Schema | None = Field(default=None, alias="schema")
-    tests: Text | None = None
-    entry_point: str | None = None
-    function: str | None = None
-    """A plugin: `./file.py:function` or an entry point's name."""
-
-
-class CrossCheck(BaseStage):
-    """A model solves again by another method, or checks the answer that was given."""
-
-    type: Literal["cross_check"] = "cross_check"
-    endpoint: Alias
-    prompt: Text = Field(examples=["Solve it by a different method: {{ question }}"])
-    sees: Literal["question", "response"] = "question"
-    samples: Count = 1
-    min_agree: Count = 1
-    extract: Extract = "math"
-
-
-class Escalate(Config):
-    """Ask a stronger judge when the cheap ones are unsure."""
-
-    to: Alias
-    when: Literal["split", "unsure"] = "split"
-
-
-class Judge(BaseStage):
-    """A model judges by the constitution. Several endpoints are a panel."""
-
-    type: Literal["judge"] = "judge"
-    endpoint: OneOrMany[str] = Field(min_length=1, examples=["main"])
-    mode: Literal["eliminate", "rubric", "checklist"] = "eliminate"
-    constitution: FilePath | None = None
-    decide: Literal["majority", "mean"] = "majority"
-    escalate: Escalate | None = None
-    rubric: str | None = None
-    """The column with each prompt's own checklist."""
-    temperature: NonNegative = 0.0
-    max_tokens: Count | None = 1024
-
-
-class Vote(BaseStage):
-    """The answer that most candidates give."""
-
-    type: Literal["vote"] = "vote"
-    extract: Extract = "math"
-    min_agreement: Share = 0.0
-
-
-class Rank(BaseStage):
-    """Candidates of one seed compared in pairs."""
-
-    type: Literal["rank"] = "rank"
-    endpoint: Alias
-    method: Literal["swiss", "all_pairs", "knockout"] = "swiss"
-    order: Literal["random", "both"] = "random"
-    constitution: FilePath | None = None
-
-
-SelectBy = Literal["order", "rank", "score", "vote"]
-
-
-class Agree(Config):
-    """Take only what stands in the top of other orders as well."""
-
-    with_: tuple[SelectBy, ...] = Field(alias="with", min_length=1, examples=[["score"]])
-    within_top: Count = 1
-
-
-class Select(BaseStage):
-    """Keep the best of a seed's candidates."""
-
-    type: Literal["select"] = "select"
-    top: Count = 1
-    by: SelectBy = "order"
-    agree: Agree | None = None
-
-
-class Near(Config):
-    """Near duplicates: Jaccard similarity of word 5-grams."""
-
-    threshold: Share = 0.8
-
-
-class Semantic(Config):
-    """Duplicates in meaning: cosine similarity of embeddings."""
-
-    threshold: Share = 0.95
-    endpoint: str | None = None
-
-
-class Keep(Config):
-    """How many of a cluster of duplicates stay, and which."""
-
-    per_cluster: Count = 1
-    by: Literal["first", "score"] = "first"
-
-
-class Dedupe(BaseStage):
-    """Remove redundant pairs, prompts or responses."""
-
-    type: Literal["dedupe"] = "dedupe"
-    on: Literal["pair", "prompt", "response"] = "pair"
-    scope: Literal["run", "seed"] = "run"
-    mode: Literal["canonical", "online"] = "canonical"
-    exact: Flag = True
-    near: Near | None = None
-    semantic: Semantic | None = None
-    keep: Keep = Keep()
-
-
-class Decontaminate(BaseStage):
-    """Remove what overlaps with benchmark files."""
-
-    type: Literal["decontaminate"] = "decontaminate"
-    against: OneOrMany[FilePath] = Field(min_length=1, examples=["bench.jsonl"])
-    field: str = Field(examples=["question"])
-    on: Literal["prompt", "response", "pair"] = "prompt"
-    ngram: Count = 13
-
-
 class Gate(Config):
     """What a rewrite must keep."""
 
@@ -310,7 +155,7 @@ class Explanation(Config):
 class Steps(Explanation):
     """Step indicators, weighted by kind; a kind left out counts 0, no kinds at all: each counts 1."""
 
-    kinds: dict[Literal["ordinal", "connective", "calculation", "numbered"], NonNegative] = {}
+    kinds: dict[Literal["ordinal", "connective", "calculation", "numbered"], NonNegative] = Field(default={})
 
 
 class Features(Config):
@@ -329,24 +174,6 @@ class Score(BaseStage):
     endpoint: str | None = None
     axes: Literal["constitution"] | None = None
     constitution: FilePath | None = None
-    gates: dict[str, Number] = {}
+    gates: dict[str, Number] = Field(default={})
     combine: Literal["weighted", "min", "geometric"] = "weighted"
     features: Features = Features()
-
-
-Stage = Annotated[
-    Annotate
-    | Generate
-    | Verify
-    | CrossCheck
-    | Judge
-    | Vote
-    | Rank
-    | Select
-    | Dedupe
-    | Decontaminate
-    | Transform
-    | Difficulty
-    | Score,
-    Field(discriminator="type"),
-]
