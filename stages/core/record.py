@@ -78,6 +78,11 @@ class Candidate:
     reason: str = ""
     detail: str = ""
 
+    @property
+    def score(self) -> float | None:
+        """The score that ranks it: the last one given, since later stages know more."""
+        return next(reversed(self.scores.values()), None)
+
 
 @dataclass(slots=True)
 class Group:

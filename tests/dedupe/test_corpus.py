@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.dedupe.corpus import Corpus, Twin
+
+THRESHOLD = 0.5
+TEXT = "the cat sat on the mat and looked at the moon for a very long time"
+edits = st.lists(st.tuples(st.integers(0, 14), st.sampled_from(["dog", "sun", "Cat"])), max_size=3)
+
+
+def edited(changes: Sequence[tuple[int, str]]) -> str:
+    words = TEXT.split()
+    for at, word in changes:
+        words[at] = word
+    return " ".join(words)
+
+
+documents = st.lists(
+    st.tuples(edits.map(edited), st.sampled_from(["", "1", "2"]), st.none() | st.integers(0, 3)), max_size=40
+)
+
+
+def filled(
+    many: Sequence[tuple[str, str, float | None]], threshold: float | None = THRESHOLD, batch: int = 64
+) -> Corpus:
+    """A corpus of pairs that share their prompt."""
+    made = Corpus(True, threshold, batch)
+    for text, answer, score in many:
+        made.add(("What did the cat do?", text), answer, score)
+    return made
+
+
+@given(documents, st.integers(1, 3), st.booleans())
+@settings(max_examples=60)
+def test_whatever_is_dropped_has_a_kept_twin_and_never_both_go(
+    similarity: Callable[[str, str], float], many: list[tuple[str, str, float | None]], per_cluster: int, by_score: bool
+):
+    dropped = filled(many).twins(per_cluster, by_score)
+    for one, twin in dropped.items():
+        assert twin.leader not in dropped
+        assert twin.similarity >= THRESHOLD
+        assert twin.similarity == pytest.approx(similarity(many[one][0], many[twin.leader][0]))
+        assert "" in (many[one][1], many[twin.leader][1]) or many[one][1] == many[twin.leader][1]
+        if by_score:
+            mine, its = (-1 if many[i][2] is None else many[i][2] for i in (one, twin.leader))
+            assert (its, twin.leader < one) >= (mine, True), "the better one stays, in ties the earlier"
+        else:
+            assert twin.leader < one
+
+
+@given(documents)
+@settings(max_examples=40)
+def test_of_equal_texts_with_equal_answers_one_stays(many: list[tuple[str, str, float | None]]):
+    kept = set(range(len(many))) - set(filled(many, threshold=None).twins())
+    assert len({(many[i][0].casefold(), many[i][1]) for i in kept if many[i][1]}) == sum(bool(many[i][1]) for i in kept)
+    assert {many[i][0].casefold() for i in kept} == {text.casefold() for text, _, _ in many}
+
+
+@given(documents)
+@settings(max_examples=30)
+def test_how_documents_are_batched_does_not_matter(many: list[tuple[str, str, float | None]]):
+    assert filled(many, batch=3).twins() == filled(many).twins()
+
+
+def test_a_cluster_keeps_as_many_as_asked():
+    many = [(TEXT, "", None)] * 5
+    assert filled(many).twins(per_cluster=2) == {i: Twin(0, 1.0) for i in (2, 3, 4)}
+
+
+def test_twins_need_likeness_in_every_part():
+    """The same short answer to different questions is no duplicate, however much of the pair it is."""
+    made = Corpus(exact=True, threshold=0.3)
+    made.add(("How many legs has a cat?", TEXT))
+    made.add(("Who sat on the mat at night?", TEXT))
+    made.add(("How many legs has a cat?", "Four."))
+    assert made.twins() == {}
+
+
+def test_the_twin_named_is_the_most_similar_one():
+    def changed(first: int) -> str:
+        return " ".join(f"{'x' if i >= first else 'w'}{i}" for i in range(30))
+
+    made = Corpus(exact=False, threshold=0.5)
+    for first in (21, 30, 25):
+        made.add((changed(first),))
+    assert made.twins() == {2: Twin(1, 21 / 31)}, "it is 18 / 34 of document 0"
+
+
+def test_nothing_asked_or_nothing_there_drops_nothing():
+    assert Corpus(exact=True, threshold=0.8).twins() == {}
+    blind = Corpus(exact=False, threshold=None)
+    blind.add((TEXT,))
+    blind.add((TEXT,))
+    assert blind.twins() == {}
