@@ -105,9 +105,7 @@ def _later(name: str) -> None:
     def command() -> None:
         raise InputError(f"tamis {name}: not available yet")
 
-    app.command(
-        name, hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-    )(command)
+    app.command(name, hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
 
 
 for _name in ("preview", "estimate", "report", "label", "audit", "constitution", "prompts", "serve", "config"):
@@ -137,7 +135,7 @@ def main() -> None:
         sys.exit(EXIT_STOPPED)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001  the last door: whatever comes here is a defect, and told as one
+    except Exception as error:
         with tempfile.NamedTemporaryFile("w", prefix="tamis-defect-", suffix=".txt", delete=False) as file:
             traceback.print_exc(file=file)
         say(f"tamis has a defect: {type(error).__name__}: {error}")

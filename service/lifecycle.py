@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stages.core.errors import BudgetReached, RunStopped, TamisError
+from stages.core.events import CallFinished, CallStarted, Event
 
 RunState = Literal["complete", "budget", "interrupted", "failed", "running"]
+
+QUIET_S = 0.5
 
 EXIT_COMPLETE, EXIT_DEFECT, EXIT_INPUT, EXIT_BUDGET, EXIT_STOPPED = 0, 1, 2, 3, 75
 
@@ -66,6 +69,34 @@ class Drain:
         """Begin draining and never return: the caller waits here until it is cancelled."""
         self.begin(cause)
         await asyncio.get_running_loop().create_future()
+
+
+class Activity:
+    """Watches the events: how many calls are on the wire, and when all has become quiet."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._events = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __call__(self, event: Event) -> None:
+        self._events += 1
+        if isinstance(event, CallStarted):
+            self.in_flight += 1
+            self._idle.clear()
+        elif isinstance(event, CallFinished):
+            self.in_flight -= 1
+            if not self.in_flight:
+                self._idle.set()
+
+    async def quiet(self) -> None:
+        """Return when no call is in flight and, for a while, nothing happened: call-free work has come to its end."""
+        seen = -1
+        while seen != self._events:
+            await self._idle.wait()
+            seen = self._events
+            await asyncio.sleep(QUIET_S)
 
 
 @contextlib.contextmanager

@@ -11,10 +11,10 @@ circle of waiting; a group is settled or parked exactly once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from queues.bounded import BoundedQueue
 from stages.core.base import Again, Emit, Outcome, PhaseStage, Stage, first_error
@@ -23,6 +23,15 @@ from stages.core.record import Group
 from stages.worker import Workers
 
 SeedState = Literal["solved", "unsolved", "failed", "expanded"]
+
+Supervise = Callable[[Coroutine[Any, Any, None]], Awaitable[bool]]
+"""Runs one phase, perhaps cutting it short, and tells whether the next one may begin."""
+
+
+async def unsupervised(phase: Coroutine[Any, Any, None]) -> bool:
+    """Run a phase to its end."""
+    await phase
+    return True
 
 
 class Store(Protocol):
@@ -74,14 +83,15 @@ class Pipeline:
             for phase, (row, gate) in enumerate(zip(rows, gates, strict=True))
         ]
 
-    async def run(self, groups: AsyncIterator[Group]) -> None:
+    async def run(self, groups: AsyncIterator[Group], supervise: Supervise = unsupervised) -> None:
         """Run every group through every phase. Raises the first error of a stage, unwrapped."""
         async with AsyncExitStack() as stack:
             for stage in self.stages:
                 stack.push_async_callback(stage.stop)
                 await stage.start()
             for flow in self.flows:
-                await flow.run(groups if flow.gate is None else flow.decided(flow.gate))
+                if not await supervise(flow.run(groups if flow.gate is None else flow.decided(flow.gate))):
+                    return
 
     @property
     def groups_in_flight(self) -> int:
@@ -128,16 +138,20 @@ class Flow:
             raise first_error(errors) from None
 
     async def decided(self, gate: PhaseStage) -> AsyncIterator[Group]:
-        """Stream the parked groups through the phase stage, in canonical order, and yield those that go on."""
+        """Stream the parked groups through the phase stage, in canonical order, and yield those that go on.
+
+        What an earlier process let pass is replayed first: it stands, whatever comes now.
+        """
         for _ in range(gate.passes - 1):
             async for group, _waits in self._store.reached(self.phase):
                 await gate.survey(group)
         async for group, waits in self._store.reached(self.phase):
+            if not waits:
+                await gate.replay(group)
+        async for group, waits in self._store.reached(self.phase):
             if waits:
                 await gate.process(group)
                 yield group
-            else:
-                await gate.replay(group)
 
     async def _room(self, limit: int) -> None:
         while self.in_flight >= limit:

@@ -67,7 +67,16 @@ class Stage(ABC):
     def chosen(self, group: Group) -> list[Candidate]:
         """Return the live candidates that this stage's `where` lets in."""
         where = self._where
-        return [c for c in group.live if where is None or where(group.scope(c))]
+        if where is None:
+            return group.live
+        chosen = []
+        for candidate in group.live:
+            try:
+                if where(group.scope(candidate)):
+                    chosen.append(candidate)
+            except CandidateError as error:
+                self.judge(group, candidate, Verdict(None, reason=error.reason, detail=error.detail))
+        return chosen
 
     def judge(self, group: Group, candidate: Candidate, verdict: Verdict) -> None:
         """Record a verdict; a failing one rejects (or only marks), an unreadable one fails the candidate."""

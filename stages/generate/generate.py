@@ -36,7 +36,11 @@ class GenerateStage(Stage):
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
 
     async def process(self, group: Group) -> None:
-        if self._where is not None and not self._where(group.scope()):
+        try:
+            if self._where is not None and not self._where(group.scope()):
+                return
+        except CandidateError as error:
+            group.failure = error.detail
             return
         first = len(group.candidates)
         made = [Candidate(n, "", "generated") for n in range(first, first + self._config.candidates)]

@@ -1,0 +1,51 @@
+"""What a run has spent, held against its budget.
+
+A budget is checked before a call is admitted, counting what is in flight at the average that came back so far; so a
+run ends near its limit, not a whole concurrency beyond it. What was spent comes from the ledger when a run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from config.schema import Budget
+from queues.ledger import Spend
+from stages.core.errors import BudgetReached
+from stages.llm.endpoint import Receipt
+
+
+class Spending:
+    """Calls, tokens and dollars so far. `unpriced` calls have an unknown cost, which is not taken as 0."""
+
+    def __init__(self, budget: Budget, before: Iterable[Spend], in_flight: Callable[[], int]) -> None:
+        self._budget, self._in_flight = budget, in_flight
+        self.calls = self.tokens = self.unpriced = 0
+        self.usd = 0.0
+        for spend in before:
+            self.calls += spend.calls
+            self.tokens += spend.prompt_tokens + spend.completion_tokens
+            self.unpriced += spend.unpriced
+            self.usd += spend.cost_usd
+
+    def add(self, receipt: Receipt) -> None:
+        """Count a reply; one taken from another ledger was paid for there."""
+        if receipt.reused:
+            return
+        self.calls += 1
+        self.tokens += receipt.usage.prompt_tokens + receipt.usage.completion_tokens
+        if receipt.cost_usd is None:
+            self.unpriced += 1
+        else:
+            self.usd += receipt.cost_usd
+
+    def check(self) -> None:
+        """Raise BudgetReached if another call could pass the budget."""
+        budget = self._budget
+        out = self._in_flight()
+        share = (self.calls + out) / self.calls if self.calls else 1.0
+        if budget.calls is not None and self.calls + out >= budget.calls:
+            raise BudgetReached("calls", f"the budget of {budget.calls:,} calls is spent")
+        if budget.tokens is not None and self.tokens * share >= budget.tokens:
+            raise BudgetReached("tokens", f"the budget of {budget.tokens:,} tokens is spent ({self.tokens:,} so far)")
+        if budget.usd is not None and self.usd * share >= budget.usd:
+            raise BudgetReached("usd", f"the budget of ${budget.usd:,.2f} is spent (${self.usd:,.2f} so far)")
