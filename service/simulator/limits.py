@@ -1,0 +1,102 @@
+"""The limits that the simulator enforces: requests and tokens per minute, and concurrency.
+
+Buckets hold one second's worth, so a client that keeps its pace is never refused and one that bursts is. A request
+reserves its prompt and `max_tokens` and is corrected when it is answered. One that is larger than the bucket waits for
+a full one and leaves it in debt, so every request can be served.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from service.simulator import refusal
+from service.simulator.options import Limits
+
+Clock = Callable[[], float]
+_BURST_S = 1.0
+
+
+class Bucket:
+    """A token bucket; `per_minute` flows in evenly. The clock counts seconds."""
+
+    def __init__(self, per_minute: float, clock: Clock = time.monotonic) -> None:
+        self.per_minute = per_minute
+        self.capacity = max(per_minute / 60 * _BURST_S, 1.0)
+        self._clock, self._at, self._level = clock, clock(), self.capacity
+
+    @property
+    def level(self) -> float:
+        """What is there now; below zero, what is owed."""
+        now = self._clock()
+        self._level = min(self.capacity, self._level + (now - self._at) * self.per_minute / 60)
+        self._at = now
+        return self._level
+
+    def wait(self, amount: float) -> float:
+        """Return the seconds until `amount` can be taken, 0 when it can be now."""
+        return max(min(amount, self.capacity) - self.level, 0.0) / self.per_minute * 60
+
+    def take(self, amount: float) -> None:
+        """Take, into debt if need be; a negative amount gives back."""
+        self._level = min(self.capacity, self.level - amount)
+
+    @property
+    def reset_s(self) -> float:
+        """Seconds until the bucket is full again."""
+        return (self.capacity - self.level) / self.per_minute * 60
+
+
+class Limiter:
+    """Lets requests in or refuses them, and counts those inside."""
+
+    def __init__(self, limits: Limits, clock: Clock = time.monotonic) -> None:
+        self._advice, self._most = limits.retry_after_s, limits.max_concurrency
+        per_minute = {"requests": limits.requests_per_minute, "tokens": limits.tokens_per_minute}
+        self._buckets = {kind: Bucket(rate, clock) for kind, rate in per_minute.items() if rate}
+        self.in_flight = self.peak = 0
+
+    def enter(self, tokens: int) -> None:
+        """Let a request in that may take `tokens`; raises Refusal (429) where a limit forbids it."""
+        amounts = {"requests": 1, "tokens": tokens}
+        if self._most is not None and self.in_flight >= self._most:
+            raise self.refused("concurrency", f"Too many concurrent requests: Limit {self._most}.")
+        for kind, bucket in self._buckets.items():
+            if wait := bucket.wait(amounts[kind]):
+                message = (
+                    f"Rate limit reached on {kind} per min: Limit {bucket.per_minute:g}, Requested {amounts[kind]}. "
+                    f"Please try again in {_duration(wait)}."
+                )
+                raise self.refused(kind, message, wait)
+        for kind, bucket in self._buckets.items():
+            bucket.take(amounts[kind])
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+
+    def refused(self, kind: str, message: str, wait_s: float = 0.5) -> refusal.Refusal:
+        return refusal.too_many(kind, message, wait_s if self._advice is None else self._advice, self.headers())
+
+    def leave(self) -> None:
+        self.in_flight -= 1
+
+    def correct(self, reserved: int, used: int) -> None:
+        """Replace the tokens that a request reserved by those that it took."""
+        if bucket := self._buckets.get("tokens"):
+            bucket.take(used - reserved)
+
+    def headers(self) -> dict[str, str]:
+        """Return the `x-ratelimit-*` headers as they stand; none where nothing is limited."""
+        found = {}
+        for kind, bucket in self._buckets.items():
+            found[f"x-ratelimit-limit-{kind}"] = f"{bucket.per_minute:g}"
+            found[f"x-ratelimit-remaining-{kind}"] = str(max(int(bucket.level), 0))
+            found[f"x-ratelimit-reset-{kind}"] = _duration(bucket.reset_s)
+        return found
+
+
+def _duration(seconds: float) -> str:
+    """Write a time as OpenAI's headers do: 12ms, 1.5s, 6m0s."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:.0f}m{rest:.0f}s" if minutes else f"{rest:.3g}s"
