@@ -1,0 +1,33 @@
+"""JSON Lines: one JSON object per line, UTF-8. Blank lines are no rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from stages.io.lines import BadRow, Row
+
+
+def read(lines: Iterator[bytes | BadRow]) -> Iterator[tuple[int, Row | BadRow]]:
+    """Yield every row with its line number, counted from 1."""
+    for number, line in enumerate(lines, 1):
+        if isinstance(line, BadRow):
+            yield number, line
+        elif not line.isspace():
+            yield number, parse(line)
+
+
+def parse(line: bytes) -> Row | BadRow:
+    """Read one line. Lone surrogates and bytes that are no UTF-8 are refused: no JSON could hold them again."""
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return BadRow(f"not JSON: {error.msg} (column {error.colno})")
+    return row if type(row) is dict else BadRow(f"a JSON object is expected, this is {kind(row)}")
+
+
+def kind(value: object) -> str:
+    """Name a JSON value's type as its writer knows it."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

@@ -1,0 +1,143 @@
+"""From a row of the source to a seed, and to the candidates that the row brings along.
+
+Everything a row may have wrong is found here and raised as a BadRow, so that one pass before the run meets all of it
+and the run itself meets none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import xxhash
+
+from config.sources import BaseSource
+from stages.core.errors import CandidateError
+from stages.core.record import Candidate, Message, Seed
+from stages.io.jsonl import kind
+from stages.io.lines import BadRow, Row
+from stages.prompts.template import Template
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+class Seeds:
+    """Makes seeds by what the source's keys say about its columns."""
+
+    def __init__(self, config: BaseSource) -> None:
+        self._id, self._topic = config.id, config.topic
+        self._messages, self._tools = config.messages, config.tools
+        given = config.candidates
+        self._given_column = given if isinstance(given, str) else None
+        self._given_templates = () if isinstance(given, str) or given is None else tuple(map(Template, given))
+        self.columns = {
+            key: column
+            for key in ("id", "topic", "messages", "tools", "candidates")
+            if isinstance(column := getattr(config, key), str)
+        }
+        """The columns that keys of the source name, by key."""
+
+    def seed(self, no: int, row: Row) -> Seed:
+        """Return the row as the `no`-th seed. Raises BadRow."""
+        seed = Seed(no, hash_id(row) if self._id is None else column_id(row, self._id), row)
+        if self._topic is not None and (topic := row.get(self._topic)) is not None:
+            seed.topic = str(topic)
+        if self._messages is not None:
+            seed.messages = messages(row.get(self._messages), self._messages)
+        if self._tools is not None and (tools := row.get(self._tools)) is not None:
+            seed.tools = objects(tools, self._tools)
+        return seed
+
+    def given(self, seed: Seed) -> list[Candidate]:
+        """Return the candidates that the seed's row brings along. Raises BadRow."""
+        if self._given_templates:
+            return [
+                Candidate(n, _rendered(template, seed, n), "given", {"template": n})
+                for n, template in enumerate(self._given_templates)
+            ]
+        if self._given_column is None:
+            return []
+        value = seed.row.get(self._given_column)
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        return [candidate(n, item, self._given_column) for n, item in enumerate(values)]
+
+
+def hash_id(row: Row) -> str:
+    """Name a row by its content, whatever the order of its keys: 16 hexadecimal digits.
+
+    Two rows of one million share such an id by chance once in 37 million sources; it would be told as a duplicate.
+    """
+    return xxhash.xxh3_64_hexdigest(orjson.dumps(row, option=orjson.OPT_SORT_KEYS))
+
+
+def column_id(row: Row, column: str) -> str:
+    """Read the id in a column: a text or a whole number."""
+    value = row.get(column)
+    if type(value) is str and value:
+        return value
+    if type(value) is int:
+        return str(value)
+    if column not in row:
+        raise BadRow(f'no id: the row has no column "{column}"')
+    found = "empty" if value == "" else kind(value)
+    raise BadRow(f'the id in column "{column}" is {found}; an id is a text or a whole number')
+
+
+def messages(value: Any, column: str) -> list[Message]:
+    """Read a conversation in OpenAI's form: a list of objects with `role` and text in `content`."""
+    turns = objects(value, column)
+    if not turns:
+        raise BadRow(f'column "{column}" holds no message')
+    for place, turn in enumerate(turns):
+        where = f"{column}[{place}]"
+        if turn.get("role") not in ROLES:
+            raise BadRow(f"{where}.role is {turn.get('role')!r}; it is one of {', '.join(ROLES)}")
+        if not _is_text(turn.get("content")) and not (turn["role"] == "assistant" and turn.get("tool_calls")):
+            raise BadRow(f"{where}.content must be text; images and audio are out of scope")
+    return turns
+
+
+def _is_text(content: Any) -> bool:
+    if isinstance(content, list):
+        return all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content)
+    return isinstance(content, str)
+
+
+def objects(value: Any, column: str) -> list[dict[str, Any]]:
+    """Read a list of objects; in a CSV file it is a text that holds JSON."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise BadRow(f'column "{column}" is text and not a list in JSON: {error.msg}') from None
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise BadRow(f'column "{column}" must be a list of objects, this is {kind(value)}')
+    return value
+
+
+def candidate(n: int, value: Any, column: str) -> Candidate:
+    """Read one given candidate: a text, or an object with `text` (or `content`) and perhaps `reasoning`, `tool_calls`.
+
+    What else the object holds becomes the candidate's fields, which expressions see.
+    """
+    lineage = {"column": column}
+    if isinstance(value, str):
+        return Candidate(n, value, "given", lineage)
+    if not isinstance(value, dict):
+        raise BadRow(f'{column}[{n}] is {kind(value)}; a candidate is a text, or an object with "text"')
+    rest = dict(value)
+    text = rest.pop("text", None)
+    if text is None:
+        text = rest.pop("content", None)
+    if not isinstance(text, str):
+        raise BadRow(f'{column}[{n}] has no text in "text" or "content"')
+    reasoning, tool_calls = rest.pop("reasoning", None), rest.pop("tool_calls", None)
+    return Candidate(n, text, "given", lineage, reasoning=reasoning, tool_calls=tool_calls, fields=rest)
+
+
+def _rendered(template: Template, seed: Seed, n: int) -> str:
+    scope = {**seed.row, "row": seed.row, "topic": seed.topic, "seed_id": seed.id}
+    try:
+        return template.render(scope)
+    except CandidateError as error:
+        raise BadRow(f"candidates[{n}]: {error.detail}") from None

@@ -1,0 +1,136 @@
+"""A group as rows of the ledger, and back: all of it survives but the replies, which have rows of their own.
+
+What is empty is left out. A conversation (the seed's messages, the prompts that were sent) is stored once per seed,
+however many candidates it led to: `conversations` in the seed's data, to which places in it refer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import orjson
+
+from queues.ledger import CandidateRow, SeedRow
+from stages.core.record import Candidate, Group, Message, Origin, Seed, State, Verdict
+
+
+class Stored(NamedTuple):
+    """A group as the ledger has it. state: solved, unsolved, failed, expanded, or parked until `phase` begins."""
+
+    group: Group
+    state: str
+    phase: int
+
+
+def pack(group: Group, state: str, phase: int) -> tuple[SeedRow, list[CandidateRow]]:
+    """Return the rows of a group."""
+    seed = group.seed
+    conversations: list[list[Message]] = []
+    candidates = [_pack_candidate(seed.no, candidate, conversations) for candidate in group.candidates]
+    data: dict[str, Any] = {}
+    if seed.messages is not None:
+        data["messages"] = _place(conversations, seed.messages)
+    if seed.tools is not None:
+        data["tools"] = seed.tools
+    if conversations:
+        data["conversations"] = conversations
+    if group.wave:
+        data["wave"] = group.wave
+    if group.settled:
+        data["settled"] = True
+    if group.failure:
+        data["failure"] = group.failure
+    row = orjson.dumps(seed.row)
+    seed_row = SeedRow(
+        seed.no, seed.id, seed.topic, seed.parent_id, seed.root_id, state, phase, row, orjson.dumps(data)
+    )
+    return seed_row, candidates
+
+
+def _pack_candidate(no: int, candidate: Candidate, conversations: list[list[Message]]) -> CandidateRow:
+    c = candidate
+    data: dict[str, Any] = {}
+    if c.lineage:
+        data["lineage"] = c.lineage
+    if c.prompt is not None:
+        data["prompt"] = _place(conversations, c.prompt)
+    if c.verdicts:
+        data["verdicts"] = {name: _pack_verdict(verdict) for name, verdict in c.verdicts.items()}
+    if c.scores:
+        data["scores"] = c.scores
+    if c.fields:
+        data["fields"] = c.fields
+    if c.reasoning is not None:
+        data["reasoning"] = c.reasoning
+    if c.tool_calls is not None:
+        data["tool_calls"] = c.tool_calls
+    if c.finish_reason != "stop":
+        data["finish_reason"] = c.finish_reason
+    return CandidateRow(no, c.n, c.state, c.stage, c.reason, c.detail, c.origin, c.text, orjson.dumps(data))
+
+
+def _pack_verdict(verdict: Verdict) -> dict[str, Any]:
+    packed: dict[str, Any] = {"passed": verdict.passed}
+    if verdict.score is not None:
+        packed["score"] = verdict.score
+    if verdict.reason:
+        packed["reason"] = verdict.reason
+    if verdict.detail:
+        packed["detail"] = verdict.detail
+    if verdict.data:
+        packed["data"] = verdict.data
+    return packed
+
+
+def _place(conversations: list[list[Message]], messages: list[Message]) -> int:
+    if messages not in conversations:
+        conversations.append(messages)
+    return conversations.index(messages)
+
+
+def unpack(seed_row: SeedRow, candidate_rows: Sequence[CandidateRow]) -> Stored:
+    """Return the group that these rows were made of."""
+    data = orjson.loads(seed_row.data)
+    conversations: list[list[Message]] = data.get("conversations", [])
+    messages = data.get("messages")
+    seed = Seed(
+        seed_row.no,
+        seed_row.id,
+        orjson.loads(seed_row.row),
+        seed_row.topic,
+        seed_row.parent_id,
+        seed_row.root_id,
+        None if messages is None else conversations[messages],
+        data.get("tools"),
+    )
+    group = Group(
+        seed,
+        [_unpack_candidate(row, conversations) for row in candidate_rows],
+        wave=data.get("wave", 0),
+        settled=data.get("settled", False),
+        failure=data.get("failure", ""),
+    )
+    return Stored(group, seed_row.state, seed_row.phase)
+
+
+def _unpack_candidate(row: CandidateRow, conversations: list[list[Message]]) -> Candidate:
+    data = orjson.loads(row.data)
+    prompt = data.get("prompt")
+    return Candidate(
+        row.n,
+        row.text,
+        cast(Origin, row.origin),
+        data.get("lineage", {}),
+        data.get("reasoning"),
+        data.get("finish_reason", "stop"),
+        data.get("tool_calls"),
+        None if prompt is None else conversations[prompt],
+        data.get("fields", {}),
+        {name: Verdict(**verdict) for name, verdict in data.get("verdicts", {}).items()},
+        data.get("scores", {}),
+        cast(State, row.state),
+        row.stage,
+        row.reason,
+        row.detail,
+    )
