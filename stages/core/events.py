@@ -19,13 +19,19 @@ class CallStarted:
     stage: str
 
 
+CallOutcome = Literal["ok", "refused", "error", "timeout", "invalid", "cancelled"]
+
+
 @dataclass(frozen=True, slots=True)
 class CallFinished:
-    """A call came back. Times in seconds; `wait_s` is the time at the gate, `duration_s` on the wire (last attempt)."""
+    """A call came back, once for every CallStarted. Times in seconds: `wait_s` at the gate, `duration_s` on the wire.
+
+    Every attempt is a call of its own; what it takes beyond that (its retry) is CallRetried's to say.
+    """
 
     endpoint: str
     stage: str
-    outcome: Literal["ok", "refused", "error", "timeout", "invalid"]
+    outcome: CallOutcome
     wait_s: float
     duration_s: float
     prompt_tokens: int = 0

@@ -1,0 +1,240 @@
+"""A live endpoint: the Model that stages ask, over HTTP.
+
+    ledger lookup -> budget -> gate -> servers -> ledger -> stage, with `retries.py` around the middle
+
+Invariants: a reply is committed before anyone sees it, so a committed call is never sent again; a lease always ends,
+and what the server never worked on is given back to the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from config.schema import Endpoint as EndpointConfig
+from queues.gate import Gate, Lease, NeverAdmitted
+from stages.core.errors import BudgetReached, CandidateError
+from stages.core.events import CallFinished, CallOutcome, CallReplayed, CallRetried, CallStarted, Observe
+from stages.llm.cooling import RefusedShare
+from stages.llm.embedded import EmbeddedServer
+from stages.llm.failures import Failure
+from stages.llm.key import call_key
+from stages.llm.keys import ApiKey
+from stages.llm.parse import parse
+from stages.llm.protocol import Call, Reply, Usage
+from stages.llm.reserve import TokenEstimate
+from stages.llm.retries import Retries, RetryPolicy
+from stages.llm.servers import Served, Servers
+from stages.llm.wire import request_body
+
+COOL_S = 1.0
+"""How long a group rests after an episode of refusals that named no time."""
+
+_NOTHING = Usage()
+_OUTCOMES: dict[str, CallOutcome] = {"rate_limited": "refused", "timeout": "timeout", "invalid": "invalid"}
+
+
+class Receipt(NamedTuple):
+    """What a committed reply took. `cost_usd` None: unknown. `reused`: from an earlier run's ledger, for nothing."""
+
+    usage: Usage
+    cost_usd: float | None
+    wait_s: float
+    duration_s: float
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What an endpoint needs of the run around it.
+
+    `commit(call, key, raw, receipt)` returns when the reply is durable; `admit_budget()` raises BudgetReached;
+    `reuse(key)` looks a reply up in an earlier run's ledger.
+    """
+
+    commit: Callable[[Call, str, bytes, Receipt], Awaitable[None]]
+    admit_budget: Callable[[], None]
+    reuse: Callable[[str], Awaitable[bytes | None]] | None = None
+    observe: Observe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatistics:
+    """An endpoint at one moment. `refused` counts answers 429, `retried` attempts made again for whatever cause."""
+
+    alias: str
+    in_flight: int
+    served: int
+    replayed: int
+    refused: int
+    retried: int
+    keys: int
+
+
+class Endpoint:
+    """One alias. An async context manager on the loop that asks; it starts and stops the embedded server too."""
+
+    def __init__(
+        self,
+        alias: str,
+        config: EndpointConfig,
+        gate: Gate,
+        keys: Sequence[ApiKey],
+        hooks: Hooks,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self.alias = alias
+        self._config, self._gate, self._hooks, self._policy = config, gate, hooks, policy or RetryPolicy()
+        self._embedded = None if config.embedded is None else EmbeddedServer(alias, config.embedded)
+        self.name = config.model or (self._embedded.model if self._embedded else "")
+        self._servers = Servers(alias, config, keys)
+        self._estimate, self._share = TokenEstimate(), RefusedShare()
+        self._served_at: float | None = None
+        self._served = self._replayed = self._refused = self._retried = 0
+        self._stack = AsyncExitStack()
+
+    @property
+    def sends_seed(self) -> bool:
+        return self._config.send_seed
+
+    @property
+    def structured(self) -> bool:
+        return self._config.structured
+
+    async def __aenter__(self) -> Self:
+        """Open the connections; start the embedded server. Raises InputError where it cannot start."""
+        urls: Sequence[str] = self._config.base_url
+        async with AsyncExitStack() as stack:
+            if self._embedded is not None:
+                await stack.enter_async_context(self._embedded)
+                urls = [self._embedded.base_url]
+            stack.push_async_callback(self._servers.close)
+            await self._servers.open(urls)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def watch(self) -> None:
+        """Watch over the embedded server, if there is one; the owner runs this as a task. Raises RunStopped."""
+        if self._embedded is not None:
+            await self._embedded.watch()
+
+    def statistics(self) -> EndpointStatistics:
+        counts = (self._served, self._replayed, self._refused, self._retried)
+        return EndpointStatistics(self.alias, self._servers.in_flight, *counts, self._servers.keys_left)
+
+    def __repr__(self) -> str:
+        return f"<{self.statistics()} behind {self._gate!r}>"
+
+    async def ask(self, call: Call) -> Reply:
+        """Return the reply to `call`, sending it unless a ledger has it. Errors as in `protocol.py`."""
+        body = request_body(call.body, self.name, self._config.api, self._config.body)
+        key = call_key(call, self.alias, body)
+        reply = self._replay(call, call.group.replies.get(key))
+        if reply is None and self._hooks.reuse is not None:
+            raw = await self._hooks.reuse(key)
+            reply = self._replay(call, raw)
+            if reply is not None and raw is not None:
+                await self._hooks.commit(call, key, raw, Receipt(reply.usage, 0.0, 0.0, 0.0, reused=True))
+        return reply or await self._serve(call, key, body)
+
+    def _replay(self, call: Call, raw: bytes | None) -> Reply | None:
+        if raw is None:
+            return None
+        self._replayed += 1
+        if self._hooks.observe is not None:
+            self._hooks.observe(CallReplayed(self.alias, call.stage))
+        return parse(raw, self._config.reasoning)
+
+    async def _serve(self, call: Call, key: str, body: bytes) -> Reply:
+        """Send until the call is served or given up, and commit the reply."""
+        retries: Retries | None = None
+        while True:
+            outcome, receipt = await self._attempt(call, body)
+            if isinstance(outcome, Served):
+                await self._hooks.commit(call, key, outcome.raw, receipt)
+                return outcome.reply
+            if retries is None:
+                retries = Retries(self._policy, self.alias)
+            delay = retries.wait(outcome, self._served_at)
+            self._retried += 1
+            if self._hooks.observe is not None:
+                self._hooks.observe(CallRetried(self.alias, call.stage, outcome.cause, delay))
+            await self._policy.sleep(delay)
+
+    async def _attempt(self, call: Call, body: bytes) -> tuple[Served | Failure, Receipt]:
+        """Pass the gate and send once. To gate, budget and observers every attempt is a call of its own."""
+        clock, observe = self._policy.clock, self._hooks.observe
+        asked = clock()
+        lease = await self._admitted(call, body)
+        sent = clock()
+        if observe is not None:
+            observe(CallStarted(self.alias, call.stage))
+        outcome: Served | Failure | None = None
+        try:
+            outcome = await self._servers.post(body)
+        finally:
+            now = clock()
+            usage = self._settle(outcome, lease, len(body), now)
+            receipt = Receipt(usage, self._cost(usage), sent - asked, now - sent)
+            if observe is not None:
+                observe(_finished(self.alias, call.stage, outcome, receipt))
+        return outcome, receipt
+
+    async def _admitted(self, call: Call, body: bytes) -> Lease:
+        """Wait for a place. The budget is asked before, and again after: the wait may have been long."""
+        admit_budget, tokens = self._hooks.admit_budget, 0
+        admit_budget()
+        if self._gate.limits.tokens_per_minute is not None:
+            tokens = self._estimate.of(call.body, self._config.body, len(body))
+        try:
+            lease = await self._gate.admit(tokens, (-call.depth, call.group.seed.no))
+        except NeverAdmitted as error:
+            raise CandidateError("too_large", str(error)) from error
+        try:
+            admit_budget()
+        except BudgetReached:
+            lease.refund()
+            raise
+        return lease
+
+    def _settle(self, outcome: Served | Failure | None, lease: Lease, size: int, now: float) -> Usage:
+        """End an attempt, whatever became of it (None: cancelled), at the gate and in what is learned from it."""
+        if isinstance(outcome, Served):
+            usage = outcome.reply.usage
+            lease.done(usage.prompt_tokens + usage.completion_tokens or None)
+            self._served += 1
+            self._served_at = now
+            self._share.served(now)
+            self._estimate.learn(size, usage)
+            return usage
+        if outcome is not None and outcome.unserved:
+            lease.refund()
+            self._refused += outcome.cause == "rate_limited"
+            if self._share.refused(now):
+                asked = COOL_S if outcome.retry_after_s is None else outcome.retry_after_s
+                self._gate.cool(min(asked, self._policy.longest_retry_after))
+        lease.done()
+        return _NOTHING
+
+    def _cost(self, usage: Usage) -> float | None:
+        """Return the USD of one reply: None where no price or no usage is known, 0 for the embedded server."""
+        if self._embedded is not None:
+            return 0.0
+        price = self._config.price
+        if price is None or usage == _NOTHING:
+            return None
+        return (usage.prompt_tokens * price.input_per_mtok + usage.completion_tokens * price.output_per_mtok) / 1e6
+
+
+def _finished(alias: str, stage: str, outcome: Served | Failure | None, receipt: Receipt) -> CallFinished:
+    usage, _, wait_s, duration_s, _ = receipt
+    if not isinstance(outcome, Served):
+        label: CallOutcome = "cancelled" if outcome is None else _OUTCOMES.get(outcome.cause, "error")
+        return CallFinished(alias, stage, label, wait_s, duration_s)
+    tokens = (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens, usage.cached_tokens)
+    return CallFinished(alias, stage, "ok", wait_s, duration_s, *tokens, receipt.cost_usd)

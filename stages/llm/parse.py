@@ -1,0 +1,150 @@
+"""A provider's JSON becomes a Reply. The same bytes give the same Reply, live and from the ledger.
+
+Servers differ in where they put a reasoning trace: a field `reasoning` or `reasoning_content`, parts of type
+`thinking`, or `<think>` in the text, with the opening tag sometimes left in the prompt template and the closing one lost
+to truncation. All of that ends here, in `Choice.reasoning` and `Choice.text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import orjson
+
+from stages.llm.protocol import Choice, Reply, Usage
+
+Reasoning = Literal["separate", "inline", "drop"]
+Json = Mapping[str, Any]
+
+_OPEN, _CLOSE = "<think>", "</think>"
+# What servers call the two endings that stages ask about.
+_FINISH = {"max_tokens": "length", "model_length": "length", "eos": "stop", "stop_sequence": "stop"}
+
+
+class MalformedReply(ValueError):
+    """The provider answered 200 with something that is no completion. The message says what is wrong with it."""
+
+
+def parse(raw: bytes, reasoning: Reasoning = "separate") -> Reply:
+    """Return the reply in a chat or text completion. Raises MalformedReply."""
+    body = _object(_loads(raw), "the reply")
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise MalformedReply("the reply has no choices")
+    return Reply(
+        tuple(_choice(_object(choice, "a choice"), reasoning) for choice in choices),
+        _usage(body.get("usage")),
+        str(body.get("model") or ""),
+    )
+
+
+def _loads(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise MalformedReply(f"the reply is no JSON: {error}") from error
+
+
+def _object(value: Any, what: str) -> Json:
+    if not isinstance(value, dict):
+        raise MalformedReply(f"{what} is no JSON object")
+    return value
+
+
+def _choice(choice: Json, mode: Reasoning) -> Choice:
+    finish = choice.get("finish_reason") or "stop"
+    if finish == "error":
+        raise MalformedReply("the provider broke off with an error in the middle of its answer")
+    if "message" in choice:
+        message = _object(choice["message"], "a message")
+        text, trace = _message(message)
+        tool_calls, logprobs = message.get("tool_calls") or None, _logprobs(choice.get("logprobs"))
+    elif isinstance(choice.get("text"), str):
+        text, trace, tool_calls = choice["text"], None, None
+        logprobs = _text_logprobs(choice.get("logprobs"))
+    else:
+        raise MalformedReply("a choice has neither message nor text")
+    if mode == "inline":
+        text, trace = (text if trace is None else f"{_OPEN}\n{trace}\n{_CLOSE}\n\n{text}"), None
+    else:
+        text, trace = split_think(text) if trace is None else (text, trace)
+    return Choice(text, _FINISH.get(finish, finish), trace if mode == "separate" else None, tool_calls, logprobs)
+
+
+def _message(message: Json) -> tuple[str, str | None]:
+    """Return the text of a message and the reasoning trace that the server set apart, if it did."""
+    trace = message.get("reasoning_content") or message.get("reasoning") or None
+    content = message.get("content")
+    if isinstance(content, list):
+        content, thought = _parts(content)
+        trace = trace or thought
+    elif content is None:
+        if not (trace or message.get("tool_calls") or "content" in message or "refusal" in message):
+            raise MalformedReply("a message has no content")
+        content = message.get("refusal") or ""
+    if not isinstance(content, str) or not isinstance(trace, str | None):
+        raise MalformedReply("the content of a message is no text")
+    return content, trace
+
+
+def _parts(parts: list[Any]) -> tuple[str, str | None]:
+    """Return text and reasoning of a content in parts: `{type: text, text}`, `{type: thinking, thinking: text|parts}`."""
+    text, trace = "", ""
+    for part in (_object(one, "a part of a message") for one in parts):
+        thinking = part.get("thinking")
+        if isinstance(thinking, list):
+            trace += _parts(thinking)[0]
+        elif thinking:
+            trace += str(thinking)
+        else:
+            text += str(part.get("text") or "")
+    return text, trace or None
+
+
+def split_think(text: str) -> tuple[str, str | None]:
+    """Return (answer, reasoning) of a text that may start with a `<think>` block.
+
+    A block without its end is all reasoning: truncation cut it off. An end without its start is one whose start the
+    server's template put into the prompt.
+    """
+    opened = text.lstrip()
+    starts = opened.startswith(_OPEN)
+    if not starts and _CLOSE not in text:
+        return text, None
+    trace, _, answer = (opened[len(_OPEN) :] if starts else text).partition(_CLOSE)
+    return answer.lstrip(), trace.strip()
+
+
+def _logprobs(logprobs: Any) -> list[dict[str, Any]] | None:
+    return (logprobs.get("content") or None) if isinstance(logprobs, dict) else None
+
+
+def _text_logprobs(logprobs: Any) -> list[dict[str, Any]] | None:
+    """Return the text-completion form (parallel lists) in the chat form (a dict per token)."""
+    if not isinstance(logprobs, dict) or not isinstance(logprobs.get("tokens"), list):
+        return _logprobs(logprobs)
+    tokens, values = logprobs["tokens"], logprobs.get("token_logprobs") or []
+    tops = logprobs.get("top_logprobs") or [None] * len(tokens)
+    return [
+        {"token": token, "logprob": value, "top_logprobs": [{"token": t, "logprob": p} for t, p in (top or {}).items()]}
+        for token, value, top in zip(tokens, values, tops, strict=False)
+    ]
+
+
+def _usage(usage: Any) -> Usage:
+    """Return the tokens as our definition has them: completion tokens include reasoning, prompt tokens include cached.
+
+    Some providers leave reasoning out of `completion_tokens`, but not out of the total.
+    """
+    if not isinstance(usage, dict):
+        return Usage()
+    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    cached = _count(usage.get("prompt_tokens_details"), "cached_tokens") or _count(usage, "prompt_cache_hit_tokens")
+    return Usage(prompt, max(completion, _count(usage, "total_tokens") - prompt, reasoning), reasoning, cached)
+
+
+def _count(of: Any, name: str) -> int:
+    value = of.get(name) if isinstance(of, dict) else None
+    return int(value) if isinstance(value, int | float) and value > 0 else 0

@@ -1,0 +1,128 @@
+"""Before anything is paid: does the endpoint answer, are its keys good, does it have the model?
+
+One request to `/models` for each URL and each key, through the openai SDK, whose errors are typed; it is slow to load and
+only needed here. Providers without `/models` are let through: their first answer will tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from yarl import URL
+
+from config.schema import Endpoint
+from stages.core.errors import InputError
+from stages.llm.keys import ApiKey, KeyRing
+from stages.llm.transport import trust
+from stages.llm.wire import auth_headers
+
+if TYPE_CHECKING:
+    import openai
+
+TIMEOUT_S = 10.0
+
+
+async def preflight(alias: str, config: Endpoint, keys: Sequence[ApiKey]) -> None:
+    """Ask every URL with the first key, and the first URL with every key. Raises InputError with all that is wrong.
+
+    The embedded server needs none of this: it is asked for its health when it starts.
+    """
+    if config.embedded is not None:
+        return
+    pairs = [(url, keys[0]) for url in config.base_url] + [(config.base_url[0], key) for key in keys[1:]]
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(_problem(config, url, key), name=f"preflight {alias}") for url, key in pairs]
+    ring = KeyRing(alias, keys)
+    problems = [f"endpoints.{alias}: {ring.redacted(problem)}" for task in asked if (problem := task.result())]
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))
+
+
+async def _problem(config: Endpoint, url: str, key: ApiKey) -> str:
+    """Return what is wrong with this URL, this key or the model there; empty when all is well."""
+    import openai
+
+    try:
+        async with _client(config, url, key) as client:
+            return await _model_problem(client, config.model or "")
+    except openai.APITimeoutError:
+        return f"{url} did not answer within {TIMEOUT_S:.0f} s; see that the server runs and that base_url is right"
+    except openai.APIConnectionError as error:
+        return (
+            f"{url} cannot be reached ({error.__cause__ or error}); see that the server runs and that base_url is right"
+        )
+    except openai.APIStatusError as error:
+        return _status_problem(url, key, error)
+
+
+async def _model_problem(client: openai.AsyncOpenAI, model: str) -> str:
+    import openai
+
+    try:
+        listed = (await client.models.list()).data
+    except openai.APIResponseValidationError:
+        return ""
+    there = [one.id for one in listed or []]
+    if not there or model in there or await _has(client, model):
+        return ""
+    near = difflib.get_close_matches(model, there, n=1)
+    meant = f' Did you mean "{near[0]}"?' if near else ""
+    shown = ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else "")
+    return f'{client.base_url} does not have the model "{model}"; it has: {shown}.{meant}'
+
+
+async def _has(client: openai.AsyncOpenAI, model: str) -> bool:
+    """Ask for a model by its name: some servers take names that they do not list."""
+    import openai
+
+    try:
+        await client.models.retrieve(model)
+    except openai.APIStatusError as error:
+        return error.status_code != 404
+    return True
+
+
+def _status_problem(url: str, key: ApiKey, error: openai.APIStatusError) -> str:
+    status = error.status_code
+    words = f'{url} answered {status} "{_words(error)}"'
+    if status in (401, 403):
+        origin = f"the key in {key.origin} is not accepted" if key.origin else "it wants a key: set api_key_env"
+        return f"{words}; {origin}"
+    if 300 <= status < 400:
+        return f"{words}; redirects are not followed, write the final address as base_url"
+    if status >= 500:
+        return f"{words}; see that the server is well"
+    return ""  # no /models here, or not just now (429): no reason to refuse the run
+
+
+def _words(error: openai.APIStatusError) -> str:
+    body: Any = error.body
+    if isinstance(body, dict) and body.get("message"):
+        return str(body["message"])
+    return " ".join(error.response.text.split())[:300]
+
+
+def _client(config: Endpoint, url: str, key: ApiKey) -> openai.AsyncOpenAI:
+    """Return a client that sends what `transport.py` would: our headers and query, nothing of the environment."""
+    import openai
+
+    base = URL(url)
+    omitted = dict.fromkeys(("Authorization", "OpenAI-Organization", "OpenAI-Project"), openai.Omit())
+    headers = {**omitted, **auth_headers(config.api_key_header, key.text), **config.headers}
+    return openai.AsyncOpenAI(
+        base_url=str(base.with_query(None)),
+        api_key=key.text or "none",
+        max_retries=0,
+        default_headers=cast("dict[str, str]", headers),
+        default_query={**base.query, **config.query},
+        http_client=openai.DefaultAsyncHttpxClient(
+            proxy=config.proxy,
+            verify=True if config.ca_file is None else trust(config.ca_file),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=TIMEOUT_S,
+        ),
+    )

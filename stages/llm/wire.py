@@ -1,0 +1,67 @@
+"""What goes on the wire: pure functions from a stage's request and an endpoint's settings to URL, headers and body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import orjson
+from multidict import CIMultiDict
+from yarl import URL
+
+from stages.core.errors import CandidateError
+
+Api = Literal["chat", "completions"]
+
+_PATHS: dict[Api, str] = {"chat": "chat/completions", "completions": "completions"}
+
+
+def request_url(base_url: str, api: Api, query: Mapping[str, str]) -> URL:
+    """Return the address that requests are posted to; `query` is added to what `base_url` itself carries."""
+    base = URL(base_url)
+    return (base / _PATHS[api]).with_query({**base.query, **query})
+
+
+def auth_headers(header: str, key: str | None) -> dict[str, str]:
+    """Return the header that carries the API key: `Bearer KEY` as Authorization, the bare key in any other."""
+    if key is None:
+        return {}
+    return {header: f"Bearer {key}" if header.lower() == "authorization" else key}
+
+
+def request_headers(auth: Mapping[str, str], extra: Mapping[str, str]) -> CIMultiDict[str]:
+    """Return all headers of a request; the endpoint's `extra` wins over ours, whatever its case."""
+    headers = CIMultiDict({"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "tamis"})
+    headers.update(auth)
+    headers.update(extra)
+    return headers
+
+
+def request_body(body: Mapping[str, Any], model: str, api: Api, extra: Mapping[str, Any]) -> bytes:
+    """Return the request as JSON: the stage's `body`, then the endpoint's `extra` over it, null removing a field.
+
+    The top level is sorted, so that the order in which settings were written does not enter the call key; what is
+    nested keeps its order, which has meaning (a JSON schema's properties). Raises CandidateError where JSON cannot say
+    it.
+    """
+    merged = {"model": model, **(body if api == "chat" else _completions(body)), **extra}
+    try:
+        return orjson.dumps({name: merged[name] for name in sorted(merged) if merged[name] is not None})
+    except TypeError as error:
+        raise CandidateError("bad_request", f"the request cannot be written as JSON: {error}") from error
+
+
+def _completions(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a chat request as one for a base model: its prompt is the messages' texts, a blank line between them."""
+    if body.get("tools"):
+        raise CandidateError("bad_request", "tools need `api: chat`; this endpoint has `api: completions`")
+    rest = {name: value for name, value in body.items() if name not in ("messages", "logprobs", "top_logprobs")}
+    if body.get("logprobs"):
+        rest["logprobs"] = body.get("top_logprobs") or 1
+    return {**rest, "prompt": "\n\n".join(_text(message.get("content")) for message in body["messages"])}
+
+
+def _text(content: str | Sequence[Mapping[str, Any]] | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(str(part.get("text", "")) for part in content)
