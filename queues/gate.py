@@ -150,6 +150,8 @@ class Gate:
     def statistics(self) -> GateStatistics:
         waiting = [waiter for waiter in self._line if not waiter.future.done()]
         wait, what = self._missing(min(waiting).tokens) if waiting else (0.0, "")
+        if waiting and not what:
+            what = "pace"  # due, and for a few milliseconds in wait for a slot of the window
         return GateStatistics(self._in_flight, self.limits.max_concurrency, len(waiting), what, wait)
 
     def __repr__(self) -> str:
@@ -160,7 +162,7 @@ class Gate:
         when = "when a call returns" if math.isinf(now.next_s) else f"in {now.next_s:.1f} s"
         return (
             f"<Gate {self.name or 'unnamed'} {flight} in flight, "
-            f"{now.waiting} waiting for {now.waiting_for or 'their turn'}, next {when}>"
+            f"{now.waiting} waiting for {now.waiting_for}, next {when}>"
         )
 
     def _refuse_impossible(self, tokens: int) -> None:
@@ -236,5 +238,4 @@ class Gate:
 def _bucket(per_minute: float | None, clock: Clock) -> TokenBucket | None:
     if not per_minute:
         return None
-    rate = per_minute / 60
-    return TokenBucket(rate, max(1.0, rate * BURST_S), clock)
+    return TokenBucket(per_minute / 60, per_minute / 60 * BURST_S, clock)

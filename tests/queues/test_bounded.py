@@ -138,6 +138,62 @@ def test_a_queue_that_holds_nothing_is_refused() -> None:
         BoundedQueue(0)
 
 
+def test_an_item_goes_to_the_next_when_the_one_it_was_for_is_cancelled() -> None:
+    async def main() -> None:
+        queue: BoundedQueue[int] = BoundedQueue(1)
+        first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+        await idle()
+        queue.put_nowait(1)
+        first.cancel()
+        assert await second == 1
+        assert first.cancelled()
+
+    run(main())
+
+
+def test_an_item_passes_by_the_one_that_was_just_cancelled() -> None:
+    async def main() -> None:
+        queue: BoundedQueue[int] = BoundedQueue(1)
+        first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+        await idle()
+        first.cancel()
+        queue.put_nowait(1)
+        assert await second == 1
+        assert first.cancelled()
+
+    run(main())
+
+
+def test_room_goes_to_the_next_when_the_one_it_was_for_is_cancelled() -> None:
+    async def main() -> None:
+        queue: BoundedQueue[int] = BoundedQueue(1)
+        queue.put_nowait(0)
+        first, second = (asyncio.create_task(queue.put(item)) for item in (1, 2))
+        await idle()
+        await queue.get()
+        first.cancel()
+        await second
+        assert await queue.get() == 2
+
+    run(main())
+
+
+def test_who_waits_for_room_keeps_the_place_while_the_queue_is_over_its_capacity() -> None:
+    async def main() -> list[int]:
+        queue: BoundedQueue[int] = BoundedQueue(1)
+        queue.put_nowait(0)
+        queue.put_again(0)
+        puts = [asyncio.create_task(queue.put(item)) for item in (1, 2)]
+        taken = []
+        for _ in range(4):
+            await idle()
+            taken.append(await queue.get())
+        await asyncio.gather(*puts)
+        return taken
+
+    assert run(main()) == [0, 0, 1, 2]
+
+
 _actions = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.just(0)),
@@ -146,6 +202,7 @@ _actions = st.lists(
         st.tuples(st.just("cancel"), st.integers(0, 20)),
         st.tuples(st.just("step"), st.just(0)),
     ),
+    min_size=5,
     max_size=40,
 )
 
@@ -162,7 +219,7 @@ def test_nothing_is_lost_doubled_or_stuck_under_cancellation_at_any_moment(
         gets: list[asyncio.Task[int]] = []
         inside: set[int] = set()
         for number, (action, which) in enumerate(actions):
-            tasks = [*puts, *gets]
+            tasks = [task for task in (*puts, *gets) if not task.done()]
             if action == "put":
                 puts[asyncio.create_task(queue.put(number))] = number
             elif action == "get":

@@ -97,7 +97,7 @@ async def _times(per_minute: int, count: int, lag: Callable[[], float] = lambda:
     pace = Pace(per_minute, now)
     times = []
     for _ in range(count):
-        while wait := pace.wait():
+        while wait := pace.wait():  # noqa: ASYNC110  it sleeps as long as it is told, and does not poll
             await asyncio.sleep(wait + lag())
         await pace.slot()
         pace.use()
