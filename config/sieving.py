@@ -63,6 +63,8 @@ class Judge(BaseStage):
     endpoint: OneOrMany[str] = Field(min_length=1, examples=["main"])
     mode: Literal["eliminate", "rubric", "checklist"] = "eliminate"
     constitution: FilePath | None = None
+    prompt: Text | None = None
+    """In place of the built-in one. It sees the columns, `response`, `task` and `principles`; it must ask for `pass`."""
     decide: Literal["majority", "mean"] = "majority"
     escalate: Escalate | None = None
     rubric: str | None = None

@@ -1,0 +1,90 @@
+"""What is not available yet, in one table: whoever builds a feature deletes its rows; till then nothing is ignored.
+
+A row: the kind of thing (`source`, a stage's type, `output`, `endpoint`, `pipeline`), the key in it, and the values
+that cannot be used yet: a set of them, or ANY for a key that must be left out (or at its default). Without a key the
+whole kind is not available.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, Final, NamedTuple
+
+from config.problems import Finding, Loc
+from config.schema import Pipeline
+
+ANY: Final = None
+
+
+class Row(NamedTuple):
+    """One thing that is not available yet."""
+
+    kind: str
+    key: str = ""
+    values: Collection[object] | None = ANY
+
+
+NOT_YET = (
+    *(Row(kind) for kind in ("annotate", "cross_check", "vote", "rank", "decontaminate", "transform", "difficulty")),
+    Row("generate", "until"),
+    Row("generate", "per_request"),
+    Row("generate", "on_truncated", {"continue"}),
+    Row("generate", "emit", {"seeds"}),
+    Row("verify", "check", {"python", "grounded", "plugin"}),
+    Row("judge", "mode", {"rubric", "checklist"}),
+    Row("judge", "escalate"),
+    Row("judge", "rubric"),
+    Row("judge", "decide", {"mean"}),
+    Row("select", "by", {"rank", "vote"}),
+    Row("select", "agree"),
+    Row("dedupe", "semantic"),
+    Row("dedupe", "mode", {"online"}),
+    Row("score", "endpoint"),
+    Row("score", "axes"),
+    Row("score", "gates"),
+    Row("score", "combine", {"min", "geometric"}),
+    Row("score", "constitution"),
+    Row("output", "format", {"reward", "kto", "prm", "grpo", "verl", "sharegpt"}),
+    Row("output", "file", {"parquet"}),
+    *(Row("output", key) for key in ("split", "shard_rows", "max_samples", "order", "diverse")),
+    Row("source", "type", {"parquet", "huggingface", "text", "upload"}),
+    Row("endpoint", "mode", {"batch"}),
+    Row("endpoint", "limits.reserve", {"p95"}),
+    Row("pipeline", "collapse"),
+)
+
+
+def missing(pipeline: Pipeline) -> Iterator[Finding]:
+    """Yield what the pipeline asks for and tamis cannot do yet."""
+    for kind, loc, part in _parts(pipeline):
+        for row in NOT_YET:
+            if row.kind == kind:
+                yield from _asked(row, loc, part)
+        if kind == "judge" and len(part.endpoint) > 1:
+            yield Finding((*loc, "endpoint"), "a panel of several judges is not available yet; name one endpoint")
+
+
+def _asked(row: Row, loc: Loc, part: Any) -> Iterator[Finding]:
+    if not row.key:
+        yield Finding((*loc, "type"), f"the stage `{row.kind}` is not available yet")
+        return
+    keys = row.key.split(".")
+    holder = part
+    for key in keys[:-1]:
+        holder = getattr(holder, key)
+    value, default = getattr(holder, keys[-1]), type(holder).model_fields[keys[-1]].default
+    if row.values is not ANY and value in row.values:
+        yield Finding((*loc, *keys), f"`{keys[-1]}: {value}` is not available yet")
+    elif row.values is ANY and value != default:
+        yield Finding((*loc, *keys), f"`{keys[-1]}` is not available yet; leave it out")
+
+
+def _parts(pipeline: Pipeline) -> Iterator[tuple[str, Loc, Any]]:
+    yield "pipeline", (), pipeline
+    yield "source", ("source",), pipeline.source
+    for alias, endpoint in pipeline.endpoints.items():
+        yield "endpoint", ("endpoints", alias), endpoint
+    for number, stage in enumerate(pipeline.stages):
+        yield stage.type, ("stages", number), stage
+    for number, output in enumerate(pipeline.outputs):
+        yield "output", ("outputs", number), output

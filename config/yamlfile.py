@@ -1,0 +1,143 @@
+"""YAML with line numbers, by the rules of YAML 1.2 (`on:` is a key, `no` a word) and without duplicate keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from config.problems import ConfigError, Loc, Places, Problem
+
+MAX_NODES = 100_000
+
+_TAG = "tag:yaml.org,2002:"
+_CORE = (
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+    ("merge", r"<<", "<"),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+class _Dumper(yaml.SafeDumper):
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text else None)
+
+
+for _class in (_Loader, _Dumper):
+    _class.yaml_implicit_resolvers = {}  # YAML 1.1's are inherited otherwise
+    for _name, _pattern, _starts in _CORE:
+        _class.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), [*_starts, ""])
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def read(text: str, file: str) -> tuple[Any, Places, list[Problem]]:
+    """Return the data, where each value stands, and what is wrong but leaves the rest readable.
+
+    Raises ConfigError, with one problem, where it is not YAML at all.
+    """
+    reader = _Reader(file)
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ConfigError([Problem(f"{file}:{line}", line, (), f"this is not YAML: {error.problem}")]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem(f"{file}:1", 1, (), f"this is not YAML: {error}")]) from None
+    return (None if node is None else reader.build(node, ())), reader.places, reader.problems
+
+
+def write(data: Any, *, flow: bool = False) -> str:
+    """Return plain data as YAML that `read` (and any YAML 1.2 reader) gives back unchanged."""
+    wide = 2**20  # a line is never broken
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=wide, default_flow_style=flow)
+
+
+def write_short(value: Any) -> str:
+    """Return a value as it stands in one line of YAML."""
+    return write([value], flow=True).strip()[1:-1]
+
+
+class _Reader:
+    """Turns nodes into data, and keeps where each value stood."""
+
+    def __init__(self, file: str) -> None:
+        self.places, self.problems = Places(file), list[Problem]()
+        self._inside: list[yaml.Node] = []
+        self._count = 0
+
+    def build(self, node: yaml.Node, loc: Loc) -> Any:
+        self.places.lines.setdefault(loc, node.start_mark.line + 1)
+        self._count += 1
+        if node in self._inside or self._count > MAX_NODES:
+            raise ConfigError([self.places.problem(loc, "an alias (*) refers to itself, or there are far too many")])
+        self._inside.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                if all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+                    return self._mapping(node, loc)
+                self._complain(loc, 'this looks like a template; put it in quotes: "{{ question }}"')
+                return ""
+            if isinstance(node, yaml.SequenceNode):
+                return [self.build(item, (*loc, index)) for index, item in enumerate(node.value)]
+            assert isinstance(node, yaml.ScalarNode)  # noqa: S101  the third and last kind there is
+            return self._scalar(node, loc)
+        finally:
+            self._inside.pop()
+
+    def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key, value in node.value:
+            if key.tag == f"{_TAG}merge":
+                merged |= self._merged(value, loc)
+            else:
+                here = (*loc, key.value)
+                if key.value in data:
+                    message = f"this key stands here twice, first in line {self.places.lines[here]}; remove one"
+                    line = key.start_mark.line + 1
+                    self.problems.append(Problem(f"{self.places.file}:{line}", line, here, message))
+                else:
+                    self.places.lines[here] = key.start_mark.line + 1
+                    data[key.value] = self.build(value, here)
+        return merged | data
+
+    def _merged(self, node: yaml.Node, loc: Loc) -> dict[str, Any]:
+        values = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        result: dict[str, Any] = {}
+        for value in reversed(values):
+            built = self.build(value, loc)
+            if isinstance(built, dict):
+                result |= built
+            else:
+                self._complain(loc, "`<<:` takes a mapping, such as *alias")
+        return result
+
+    def _scalar(self, node: yaml.ScalarNode, loc: Loc) -> Any:
+        text: str = node.value
+        if node.style == "|":
+            self.places.blocks.add(loc)
+        match node.tag.removeprefix(_TAG):
+            case "null":
+                return None
+            case "bool":
+                return text.lower() == "true"
+            case "int":
+                return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
+            case "float":
+                return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+            case "str":
+                return text
+        self._complain(loc, f"the tag {node.tag} is not for this file")
+        return text
+
+    def _complain(self, loc: Loc, message: str) -> None:
+        self.problems.append(self.places.problem(loc, message))
