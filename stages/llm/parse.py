@@ -1,7 +1,7 @@
 """A provider's JSON becomes a Reply. The same bytes give the same Reply, live and from the ledger.
 
 Servers differ in where they put a reasoning trace: a field `reasoning` or `reasoning_content`, parts of type
-`thinking`, or `<think>` in the text, with the opening tag sometimes left in the prompt template and the closing one lost
+`thinking`, or `<think>` in the text, with the opening tag at times left in the prompt template and the closing one lost
 to truncation. All of that ends here, in `Choice.reasoning` and `Choice.text`.
 """
 
@@ -89,7 +89,7 @@ def _message(message: Json) -> tuple[str, str | None]:
 
 
 def _parts(parts: list[Any]) -> tuple[str, str | None]:
-    """Return text and reasoning of a content in parts: `{type: text, text}`, `{type: thinking, thinking: text|parts}`."""
+    """Return text and reasoning of a content in parts: `{type: text, text}`, `{type: thinking, thinking}`."""
     text, trace = "", ""
     for part in (_object(one, "a part of a message") for one in parts):
         thinking = part.get("thinking")

@@ -1,7 +1,7 @@
-"""Before anything is paid: does the endpoint answer, are its keys good, does it have the model?
+"""What is asked before anything is paid: whether an endpoint answers, its keys are good and it has the model.
 
-One request to `/models` for each URL and each key, through the openai SDK, whose errors are typed; it is slow to load and
-only needed here. Providers without `/models` are let through: their first answer will tell.
+One request to `/models` for each URL and each key, through the openai SDK, whose errors are typed; it is slow to load
+and only needed here. Providers without `/models` are let through: their first answer will tell.
 """
 
 from __future__ import annotations

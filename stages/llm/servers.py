@@ -66,7 +66,7 @@ class Servers:
         await self._transport.close()
 
     async def post(self, body: bytes) -> Served | Failure:
-        """Send a request once: to the server with the fewest outstanding, with the next key. Dead keys are put aside."""
+        """Send a request once: to the server with the fewest outstanding, with the next key; a dead one goes."""
         key = self._ring.next()
         outcome = await self._send(body, key)
         if isinstance(outcome, Failure):
