@@ -64,7 +64,7 @@ class Judge(BaseStage):
     mode: Literal["eliminate", "rubric", "checklist"] = "eliminate"
     constitution: FilePath | None = None
     prompt: Text | None = None
-    """In place of the built-in one. It sees the columns, `response`, `task` and `principles`; it must ask for `pass`."""
+    """In place of the built-in one. It sees columns, `response`, `task`, `principles`; it must ask for `pass`."""
     decide: Literal["majority", "mean"] = "majority"
     escalate: Escalate | None = None
     rubric: str | None = None
