@@ -27,11 +27,8 @@ class Batch:
     decisions: list[DecisionRow] = field(default_factory=list)
     meta: list[tuple[str, str]] = field(default_factory=list)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
-    raw_bytes: int = 0
-
-    @property
-    def rows(self) -> int:
-        return len(self.replies) + len(self.seeds) + len(self.candidates) + len(self.decisions) + len(self.meta)
+    rows: int = 0
+    size: int = 0  # bytes of JSON, about
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write all rows in one transaction, later rows over earlier ones. Any error leaves nothing of them."""

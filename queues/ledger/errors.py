@@ -38,7 +38,13 @@ class LedgerMismatch(LedgerError):
 
 
 class LedgerCorrupt(LedgerError):
-    """The file is damaged."""
+    """The file is damaged; `finding` is what gave it away."""
+
+    def __init__(self, path: Path, finding: str) -> None:
+        super().__init__(
+            f"{path} is damaged ({finding}). Put back a copy of its folder if there is one; else copy it as it is, "
+            f"save what can be read with `sqlite3 {path.name} .recover`, and start a new run"
+        )
 
 
 class LedgerFailed(LedgerError):
@@ -57,8 +63,5 @@ def explained(path: Path, doing: str) -> Iterator[None]:
         name: str = getattr(error, "sqlite_errorname", type(error).__name__)
         code: int = getattr(error, "sqlite_errorcode", 0)
         if code & 0xFF in _DAMAGED:
-            raise LedgerCorrupt(
-                f"{path} is damaged ({error}, {name}); copy the folder before anything else, then start "
-                f"a new run with --reuse on the copy to save the replies that can still be read"
-            ) from error
+            raise LedgerCorrupt(path, f"{error}, {name}") from error
         raise LedgerFailed(f"cannot {doing} {path}: {error} ({name})") from error

@@ -1,6 +1,7 @@
 """One writer at a time: an exclusive flock on a file beside the ledger, with the writer's pid inside.
 
-The kernel drops the lock with the process, so a dead writer's lock needs no clearing; the file stays.
+The kernel drops the lock with the process, so a dead writer's lock needs no clearing; the file stays. Programs that the
+writer starts do not inherit it (O_CLOEXEC); children that it merely forks would.
 """
 
 from __future__ import annotations
@@ -9,26 +10,33 @@ import fcntl
 import os
 from pathlib import Path
 
-from queues.ledger.errors import LedgerLocked
+from queues.ledger.errors import LedgerFailed, LedgerLocked
 
 
 class Lock:
-    """The held lock of one ledger. Acquire with `Lock.acquire(path)`; it raises LedgerLocked with the holder's pid."""
+    """The held lock of one ledger."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     @classmethod
     def acquire(cls, path: Path) -> Lock:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        """Take the lock at `path`, making the file if needed. Raises LedgerLocked with the holder's pid, LedgerFailed."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise LedgerFailed(f"cannot make the lock {path}: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).strip()
             os.close(descriptor)
             raise LedgerLocked(path, int(holder) if holder.isdigit() else None) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise LedgerFailed(f"cannot take the lock {path}: {error.strerror}") from error
         return cls(descriptor)
 
     def release(self) -> None:

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from queues.ledger.connection import connect_reader
 from queues.ledger.errors import explained
 from queues.ledger.numbers import SeedNumbers
-from queues.ledger.rows import CANDIDATE_STATES, SEED_STATES, CandidateRow, DecisionRow, SeedRow
-from queues.ledger.schema import connect_reader
+from queues.ledger.rows import SEED_STATES, CandidateRow, DecisionRow, SeedRow
 
-GROUPS_A_PAGE = 100
 NUMBERS_A_PAGE = 10_000
 
 REPLIES = "SELECT key, CAST(raw AS BLOB) FROM reply WHERE seed = ?"
@@ -28,13 +27,9 @@ SELECT phase, no FROM seed WHERE state = ? AND (phase, no) > (?, ?) AND phase <=
 SEEDS = """
 SELECT no, id, topic, parent_id, root_id, state, phase, CAST(row AS BLOB), CAST(data AS BLOB)
 FROM seed WHERE no IN (SELECT value FROM json_each(?)) ORDER BY no"""
-CANDIDATES_OF = """
-SELECT seed, n, state, stage, reason, detail, origin, text, CAST(data AS BLOB)
-FROM candidate WHERE seed IN (SELECT value FROM json_each(?)) ORDER BY seed, n"""
-# +state: canonical order comes from the key's index; by the index of states every page would be sorted anew
 CANDIDATES = """
 SELECT seed, n, state, stage, reason, detail, origin, text, CAST(data AS BLOB)
-FROM candidate WHERE (seed, n) > (?, ?) AND +state IN (SELECT value FROM json_each(?)) ORDER BY seed, n LIMIT ?"""
+FROM candidate WHERE seed IN (SELECT value FROM json_each(?)) ORDER BY seed, n"""
 CANDIDATE_COUNTS = "SELECT state, stage, reason, origin, count(*) FROM candidate GROUP BY state, stage, reason, origin"
 SEED_COUNTS = "SELECT state, phase, parent_id IS NOT NULL, count(*) FROM seed GROUP BY 1, 2, 3"
 SPEND = """
@@ -126,17 +121,16 @@ class Reader:
                 after = page[-1]
         return SeedNumbers(found)
 
-    def groups(self, states: Sequence[str] = SEED_STATES, phase: int | None = None) -> Iterator[GroupRows]:
-        """Yield the seeds that are now in one of these states with their candidates, by seed number, then by n."""
-        numbers = iter(self.numbers(states, phase))
-        while page := list(islice(numbers, GROUPS_A_PAGE)):
-            yield from (group for group in self._groups(page) if group[0].state in states)
+    def groups(
+        self, states: Sequence[str] = SEED_STATES, phase: int | None = None, *, page: int = 100
+    ) -> Iterator[GroupRows]:
+        """Yield the seeds that are now in one of these states with their candidates, by seed number, then by n.
 
-    def candidates(
-        self, states: Sequence[str] = CANDIDATE_STATES, *, after: tuple[int, int] = (-1, -1), limit: int = 1000
-    ) -> list[CandidateRow]:
-        """Return up to `limit` candidates that stand after (seed, n) in canonical order and are in these states."""
-        return [CandidateRow(*row) for row in self._rows(CANDIDATES, *after, orjson.dumps(states), limit)]
+        They are read `page` seeds at a time; a seed that leaves these states before its page is read is left out.
+        """
+        numbers = iter(self.numbers(states, phase))
+        while wanted := list(islice(numbers, page)):
+            yield from (group for group in self._groups(wanted) if group[0].state in states)
 
     def candidate_counts(self) -> list[CandidateCount]:
         """Count the candidates by state, stage, reason and origin: about a second for ten million."""
@@ -160,7 +154,7 @@ class Reader:
             self._connection.execute("BEGIN")  # both reads see one moment
             try:
                 seeds = self._connection.execute(SEEDS, (wanted,)).fetchall()
-                candidates = self._connection.execute(CANDIDATES_OF, (wanted,)).fetchall()
+                candidates = self._connection.execute(CANDIDATES, (wanted,)).fetchall()
             finally:
                 self._connection.execute("ROLLBACK")
         groups: dict[int, GroupRows] = {row[0]: (SeedRow(*row), []) for row in seeds}

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SEED_STATES = ("solved", "unsolved", "failed", "expanded", "parked")
-CANDIDATE_STATES = ("live", "accepted", "rejected", "failed")
 
 
 class ReplyRow(NamedTuple):

@@ -1,4 +1,4 @@
-"""The tables, the statements that fill them, and the opening of a connection.
+"""The tables, and the statements that fill them.
 
 Every write is one statement per table and commit: the rows arrive as one JSON array and SQLite unpacks them in C, with
 the GIL released (docs/decisions/0001-rows-through-json-each.md). `->>` gives a text or number itself, `->` keeps JSON.
@@ -6,12 +6,6 @@ Large columns stand last, so that reading the small ones touches no overflow pag
 """
 
 from __future__ import annotations
-
-import os
-import sqlite3
-from pathlib import Path
-
-from queues.ledger.errors import LedgerMismatch, LedgerMissing
 
 APPLICATION_ID = 0x74616D69  # "tami", in the file's header
 VERSION = 1
@@ -84,61 +78,3 @@ INSERT_DECISIONS = f"INSERT INTO decision (kind, scope, body) SELECT value->>0, 
 UPSERT_META = f"""
 INSERT INTO meta (key, value) SELECT value->>0, value->>1 {_ROWS}
 WHERE true ON CONFLICT (key) DO UPDATE SET value = excluded.value"""
-
-
-def connect(path: Path, mode: str, *, timeout_s: float) -> sqlite3.Connection:
-    """Open the file (`mode`: rwc or ro) without Python's own transactions; the caller serialises its threads."""
-    if sqlite3.sqlite_version_info < (3, 38):
-        raise LedgerMismatch(
-            f"SQLite {sqlite3.sqlite_version} is too old for the ledger: it needs 3.38 or later; use a newer Python"
-        )
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-
-
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """Open a ledger for writing, making it when it is not there. Only the holder of its lock may."""
-    connection = connect(path, "rwc", timeout_s=0.25)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")  # the commit thread does it, after the acknowledgement
-    connection.execute("PRAGMA cache_size = -65536")  # KiB
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-        _create(connection, path)
-    validate(connection, path)
-    return connection
-
-
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open a ledger for reading beside its writer."""
-    if not path.exists():
-        raise LedgerMissing(f"there is no ledger at {path}")
-    connection = connect(path, "ro", timeout_s=5)
-    validate(connection, path)
-    return connection
-
-
-def validate(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise LedgerMismatch unless the file is a ledger of this version."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        raise LedgerMismatch(f"{path} is an SQLite file but no ledger of tamis; use another folder")
-    if version != VERSION:
-        raise LedgerMismatch(
-            f"{path} has ledger format {version}, this tamis reads {VERSION}; use the tamis that wrote it"
-        )
-
-
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in TABLES.split(";\n"):
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
-    folder = os.open(path.parent, os.O_RDONLY)  # the file's name must survive a power cut as well as its content
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

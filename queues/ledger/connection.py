@@ -1,0 +1,111 @@
+"""Opening the file: what a writer and a reader set up, and what they refuse."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from queues.ledger import schema
+from queues.ledger.errors import LedgerCorrupt, LedgerMismatch, LedgerMissing
+
+CHECK_SECONDS = 10.0
+
+
+def wal_of(path: Path) -> Path:
+    """Return the write-ahead log of a ledger: what is committed and not yet in the file itself."""
+    return path.with_name(path.name + "-wal")
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open a ledger for writing, making it when it is not there. Only the holder of its lock may.
+
+    After an unclean end, which leaves a WAL behind, the file is checked: 2.5 s a GB, CHECK_SECONDS at most.
+    """
+    wal = wal_of(path)
+    unclean = wal.exists() and wal.stat().st_size > 0
+
+    def prepare(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # the commit thread does it, after the acknowledgement
+        connection.execute("PRAGMA cache_size = -65536")  # KiB
+        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+            _create(connection, path)
+        _validate(connection, path)
+        if unclean:
+            _check(connection, path)
+
+    return _connect(path, "mode=rwc", 0.25, prepare)
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a ledger for reading beside its writer."""
+    if not path.exists():
+        raise LedgerMissing(f"there is no ledger at {path}")
+    # a reader makes files beside the ledger; where it may not, nobody writes, and the file can be read as it stands
+    still = not wal_of(path).exists() and not os.access(path.parent, os.W_OK)
+    return _connect(
+        path, "mode=ro&immutable=1" if still else "mode=ro", 5.0, lambda connection: _validate(connection, path)
+    )
+
+
+def _connect(
+    path: Path, options: str, busy_s: float, prepare: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < (3, 38):
+        raise LedgerMismatch(
+            f"SQLite {sqlite3.sqlite_version} is too old for the ledger: it needs 3.38 or later; use a newer Python"
+        )
+    # no transactions of Python's own; threads take turns, which check_same_thread would forbid
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
+    )
+    try:
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in schema.TABLES.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    connection.execute("COMMIT")
+    folder = os.open(path.parent, os.O_RDONLY)  # the file's name must survive a power cut as well as its content
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _validate(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != schema.APPLICATION_ID:
+        raise LedgerMismatch(f"{path} is an SQLite file but no ledger of tamis; use another folder")
+    if version != schema.VERSION:
+        raise LedgerMismatch(
+            f"{path} has ledger format {version}, this tamis reads {schema.VERSION}; use the tamis that wrote it"
+        )
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    deadline = time.monotonic() + CHECK_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+    try:
+        problems = [text for (text,) in connection.execute("PRAGMA quick_check(3)") if text != "ok"]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        problems = []  # sound as far as the time went
+    finally:
+        connection.set_progress_handler(None, 0)
+    if problems:
+        raise LedgerCorrupt(path, "; ".join(problems))
