@@ -14,13 +14,14 @@ from service.simulator import figures
 _TERM = rf"\(*-?\(*{figures.NUMBER}\)*"
 _TIMES, _MINUS = "\u00d7\u00b7", "\u2212"
 _EXPRESSION = re.compile(rf"(?<![\w.]){_TERM}(?:[ \t]{{0,2}}[-+*/÷x{_TIMES}{_MINUS}][ \t]{{0,2}}{_TERM})+")
-# An expression is a question only where something asks: else every "48 / 2" in a worked solution would be one.
+# An expression is a question only where something asks and nobody has answered: else every "48 / 2 = 24" would be one.
 _ASKED_BEFORE = re.compile(
     r"(?:what(?:'s| is)|how much is|calculate|compute|evaluate|simplify|solve|work out|question:|problem:|q:)"
-    r"[\s:`*$\"'(]*(?:the (?:value|result|answer) (?:of|to)\s*)?[`$\"'(]*$",
+    r"[^.?!\n\d]{0,40}$",
     re.IGNORECASE,
 )
 _ASKED_AFTER = re.compile(r"[`*$\"')\s]{0,3}(?:=\s*)?\?")
+_WORKED_OUT = re.compile(r"[`*$\"')\s]{0,3}=[\s$]*-?\d")
 _SIGNS = str.maketrans({"x": "*", "÷": "/", _MINUS: "-", ",": None} | dict.fromkeys(_TIMES, "*"))
 _OPERATIONS: dict[type[ast.operator], tuple[str, Callable[[Fraction, Fraction], Fraction]]] = {
     ast.Add: ("+", operator.add),
@@ -49,12 +50,11 @@ def problems(text: str) -> Iterator[Problem]:
 
 
 def _is_asked(text: str, found: re.Match[str]) -> bool:
-    before = text[max(found.start() - 40, 0) : found.start()]
-    return bool(
-        _ASKED_BEFORE.search(before)
-        or _ASKED_AFTER.match(text, found.end())
-        or text.strip().removesuffix("=").strip() == found[0]
-    )
+    if _WORKED_OUT.match(text, found.end()):
+        return False
+    before = text[max(found.start() - 60, 0) : found.start()]
+    alone = text.strip().removesuffix("=").strip() == found[0]
+    return alone or bool(_ASKED_BEFORE.search(before) or _ASKED_AFTER.match(text, found.end()))
 
 
 def _work_out(found: re.Match[str]) -> Problem | None:

@@ -24,17 +24,22 @@ def show(value: Fraction) -> str:
 
 def near_misses(value: Fraction) -> list[str]:
     """Return at least three plausible wrong values: one or ten off in the last place, doubled, digits swapped."""
-    shown = show(value)
-    place = Fraction(1, 10 ** len(shown.partition(".")[2]))
-    guesses = [value + step * place for step in (1, -1, 10, -10, 2, -2, 100)] + [2 * value, _swapped(shown)]
-    same_sign = (show(guess) for guess in guesses if (guess < 0) == (value < 0))
-    return list(dict.fromkeys(guess for guess in same_sign if guess != shown))
+    whole, dot, decimals = show(value).partition(".")
+    digits = int(whole + decimals)  # in units of the last place
+    guesses = [digits + step for step in (1, -1, 10, -10, 2, -2, 100)] + [2 * digits, _swapped(digits)]
+    plausible = dict.fromkeys(guess for guess in guesses if guess != digits and (guess < 0) == (digits < 0))
+    return [_scaled(guess, len(decimals)) if dot else str(guess) for guess in plausible]
 
 
-def _swapped(shown: str) -> Fraction:
-    """Swap the last two digits that differ and stand side by side."""
-    pairs = [i for i in range(len(shown) - 1) if shown[i : i + 2].isdecimal() and shown[i] != shown[i + 1]]
-    if not pairs:
-        return Fraction(shown)
-    i = pairs[-1]
-    return Fraction(shown[:i] + shown[i + 1] + shown[i] + shown[i + 2 :])
+def _scaled(digits: int, places: int) -> str:
+    padded = f"{abs(digits):0{places + 1}}"
+    return f"{'-' * (digits < 0)}{padded[:-places]}.{padded[-places:]}"
+
+
+def _swapped(digits: int) -> int:
+    """Swap the last two neighbouring digits that differ."""
+    shown = str(digits)
+    for i in range(len(shown) - 1, 0, -1):
+        if shown[i - 1] not in ("-", shown[i]):
+            return int(shown[: i - 1] + shown[i] + shown[i - 1] + shown[i + 1 :])
+    return digits

@@ -127,7 +127,7 @@ class Filling:
         low, high = _bounds(schema, (1, 5) if whole else (0, 1), step=1 if whole else 0)
         share = 0.4 * self.draws.uniform(place) + (0.6 if self._praises(name) else 0.0)
         if whole:
-            return int(low + share * (high - low + 1))
+            return int(low) + int(share * (high - low + 1))
         return round(low + share * (high - low), 3)
 
     def _prose(self, schema: Schema, name: str, place: str) -> str:
