@@ -37,7 +37,7 @@ def read(lines: Iterator[bytes | BadRow], delimiter: str = ",") -> Iterator[tupl
         elif isinstance(fields, BadRow):
             yield number, fields
         elif len(fields) != len(header):
-            yield number, BadRow(f"{len(fields)} fields, but the header names {len(header)}")
+            yield number, BadRow(f"the header names {len(header)} columns, the row has {len(fields)}")
         else:
             yield number, dict(zip(header, fields, strict=True))
 

@@ -14,7 +14,7 @@ def read(lines: Iterator[bytes | BadRow]) -> Iterator[tuple[int, Row | BadRow]]:
     for number, line in enumerate(lines, 1):
         if isinstance(line, BadRow):
             yield number, line
-        elif not line.isspace():
+        elif line and not line.isspace():
             yield number, parse(line)
 
 
