@@ -34,10 +34,10 @@ def say(text: str) -> None:
 @app.command()
 def check(pipeline: PipelineFile, sets: Sets = None) -> None:
     """Find every mistake of a pipeline at once; nothing is called."""
-    from service.app import load_checked
+    from service.plan import checked
 
-    loaded = load_checked(pipeline, sets or ())
-    typer.echo(f"{pipeline}: fine; {len(loaded.pipeline.stages)} stages, nothing was called")
+    config = checked(pipeline, sets or ())
+    typer.echo(f"{pipeline}: no problems in {len(config.stages)} stages; nothing was called")
 
 
 @app.command()
@@ -61,7 +61,7 @@ def run(
     options = RunOptions(
         pipeline, out, resume, reuse, limit, tuple(sets or ()), metrics_port, progress=not no_progress, log=log
     )
-    raise typer.Exit(run_pipeline(options).code)
+    raise typer.Exit(run_pipeline(options).ending.code)
 
 
 @app.command()
@@ -72,10 +72,11 @@ def export(
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only what this expression is true for.")] = None,
 ) -> None:
     """Write a run's samples in another format, from the ledger, without a call."""
-    from service.app import export_run
+    from service.reexport import export_run
 
-    path, rows = export_run(run_dir, output_format, out, where)
-    typer.echo(f"{path}: {rows:,} rows")
+    path, written = export_run(run_dir, output_format, out, where)
+    lacking = f"; {written.undecided:,} samples lack what --where asks for" if written.undecided else ""
+    typer.echo(f"{path}: {written.rows:,} rows{lacking}")
 
 
 @app.command()
@@ -94,7 +95,7 @@ def init(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path(),
 ) -> None:
     """Write a commented pipeline to start from, with its seeds and constitution."""
-    from service.app import write_template
+    from service.templates import write_template
 
     for path in write_template(template, out):
         say(f"wrote {path}")

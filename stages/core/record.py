@@ -117,17 +117,29 @@ class Group:
             candidate.state, candidate.stage, candidate.reason, candidate.detail = state, stage, reason, detail
 
     def scope(self, candidate: Candidate | None = None) -> dict[str, Any]:
-        """Return the variables that templates and `where` expressions see, for the seed or for one candidate of it."""
+        """Return the variables that templates and `where` expressions see, for the seed or for one candidate of it.
+
+        A column is never hidden by what a stage found: where a column is called `answer` or `text` too, the candidate's
+        are `fields.answer` and `response`. Of the names that tamis gives, `row`, `seed_id`, `response`, `scores`,
+        `verdicts`, `lineage` and `fields` stand above columns; `topic` does where the source names one.
+        """
         seed = self.seed
-        names: dict[str, Any] = {**seed.row, "row": seed.row, "topic": seed.topic, "seed_id": seed.id}
+        names: dict[str, Any] = {"topic": seed.topic}
         if candidate is not None:
             names.update(candidate.fields)
             names.update(
                 id=self.candidate_id(candidate),
                 text=candidate.text,
-                response=candidate.text,
                 reasoning=candidate.reasoning,
                 finish_reason=candidate.finish_reason,
+            )
+        names.update(seed.row, row=seed.row, seed_id=seed.id)
+        if seed.topic:
+            names["topic"] = seed.topic
+        if candidate is not None:
+            names.update(
+                response=candidate.text,
+                fields=candidate.fields,
                 scores=candidate.scores,
                 verdicts={name: verdict.as_dict() for name, verdict in candidate.verdicts.items()},
                 lineage=candidate.lineage,

@@ -1,0 +1,72 @@
+"""Everything that is decided before a run touches anything: the checked pipeline, its source, its keys, its meaning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.load import read_pipeline
+from config.problems import ConfigError
+from config.schema import Generate, Judge, Pipeline
+from service.check import check
+from service.fingerprint import fingerprint
+from stages.core.errors import InputError
+from stages.io.sources import Scan, Source, open_source
+from stages.llm.keys import ApiKey, read_keys
+from stages.llm.preflight import preflight
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run. `keys` has the endpoints that a stage uses, and no others. `read` is the seeds within `--limit`."""
+
+    pipeline: Pipeline
+    source: Source
+    scan: Scan
+    keys: dict[str, list[ApiKey]]
+    fingerprint: dict[str, Any]
+    limit: int | None
+
+    @property
+    def read(self) -> int:
+        return self.scan.rows if self.limit is None else min(self.scan.rows, self.limit)
+
+    async def preflight(self) -> None:
+        """Ask every used endpoint whether it answers. Raises InputError with all that is wrong."""
+        problems: list[str] = []
+        for alias, keys in self.keys.items():
+            try:
+                await preflight(alias, self.pipeline.endpoints[alias], keys)
+            except InputError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise InputError(problems)
+
+
+def checked(pipeline: Path | dict[str, Any], sets: Sequence[str] = ()) -> Pipeline:
+    """Read and check a pipeline. Raises ConfigError with every problem there is."""
+    loaded = read_pipeline(pipeline, env=os.environ, sets=sets)
+    problems = [*loaded.problems, *check(loaded)]
+    if problems or loaded.pipeline is None:
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line))
+    return loaded.pipeline
+
+
+def plan(pipeline: Path | dict[str, Any], sets: Sequence[str], limit: int | None) -> Plan:
+    """Check a pipeline and read its source through once. Raises ConfigError or InputError."""
+    config = checked(pipeline, sets)
+    source = open_source(config.source)
+    scan = source.scan()
+    used = sorted(set(_used(config)))
+    keys = {alias: read_keys(alias, config.endpoints[alias], os.environ) for alias in used}
+    return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit)
+
+
+def _used(config: Pipeline) -> Iterator[str]:
+    """Yield the aliases that stages call."""
+    for stage in config.stages:
+        if isinstance(stage, (Generate, Judge)):
+            yield from stage.endpoint

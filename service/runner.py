@@ -1,0 +1,216 @@
+"""One local run: from a checked plan to the last derived file, on one event loop.
+
+The order matters: what can be found wrong is found before the run directory is touched, the ledger is held before
+anything is sent, and what is derived is written after the last commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+
+from config.schema import resolved
+from config.yamlfile import write as to_yaml
+from queues.ledger import Ledger, LedgerError, Reader, ReplyIndex
+from service import rundir
+from service.fingerprint import differences
+from service.lifecycle import Drain, Ending, Interrupted, RunState, ending_of, signals
+from service.plan import Plan, plan
+from service.rundir import RunDirectory
+from service.session import Session
+from service.store import fresh_groups
+from service.watch import Watch
+from stages.core.base import first_error
+from stages.core.errors import BudgetReached, InputError
+from stages.io.atomic import replacing
+from stages.io.manifest import Run, write_manifest
+from stages.io.outputs import derive
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the person asked for. `pipeline` is a file, or the same as plain data."""
+
+    pipeline: Path | dict[str, Any]
+    out: Path | None = None
+    resume: bool = False
+    reuse: Path | None = None
+    limit: int | None = None
+    sets: tuple[str, ...] = ()
+    metrics_port: int | None = None
+    progress: bool = True
+    log: str = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended, where it is, and its manifest."""
+
+    ending: Ending
+    run_dir: Path
+    manifest: dict[str, Any]
+
+
+def run_pipeline(options: RunOptions) -> Result:
+    """Run to the end, whatever end that is. Raises ConfigError or InputError where it could not start."""
+    what = plan(options.pipeline, options.sets, options.limit)
+    run_dir = rundir.choose(options.out, what.pipeline.name, options.resume)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(what, run_dir, options))
+
+
+async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result:
+    started = time.monotonic()
+    await what.preflight()
+    watch = Watch(what, run_dir, options.progress, options.log)
+    async with AsyncExitStack() as stack:
+        reuse = None
+        if options.reuse is not None:
+            reuse = ReplyIndex(rundir.existing(options.reuse).ledger)
+            stack.callback(reuse.close)
+        ledger = rundir.open_ledger(run_dir, watch.committed)
+        stack.push_async_callback(ledger.close)
+        reader = stack.enter_context(rundir.open_reader(run_dir))
+        before_s = _claim(ledger, what)
+        run = _Run(what, run_dir, ledger, reader, before_s, started)
+        run.write_manifest("running")
+        session = Session(what.pipeline, what.keys, ledger, reader, reuse, watch.observe, watch.activity)
+        ending = await run.go(session, watch, options.metrics_port)
+        manifest = await run.end(ending)
+    watch.tell(ending, manifest)
+    return Result(ending, run_dir.path, manifest)
+
+
+def _claim(ledger: Ledger, what: Plan) -> float:
+    """Make the ledger this run's, or see that it is; return the seconds that earlier processes took.
+
+    Raises InputError naming what has changed its meaning since.
+    """
+    stored = ledger.meta("fingerprint")
+    if stored is None:
+        ledger.set_meta("fingerprint", orjson.dumps(what.fingerprint).decode())
+        return 0.0
+    if changed := differences(orjson.loads(stored), what.fingerprint):
+        raise InputError(
+            [
+                *(f"--resume: {line}" for line in changed),
+                f"this is another run than the one in {ledger.path.parent}; start a new one in another --out, with "
+                f"--reuse {ledger.path.parent} to take every reply it can",
+            ]
+        )
+    return float(ledger.meta("wall_s") or 0)
+
+
+class _Run:
+    """The course of one process on one run directory."""
+
+    def __init__(
+        self, what: Plan, run_dir: RunDirectory, ledger: Ledger, reader: Reader, before_s: float, started: float
+    ) -> None:
+        self._plan, self._dir, self._ledger, self._reader = what, run_dir, ledger, reader
+        self._before_s, self._started = before_s, started
+
+    @property
+    def wall_s(self) -> float:
+        return self._before_s + time.monotonic() - self._started
+
+    async def go(self, session: Session, watch: Watch, metrics_port: int | None) -> Ending:
+        """Run the pipeline until it is done, drained or broken."""
+        stopping = _Stopping(session.drain, watch)
+        groups = fresh_groups(self._plan.source, self._reader, self._plan.limit, lambda: session.drain.begun)
+        try:
+            async with AsyncExitStack() as stack:
+                stack.enter_context(signals(stopping.first, stopping.second))
+                for endpoint in session.endpoints.values():
+                    await stack.enter_async_context(endpoint)
+                await stack.enter_async_context(watch.watching(session, metrics_port))
+                await stack.enter_async_context(
+                    _background({**session.background(), "wall": self._wall(session.drain)})
+                )
+                await session.pipeline.run(groups, stopping.supervise)
+        except LedgerError as error:
+            session.drain.begin(rundir.stopped_by(error))
+        return ending_of(session.drain.cause)
+
+    async def _wall(self, drain: Drain) -> None:
+        limit = self._plan.pipeline.budget.wall_s
+        if limit is not None:
+            await asyncio.sleep(max(0.0, limit - self.wall_s))
+            drain.begin(BudgetReached("wall_s", f"the budget of {limit:,.0f} s is spent"))
+
+    async def end(self, ending: Ending) -> dict[str, Any]:
+        """Commit what is pending and derive the files."""
+        with suppress(LedgerError):  # what ended the run may be just this; the manifest tells from what is there
+            await self._ledger.set_meta("wall_s", f"{self.wall_s:.3f}")
+        try:
+            with replacing(self._dir.path / "pipeline.resolved.yaml") as file:
+                file.write(to_yaml(resolved(self._plan.pipeline)).encode())
+            derive(self._reader, self._dir.path, self._plan.pipeline.outputs)
+            return self.write_manifest(ending.state)
+        except OSError as error:
+            if ending.cause is None:
+                raise
+            return {"state": ending.state, "error": str(error)}
+
+    def write_manifest(self, state: RunState) -> dict[str, Any]:
+        run = Run(self._plan.pipeline.name, state, self._plan.fingerprint, self._plan.read, self.wall_s)
+        return write_manifest(self._reader, run, self._dir.manifest)
+
+
+class _Stopping:
+    """What signals and drains do to the phase that runs."""
+
+    def __init__(self, drain: Drain, watch: Watch) -> None:
+        self._drain, self._watch = drain, watch
+        self._abort = asyncio.Event()
+
+    def first(self, name: str) -> None:
+        self._watch.say(f"Draining: {self._watch.activity.in_flight} calls in flight. Press again to stop now.")
+        self._drain.begin(Interrupted(f"interrupted by {name}"))
+
+    def second(self) -> None:
+        self._watch.say("Stopping now; what is committed is safe.")
+        self._abort.set()
+
+    async def supervise(self, phase: Coroutine[Any, Any, None]) -> bool:
+        """Run a phase to its end, or until the drain has come to rest; after a spent budget the next one may begin."""
+        work = asyncio.create_task(phase, name="phase")
+        rest = asyncio.create_task(self._rest(), name="drain")
+        abort = asyncio.create_task(self._abort.wait(), name="abort")
+        try:
+            await asyncio.wait({work, rest, abort}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            for task in (work, rest, abort):
+                task.cancel()
+            await asyncio.gather(work, rest, abort, return_exceptions=True)
+        spent = isinstance(self._drain.cause, BudgetReached)
+        return not self._abort.is_set() and (spent or not self._drain.begun)
+
+    async def _rest(self) -> None:
+        await self._drain.wait()
+        await self._watch.activity.quiet()
+
+
+@asynccontextmanager
+async def _background(work: dict[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run named tasks beside the block; their errors are the block's, and they end with it."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(coroutine, name=name) for name, coroutine in work.items()]
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None

@@ -1,0 +1,149 @@
+"""What a running pipeline is made of: gates, endpoints, stages and the ledger, joined to each other.
+
+This is the composition root: nothing is decided here but who is given what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+from config.schema import Endpoint as EndpointConfig
+from config.schema import Pipeline as PipelineConfig
+from queues.gate import Gate, GateLimits
+from queues.ledger import Ledger, Reader, ReplyIndex, ReplyRow
+from service.lifecycle import Activity, Drain
+from service.spending import Spending
+from service.store import LedgerStore
+from stages.core.errors import BudgetReached, RunStopped
+from stages.core.events import Observe
+from stages.llm.endpoint import Endpoint, Hooks, Receipt
+from stages.llm.keys import ApiKey
+from stages.llm.protocol import Call, Reply
+from stages.pipeline import Pipeline, Sizes
+from stages.registry import Tools, build
+
+
+class Halting:
+    """An endpoint whose askers wait for the end of the run, instead of failing, once no call may leave any more."""
+
+    def __init__(self, endpoint: Endpoint, drain: Drain) -> None:
+        self.alias, self.name = endpoint.alias, endpoint.name
+        self.sends_seed, self.structured = endpoint.sends_seed, endpoint.structured
+        self._endpoint, self._drain = endpoint, drain
+
+    async def ask(self, call: Call) -> Reply:
+        try:
+            return await self._endpoint.ask(call)
+        except (BudgetReached, RunStopped) as cause:
+            return await self._drain.halt(cause)
+
+
+class Session:
+    """Everything of one run that lives while calls are made."""
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        keys: Mapping[str, list[ApiKey]],
+        ledger: Ledger,
+        reader: Reader,
+        reuse: ReplyIndex | None,
+        observe: Observe,
+        activity: Activity,
+    ) -> None:
+        self.drain = Drain()
+        self.spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight)
+        self._ledger, self._reuse = ledger, reuse
+        reused = None if reuse is None else self._reused
+        used = {alias: config.endpoints[alias] for alias in keys}
+        self.gates = _gates(used)
+        self.endpoints = {
+            alias: Endpoint(
+                alias,
+                endpoint,
+                self.gates[_group(alias, endpoint)],
+                keys[alias],
+                Hooks(partial(self._commit, alias), self._admit, reused, observe),
+            )
+            for alias, endpoint in used.items()
+        }
+        models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
+        tools = Tools(models, config.seed, config.constitution, observe)
+        stages = [build(stage, depth, tools) for depth, stage in enumerate(config.stages)]
+        self.pipeline = Pipeline(stages, LedgerStore(ledger, reader), _sizes(self.gates), observe)
+
+    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return, by name, what must run beside the pipeline: dispatchers of gates, watchers of endpoints."""
+        work: dict[str, Coroutine[Any, Any, None]] = {}
+        for name, gate in self.gates.items():
+            work[f"gate {name}"] = gate.run()
+        for alias, endpoint in self.endpoints.items():
+            work[f"watch {alias}"] = self._watch(endpoint)
+        return work
+
+    async def _watch(self, endpoint: Endpoint) -> None:
+        try:
+            await endpoint.watch()
+        except RunStopped as cause:
+            self.drain.begin(cause)
+
+    def _admit(self) -> None:
+        if self.drain.cause is not None:
+            raise self.drain.cause
+        self.spending.check()
+
+    async def _commit(self, alias: str, call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
+        usage = receipt.usage
+        self.spending.add(receipt)
+        await self._ledger.reply(
+            ReplyRow(
+                call.group.seed.no,
+                key,
+                call.stage,
+                alias,
+                raw,
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                usage.reasoning_tokens,
+                usage.cached_tokens,
+                receipt.cost_usd,
+                receipt.wait_s,
+                receipt.duration_s,
+                receipt.reused,
+            )
+        )
+
+    async def _reused(self, key: str) -> bytes | None:
+        assert self._reuse is not None
+        return self._reuse.get(key)
+
+
+def _group(alias: str, endpoint: EndpointConfig) -> str:
+    return endpoint.limits.group or alias
+
+
+def _gates(endpoints: Mapping[str, EndpointConfig]) -> dict[str, Gate]:
+    """Return a gate per limit group; where the aliases of one group differ, the tightest limit holds."""
+    groups: dict[str, list[EndpointConfig]] = {}
+    for alias, endpoint in endpoints.items():
+        groups.setdefault(_group(alias, endpoint), []).append(endpoint)
+    return {name: Gate(_limits(members), name) for name, members in groups.items()}
+
+
+def _limits(members: list[EndpointConfig]) -> GateLimits:
+    def tightest(of: Callable[[EndpointConfig], float | None]) -> float | None:
+        return min((value for member in members if (value := of(member)) is not None), default=None)
+
+    return GateLimits(
+        min(member.limits.max_concurrency for member in members),
+        tightest(lambda member: member.limits.requests_per_minute),
+        tightest(lambda member: member.limits.tokens_per_minute),
+    )
+
+
+def _sizes(gates: Mapping[str, Gate]) -> Sizes:
+    """Return how much may be under way: enough to keep every call place taken while replies are being committed."""
+    calls = sum(gate.limits.max_concurrency or 0 for gate in gates.values()) or 32
+    return Sizes(in_flight=2 * calls + 16, workers=calls + calls // 2 + 8, queue=max(16, calls // 8))
