@@ -6,6 +6,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,15 +36,15 @@ class Batch:
         connection.execute("BEGIN IMMEDIATE")
         try:
             (last_reply,) = connection.execute("SELECT ifnull(max(id), 0) FROM reply").fetchone()
-            for statement, rows, places in (
-                (schema.INSERT_REPLIES, self.replies, (4,)),
-                (schema.UPSERT_SEEDS, self.seeds, (7, 8)),
-                (schema.UPSERT_CANDIDATES, self.candidates, (8,)),
-                (schema.INSERT_DECISIONS, self.decisions, (2,)),
-                (schema.UPSERT_META, self.meta, ()),
+            for table, rows in (
+                (schema.REPLY, self.replies),
+                (schema.SEED, self.seeds),
+                (schema.CANDIDATE, self.candidates),
+                (schema.DECISION, self.decisions),
+                (schema.META, self.meta),
             ):
                 if rows:
-                    connection.execute(statement, (as_json(rows, places),))
+                    connection.execute(table.statement, (as_json(table, rows),))
             if self.replies:
                 connection.execute(schema.ADD_SPEND, (last_reply,))
             connection.execute("COMMIT")
@@ -53,19 +54,18 @@ class Batch:
             raise
 
 
-def as_json(rows: Iterable[Sequence[object]], json_places: tuple[int, ...]) -> bytes:
-    """Return the rows as one JSON array of arrays; the columns at `json_places` are JSON bytes and are embedded."""
+def as_json(table: schema.Table, rows: Iterable[Sequence[object]]) -> bytes:
+    """Return the rows as one JSON array of arrays, with the columns that are JSON already embedded as they are."""
     plain: list[list[Any]] = [list(row) for row in rows]
     for row in plain:
-        for place in json_places:
+        for place in table.json:
             row[place] = orjson.Fragment(row[place])
-    try:
-        encoded = orjson.dumps(plain)
-    except TypeError:  # a lone surrogate somewhere
-        return orjson.dumps(_storable(plain))
-    # SQLite's ->> ends a text at its NUL; inside embedded JSON the escape stays an escape and is harmless
-    return orjson.dumps(_storable(plain)) if b"\\u0000" in encoded else encoded
+    # ->> would end a text at its NUL, unseen; in embedded JSON a NUL is an escape, which stays
+    if not any("\0" in row[place] for row in plain for place in table.texts):
+        with suppress(TypeError):  # a lone surrogate, which UTF-8 has no bytes for
+            return orjson.dumps(plain)
+    return orjson.dumps([[_storable(value) for value in row] for row in plain])
 
 
-def _storable(rows: list[list[object]]) -> list[list[object]]:
-    return [[_UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value for value in row] for row in rows]
+def _storable(value: object) -> object:
+    return _UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value

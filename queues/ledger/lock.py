@@ -21,7 +21,7 @@ class Lock:
 
     @classmethod
     def acquire(cls, path: Path) -> Lock:
-        """Take the lock at `path`, making the file if needed. Raises LedgerLocked with the holder's pid, LedgerFailed."""
+        """Take the lock file at `path`, making it if needed. Raises LedgerLocked, LedgerFailed."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:

@@ -7,6 +7,8 @@ Large columns stand last, so that reading the small ones touches no overflow pag
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 APPLICATION_ID = 0x74616D69  # "tami", in the file's header
 VERSION = 1
 
@@ -34,13 +36,61 @@ CREATE INDEX candidate_state ON candidate (state, stage, reason, origin);
 CREATE TABLE decision (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, scope TEXT NOT NULL, body TEXT NOT NULL) STRICT;
 """
 
+
+class Table(NamedTuple):
+    """How rows enter a table: `json` are the places of columns that are JSON, `texts` of those that people wrote."""
+
+    statement: str
+    json: tuple[int, ...]
+    texts: tuple[int, ...]
+
+
 _ROWS = "FROM json_each(CAST(? AS TEXT))"  # bytes in, decoded by SQLite and not under the GIL
 
-INSERT_REPLIES = f"""
+REPLY = Table(
+    f"""
 INSERT INTO reply (seed, key, stage, endpoint, raw, prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens,
                    cost_usd, wait_s, duration_s, reused)
 SELECT value->>0, value->>1, value->>2, value->>3, value->4, value->>5, value->>6, value->>7, value->>8,
-       value->>9, value->>10, value->>11, value->>12 {_ROWS}"""
+       value->>9, value->>10, value->>11, value->>12 {_ROWS}""",
+    json=(4,),
+    texts=(),
+)
+
+# WHERE true: without it the parser takes ON CONFLICT for a join's ON
+SEED = Table(
+    f"""
+INSERT INTO seed (no, id, topic, parent_id, root_id, state, phase, row, data)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->7, value->8 {_ROWS}
+WHERE true ON CONFLICT (no) DO UPDATE SET
+    id = excluded.id, topic = excluded.topic, parent_id = excluded.parent_id, root_id = excluded.root_id,
+    state = excluded.state, phase = excluded.phase, row = excluded.row, data = excluded.data""",
+    json=(7, 8),
+    texts=(1, 2),
+)
+
+CANDIDATE = Table(
+    f"""
+INSERT INTO candidate (seed, n, state, stage, reason, detail, origin, text, data)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->8 {_ROWS}
+WHERE true ON CONFLICT (seed, n) DO UPDATE SET
+    state = excluded.state, stage = excluded.stage, reason = excluded.reason, detail = excluded.detail,
+    origin = excluded.origin, text = excluded.text, data = excluded.data""",
+    json=(8,),
+    texts=(4, 5, 7),
+)
+
+DECISION = Table(
+    f"INSERT INTO decision (kind, scope, body) SELECT value->>0, value->>1, value->2 {_ROWS}", json=(2,), texts=(1,)
+)
+
+META = Table(
+    f"""
+INSERT INTO meta (key, value) SELECT value->>0, value->>1 {_ROWS}
+WHERE true ON CONFLICT (key) DO UPDATE SET value = excluded.value""",
+    json=(),
+    texts=(0, 1),
+)
 
 # the sums of all replies, kept with them: a budget must be known at once, and ten million replies take a minute to read
 ADD_SPEND = """
@@ -57,24 +107,3 @@ ON CONFLICT (stage, endpoint) DO UPDATE SET
     reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
     cached_tokens = cached_tokens + excluded.cached_tokens, cost_usd = cost_usd + excluded.cost_usd,
     wait_s = wait_s + excluded.wait_s, duration_s = duration_s + excluded.duration_s"""
-
-# WHERE true: without it the parser takes ON CONFLICT for a join's ON
-UPSERT_SEEDS = f"""
-INSERT INTO seed (no, id, topic, parent_id, root_id, state, phase, row, data)
-SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->7, value->8 {_ROWS}
-WHERE true ON CONFLICT (no) DO UPDATE SET
-    id = excluded.id, topic = excluded.topic, parent_id = excluded.parent_id, root_id = excluded.root_id,
-    state = excluded.state, phase = excluded.phase, row = excluded.row, data = excluded.data"""
-
-UPSERT_CANDIDATES = f"""
-INSERT INTO candidate (seed, n, state, stage, reason, detail, origin, text, data)
-SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->8 {_ROWS}
-WHERE true ON CONFLICT (seed, n) DO UPDATE SET
-    state = excluded.state, stage = excluded.stage, reason = excluded.reason, detail = excluded.detail,
-    origin = excluded.origin, text = excluded.text, data = excluded.data"""
-
-INSERT_DECISIONS = f"INSERT INTO decision (kind, scope, body) SELECT value->>0, value->>1, value->2 {_ROWS}"
-
-UPSERT_META = f"""
-INSERT INTO meta (key, value) SELECT value->>0, value->>1 {_ROWS}
-WHERE true ON CONFLICT (key) DO UPDATE SET value = excluded.value"""

@@ -1,7 +1,7 @@
 """The ledger's writing side: rows from the event loop, committed in groups by one thread, then acknowledged.
 
-A future resolves only when its row is on disk (WAL, synchronous=FULL). When a commit fails, those who wait for it and all
-who come later get LedgerFailed; what was acknowledged before stays.
+A future resolves only when its row is on disk (WAL, synchronous=FULL). When a commit fails, those who wait for it and
+all who come later get LedgerFailed; what was acknowledged before stays.
 """
 
 from __future__ import annotations
