@@ -17,8 +17,7 @@ from stages.llm.protocol import Call, Model
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
 
-NONE = "none"
-_AGAIN = 'That could not be read. Reply with the JSON object only, such as {"principle": "none", "pass": true}'
+_AGAIN = 'That could not be read. Reply with the JSON object only, such as {"pass": true} or {"pass": false}.'
 
 
 class EliminateStage(Stage):
@@ -38,7 +37,7 @@ class EliminateStage(Stage):
         if config.max_tokens is not None:
             self._body["max_tokens"] = config.max_tokens
         if model.structured:
-            self._body["response_format"] = _reply_format([NONE, *self._principles])
+            self._body["response_format"] = _reply_format(list(self._principles))
 
     async def process(self, group: Group) -> None:
         await self.judge_each(group, self._verdict)
@@ -74,11 +73,12 @@ class EliminateStage(Stage):
 
 
 def _reply_format(principles: list[str]) -> dict[str, Any]:
-    """Return the reply's JSON schema: two short fields, the boolean last, so that even a small model fills it in."""
-    schema = {
-        "type": "object",
-        "properties": {"principle": {"type": "string", "enum": principles}, "pass": {"type": "boolean"}},
-        "required": ["principle", "pass"],
-        "additionalProperties": False,
-    }
+    """Return the reply's JSON schema: short fields without choices that contradict each other, for small models too.
+
+    The principle is the one that comes closest to being broken, and means something only where the response fails.
+    """
+    fields: dict[str, Any] = {"pass": {"type": "boolean"}}
+    if principles:
+        fields = {"principle": {"type": "string", "enum": principles}} | fields
+    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     return {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}

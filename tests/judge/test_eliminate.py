@@ -28,7 +28,7 @@ CONSTITUTION = Constitution.model_validate(
         ]
     }
 )
-PASSES = '{"principle": "none", "pass": true}'
+PASSES = '{"principle": "polite", "pass": true}'
 
 
 def group(*texts: str) -> Group:
@@ -79,9 +79,9 @@ async def test_what_passes_goes_on_and_what_a_criterion_applies_to_is_eliminated
     assert candidates[1].verdicts["judge"].as_dict()["principle"] == "shows-steps"
 
 
-@pytest.mark.parametrize("named", ["none", "no such principle"])
-async def test_an_elimination_without_a_principle_says_so(named: str):
-    (candidate,), _ = await judged([f'{{"principle": "{named}", "pass": false}}'])
+@pytest.mark.parametrize("reply", ['{"principle": "no such one", "pass": false}', '{"pass": false}', "No."])
+async def test_an_elimination_without_a_principle_says_so(reply: str):
+    (candidate,), _ = await judged([reply])
     assert (candidate.reason, candidate.detail) == ("eliminated", "the judge named no principle")
 
 
@@ -122,8 +122,8 @@ async def test_the_schema_is_asked_for_where_the_server_takes_one():
     _, (with_schema,) = await judged([PASSES])
     _, (without,) = await judged([PASSES], structured=False)
     schema = with_schema.body["response_format"]["json_schema"]["schema"]
-    assert schema["properties"]["principle"]["enum"] == ["none", "shows-steps", "polite"]
-    assert list(schema["properties"])[-1] == "pass"
+    assert schema["properties"]["principle"]["enum"] == ["shows-steps", "polite"]
+    assert schema["required"] == ["principle", "pass"]
     assert "response_format" not in without.body
 
 
@@ -145,6 +145,7 @@ async def test_a_prompt_of_ones_own_sees_the_columns_and_may_be_answered_by_a_wo
 async def test_a_prompt_of_ones_own_needs_no_constitution():
     (candidate,), (call,) = await judged([PASSES], constitution=None, prompt="Is {{ response }} right?")
     assert asked(call) == "Is 7 right?"
+    assert list(call.body["response_format"]["json_schema"]["schema"]["properties"]) == ["pass"]
     assert candidate.state == "live"
 
 
