@@ -18,7 +18,7 @@ from config.schema import Output
 from queues.ledger.reader import Reader
 from stages.core.record import Candidate, Group
 from stages.io.atomic import replacing
-from stages.io.exports.formats import format_of
+from stages.io.exports import format_of
 from stages.io.exports.turns import Turns
 from stages.io.store import Stored, unpack
 
