@@ -8,10 +8,11 @@ without one they are relative to the working directory.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
@@ -67,6 +68,11 @@ def _one_or_many(value: object) -> object:
     if value is None:
         return ()
     return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def kinds(choose: Callable[[Any], str | None], message: str) -> Discriminator:
+    """Tell the members of a union apart by a function, so that only the one that was meant complains."""
+    return Discriminator(choose, custom_error_type="wrong", custom_error_message=message)
 
 
 class _File(Config):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
-from config.base import Config, Count, FilePath, Flag, NonNegative, OneOrMany, Positive, wrong
+from config.base import Config, Count, FilePath, Flag, NonNegative, OneOrMany, Positive, kinds, wrong
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 
@@ -26,20 +26,30 @@ class Limits(Config):
 class Price(Config):
     """USD per million tokens."""
 
-    input_per_mtok: NonNegative
-    output_per_mtok: NonNegative
+    input_per_mtok: NonNegative = Field(examples=[0.15])
+    output_per_mtok: NonNegative = Field(examples=[0.6])
 
 
 class Gguf(Config):
     """A model file of one's own for the embedded server."""
 
-    gguf: FilePath
+    gguf: FilePath = Field(examples=["model.gguf"])
+
+
+def _embedded(value: object) -> str | None:
+    return "name" if value == "smollm2" else "file" if isinstance(value, (dict, Gguf)) else None
+
+
+Embedded = Annotated[
+    Annotated[Literal["smollm2"], Tag("name")] | Annotated[Gguf, Tag("file")],
+    kinds(_embedded, "write `smollm2`, or {gguf: PATH}"),
+]
 
 
 class Endpoint(Config):
     """A language model behind an alias: a server's URL and model, or the embedded model that tamis starts itself."""
 
-    embedded: Literal["smollm2"] | Gguf | None = None
+    embedded: Embedded | None = None
     base_url: OneOrMany[Url] = ()
     """One URL or several that serve the same model: the one with the fewest calls in flight is asked first."""
     model: Annotated[str, Field(min_length=1)] | None = None

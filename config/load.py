@@ -30,14 +30,14 @@ class Loaded:
     problems: tuple[Problem, ...]
     broken: frozenset[Loc]
 
-    def with_more(self, found: Iterable[Finding]) -> Loaded:
-        """Return the same with more problems; nothing is said where something is known to be wrong already."""
-        more = [
+    def fresh(self, found: Iterable[Finding]) -> list[Problem]:
+        """Return the findings as problems, without those about what is known to be wrong already."""
+        known = self.broken.union(problem.loc for problem in self.problems if problem.loc)
+        return [
             self.places.problem(loc, message, inside)
             for loc, message, inside in found
-            if not self.broken.intersection(prefixes(loc))
+            if not known.intersection(prefixes(loc))
         ]
-        return replace(self, problems=(*self.problems, *more))
 
 
 def load_pipeline(
@@ -79,7 +79,8 @@ def read_pipeline(
         repair.blank(found.loc, found.message)
     pipeline = repair.run(base_dir)
     loaded = Loaded(pipeline, places, base_dir, (*problems, *repair.problems), frozenset(repair.broken))
-    return loaded.with_more(availability.missing(pipeline)) if pipeline else loaded
+    later = loaded.fresh(availability.missing(pipeline)) if pipeline else []
+    return replace(loaded, problems=(*loaded.problems, *later))
 
 
 def _data(source: str | Path | Mapping[str, Any]) -> tuple[Any, Places, list[Problem]]:

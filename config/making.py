@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from config.base import (
     Config,
@@ -47,8 +47,8 @@ class Until(Config):
 class Between(Config):
     """A temperature drawn evenly between two."""
 
-    min: NonNegative
-    max: NonNegative
+    min: NonNegative = Field(examples=[0.3])
+    max: NonNegative = Field(examples=[1.0])
 
     @model_validator(mode="after")
     def _ordered(self) -> Between:
@@ -68,7 +68,7 @@ def _shares(value: object) -> object:
 
 
 def _temperatures(value: object) -> object:
-    if isinstance(value, dict):
+    if isinstance(value, (dict, Between)):
         return value
     items = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
     if any(isinstance(item, bool) or not isinstance(item, (int, float)) for item in items):
@@ -80,8 +80,8 @@ Shares = Annotated[
     dict[str, Count], BeforeValidator(_shares, json_schema_input_type=str | list[str] | dict[str, Count])
 ]
 Temperature = Annotated[
-    tuple[NonNegative, ...] | Between,
-    Field(union_mode="left_to_right"),
+    Annotated[tuple[NonNegative, ...], Tag("list")] | Annotated[Between, Tag("between")],
+    Discriminator(lambda value: "list" if isinstance(value, tuple) else "between"),
     BeforeValidator(_temperatures, json_schema_input_type=float | list[float] | Between | None),
 ]
 

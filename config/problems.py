@@ -58,15 +58,13 @@ class Places:
         for above in prefixes(loc):
             if above in self.overrides:
                 return Problem(self.overrides[above], 0, loc, message)
-        line = self._line(loc)
-        if inside is not None and loc in self.files:
-            return Problem(f"{self.files[loc]}:{inside}", line, loc, message)
-        if inside is not None and loc in self.blocks:
+        written = next((above for above in prefixes(loc) if above in self.lines), ())
+        line = self.lines.get(written, 1)
+        if inside is not None and written in self.files:
+            return Problem(f"{self.files[written]}:{inside}", line, loc, message)
+        if inside is not None and written in self.blocks:
             line += inside
         return Problem(f"{self.file}:{line}" if self.file else "", line, loc, message)
-
-    def _line(self, loc: Loc) -> int:
-        return next((self.lines[above] for above in prefixes(loc) if above in self.lines), 1)
 
 
 def prefixes(loc: Loc) -> Iterable[Loc]:

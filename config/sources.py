@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, Tag, model_validator
 
-from config.base import Config, Count, FilePath, Text, Whole, wrong
+from config.base import Config, Count, FilePath, Text, Whole, kinds, wrong
 
 Column = Annotated[str, Field(min_length=1)]
 
 
-def _column_or_templates(value: object) -> object:
-    if value is None or isinstance(value, (str, list, tuple)):
-        return value
-    raise wrong('write the name of a COLUMN, or a list of templates such as ["{{ answer }}"]')
+def _given(value: object) -> str | None:
+    return "column" if isinstance(value, str) else "templates" if isinstance(value, (list, tuple)) else None
+
+
+Given = Annotated[
+    Annotated[Column, Tag("column")] | Annotated[tuple[Text, ...], Tag("templates")],
+    kinds(_given, 'write the name of a COLUMN, or a list of templates such as ["{{ answer }}"]'),
+]
 
 
 class BaseSource(Config):
@@ -26,11 +30,7 @@ class BaseSource(Config):
     messages: Column | None = None
     """The column with a conversation, for multi-turn prompts."""
     tools: Column | None = None
-    candidates: Annotated[
-        str | tuple[Text, ...] | None,
-        Field(union_mode="left_to_right"),
-        BeforeValidator(_column_or_templates, json_schema_input_type=str | list[Text] | None),
-    ] = None
+    candidates: Given | None = None
     """Outputs that exist already: a column (a text or a list of texts), or a list of templates, one per candidate."""
     on_error: Literal["fail", "skip"] = "fail"
     """A broken row ends the run before it starts, or is counted and left out."""

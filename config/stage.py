@@ -21,7 +21,7 @@ Alias = Annotated[str, Field(min_length=1, examples=["main"])]
 class BaseStage(Config):
     """What every stage has."""
 
-    name: Name
+    name: Name = ""
     """Left out: the stage's type. Unique; verdicts, metrics and `--threshold NAME.FIELD` go by it."""
     where: Expr | None = None
     """Only candidates (for `generate`: seeds) for which this expression is true."""

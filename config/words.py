@@ -37,8 +37,6 @@ _BOUNDS = {
 def say(error: ErrorDetails) -> str:
     """Return the message for one of pydantic's errors."""
     kind, given, ctx = error["type"], error["input"], error.get("ctx", {})
-    if kind == "wrong":
-        return str(ctx["message"])
     if kind in _EXPECTED:
         return f"must be {_EXPECTED[kind]}, not {brief(given)}"
     if kind in _BOUNDS:

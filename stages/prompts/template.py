@@ -8,7 +8,7 @@ person's); a source that does not fit one row is a CandidateError (that candidat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateError as JinjaError
@@ -19,6 +19,8 @@ from jinja2.runtime import Context
 
 from stages.core.errors import CandidateError, InputError
 from stages.prompts.sandbox import MAX_CHARS, Bounds, sandbox
+
+T = TypeVar("T")
 
 MAX_SOURCE = 200_000
 
@@ -54,13 +56,13 @@ class _Source:
         environment = sandbox()
         self._loops = tree.find(nodes.For) is not None
         names = [(node.name, node.lineno) for node in tree.find_all(nodes.Name) if node.ctx == "load"]
-        columns, optional = _first(_of_row(tree)), set(_optional(tree))
+        attributes, optional = _first(_attributes(tree)), set(_optional(tree))
         bounded = cast("nodes.Template", Bounds().visit(tree))
         required = meta.find_undeclared_variables(bounded) - optional
         self.variables: dict[str, int] = _first((name, line) for name, line in names if name in required)
         """Every variable without which nothing renders -> the line of its first use."""
-        self.columns: dict[str, int] = columns
-        """Every column asked of `row` by name (`row.x`, `row['x']`) -> the line of its first use."""
+        self.attributes: dict[tuple[str, str], int] = attributes
+        """Every ("row", "x") of `row.x` or `row['x']`, of any variable -> the line of its first use."""
         self._compiled = Compiled.from_code(environment, environment.compile(bounded), environment.globals)
 
     def _run(self, scope: dict[str, Any]) -> tuple[Iterator[str], Context]:
@@ -121,22 +123,18 @@ def _optional(tree: nodes.Template) -> Iterator[str]:
             yield node.node.name
 
 
-def _of_row(tree: nodes.Template) -> Iterator[tuple[str, int]]:
-    called = {id(call.node) for call in tree.find_all(nodes.Call)}
+def _attributes(tree: nodes.Template) -> Iterator[tuple[tuple[str, str], int]]:
+    methods = {id(call.node) for call in tree.find_all(nodes.Call)}
     for dotted in tree.find_all(nodes.Getattr):
-        if _is_row(dotted.node) and id(dotted) not in called:
-            yield dotted.attr, dotted.lineno
+        if isinstance(dotted.node, nodes.Name) and id(dotted) not in methods:
+            yield (dotted.node.name, dotted.attr), dotted.lineno
     for item in tree.find_all(nodes.Getitem):
-        if _is_row(item.node) and isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, str):
-            yield item.arg.value, item.lineno
+        if isinstance(item.node, nodes.Name) and isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, str):
+            yield (item.node.name, item.arg.value), item.lineno
 
 
-def _is_row(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Name) and node.name == "row"
-
-
-def _first(uses: Iterable[tuple[str, int]]) -> dict[str, int]:
-    lines: dict[str, int] = {}
+def _first(uses: Iterable[tuple[T, int]]) -> dict[T, int]:
+    lines: dict[T, int] = {}
     for name, line in uses:
         lines[name] = min(line, lines.get(name, line))
     return lines

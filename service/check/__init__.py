@@ -1,0 +1,26 @@
+"""The rules that no single value can break: between stages, columns, templates, files and keys. Nothing is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from config.load import Loaded
+from config.problems import Problem
+from service.check import order, resources, settings, texts
+
+
+def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
+    """Return what is wrong besides `loaded.problems`, all of it at once."""
+    pipeline = loaded.pipeline
+    if pipeline is None:
+        return []
+    columns, found = resources.source(pipeline)
+    found += resources.constitutions(pipeline)
+    found += resources.endpoints(pipeline, env)
+    found += settings.problems(pipeline)
+    found += texts.problems(pipeline, columns)
+    # Where a stage's very type is a guess, what stands before what is not known.
+    if not any(len(loc) == 2 and loc[0] == "stages" for loc in loaded.broken):
+        found += order.problems(pipeline)
+    return loaded.fresh(found)

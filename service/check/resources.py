@@ -1,0 +1,108 @@
+"""What a pipeline names and does not contain: the source and its columns, constitutions, endpoints, keys, files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from config.problems import Finding, Loc
+from config.schema import CsvSource, Endpoint, Gguf, JsonlSource, Judge, Pipeline, Price
+from config.schema import Stage as StageConfig
+from config.words import suggestion
+from stages.core.errors import InputError
+from stages.io.sources import open_source
+from stages.judge.constitution import load_constitution
+from stages.llm.keys import read_keys
+
+COLUMN_KEYS = ("id", "topic", "messages", "tools", "candidates")
+Columns = tuple[str, ...] | None
+"""The source's columns; None where they cannot be known."""
+
+
+def source(pipeline: Pipeline) -> tuple[Columns, list[Finding]]:
+    """Return the source's columns, and what is wrong with what the pipeline says of it."""
+    config = pipeline.source
+    if not isinstance(config, (JsonlSource, CsvSource)):
+        return None, []
+    try:
+        bare = config.model_copy(update=dict.fromkeys(COLUMN_KEYS))
+        columns = open_source(bare).columns()
+    except InputError as error:
+        return None, [Finding(("source", "path"), str(error))]
+    found = []
+    for key in COLUMN_KEYS:
+        name = getattr(config, key)
+        if isinstance(name, str) and columns and name not in columns:
+            found.append(Finding(("source", key), unknown("column", name, columns, columns)))
+    return columns or None, found
+
+
+def unknown(what: str, name: str, columns: tuple[str, ...], known: tuple[str, ...]) -> str:
+    """Return the message about a name that nothing stands behind; `known` is what may have been meant."""
+    meant = suggestion(name, known, "")
+    listed = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
+    return f'unknown {what} "{name}"; the source has: {listed}' + (f". D{meant[1:]}" if meant.startswith("did") else "")
+
+
+def constitutions(pipeline: Pipeline) -> Iterator[Finding]:
+    """Yield what is wrong with each constitution that a stage uses, once."""
+    used: dict[str, Loc] = {}
+    for number, stage in enumerate(pipeline.stages):
+        if isinstance(stage, Judge):
+            if stage.constitution is not None:
+                used.setdefault(stage.constitution, ("stages", number, "constitution"))
+            elif pipeline.constitution is not None:
+                used.setdefault(pipeline.constitution, ("constitution",))
+    for path, loc in used.items():
+        try:
+            load_constitution(path)
+        except InputError as error:
+            for problem in error.problems:
+                yield Finding(loc, problem)
+
+
+def endpoints(pipeline: Pipeline, env: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield aliases that nothing stands behind, and what the endpoints in use lack."""
+    used: set[str] = set()
+    for number, stage in enumerate(pipeline.stages):
+        for keys, alias in _aliases(stage):
+            used.add(alias)
+            if alias not in pipeline.endpoints:
+                how = suggestion(alias, pipeline.endpoints, "the endpoints are")
+                yield Finding(("stages", number, *keys), f'there is no endpoint "{alias}"; {how}')
+    for alias, endpoint in pipeline.endpoints.items():
+        if alias in used:
+            yield from _lacks(alias, endpoint, env)
+            if pipeline.budget.usd is not None and endpoint.embedded is None and endpoint.price is None:
+                example = ", ".join(f"{key}: 0.5" for key in Price.model_fields)
+                message = f'the price of "{alias}" is unknown, so this cannot be held; write price: {{{example}}} there'
+                yield Finding(("budget", "usd"), message)
+
+
+def _aliases(stage: StageConfig) -> Iterator[tuple[Loc, str]]:
+    value: object = getattr(stage, "endpoint", None)
+    if isinstance(value, str):
+        yield ("endpoint",), value
+    elif isinstance(value, (dict, tuple)):
+        for place, alias in enumerate(value):
+            last = alias if isinstance(value, dict) else place
+            yield ("endpoint", last) if len(value) > 1 else ("endpoint",), alias
+    for key, inner in (("escalate", "to"), ("semantic", "endpoint")):
+        if (alias := getattr(getattr(stage, key, None), inner, None)) is not None:
+            yield (key, inner), alias
+
+
+def _lacks(alias: str, endpoint: Endpoint, env: Mapping[str, str]) -> Iterator[Finding]:
+    loc: Loc = ("endpoints", alias)
+    files: dict[Loc, str | None] = {("ca_file",): endpoint.ca_file}
+    if isinstance(endpoint.embedded, Gguf):
+        files["embedded", "gguf"] = endpoint.embedded.gguf
+    for keys, path in files.items():
+        if path is not None and not Path(path).is_file():
+            yield Finding((*loc, *keys), f"there is no file {path}")
+    try:
+        read_keys(alias, endpoint, env)
+    except InputError as error:
+        for problem in error.problems:
+            key, _, message = problem.removeprefix(f"endpoints.{alias}").removeprefix(".").partition(": ")
+            yield Finding((*loc, key) if key else loc, message)

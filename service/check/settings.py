@@ -1,0 +1,115 @@
+"""Keys of one part that need each other, exclude each other, or would be read by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from config.problems import Finding, Loc
+from config.schema import Dedupe, Generate, Judge, Output, Pairs, Pipeline, Score, Verify
+from stages.core.errors import InputError
+from stages.verify.json_schema import JsonSchema
+from stages.verify.pattern import Pattern
+
+VERIFY_KEYS = {
+    "numeric": ("against",),
+    "exact": ("against",),
+    "math": ("against",),
+    "regex": ("pattern",),
+    "json_schema": ("schema",),
+    "python": ("tests",),
+    "plugin": ("function",),
+    "grounded": (),
+}
+"""The keys that a check cannot do without."""
+OPTIONAL = {"python": ("entry_point",), "plugin": ("against",)}
+EXAMPLES = {
+    "against": 'against: "{{ answer }}"',
+    "pattern": "pattern: '^[0-9]+$'",
+    "schema": "schema: {file: schema.json}",
+    "tests": 'tests: "{{ test }}"',
+    "function": "function: ./checks.py:is_right",
+}
+REJECTING = ("verify", "cross_check", "judge", "vote", "select")
+
+
+def problems(pipeline: Pipeline) -> Iterator[Finding]:
+    """Yield what is wrong inside each stage and each output."""
+    for number, stage in enumerate(pipeline.stages):
+        if stage.type in RULES:
+            yield from RULES[stage.type](("stages", number), stage, pipeline)
+    files: set[tuple[str, str]] = set()
+    for number, output in enumerate(pipeline.outputs):
+        loc: Loc = ("outputs", number)
+        if (output.format, output.file) in files:
+            yield Finding((*loc, "format"), f"a second output writes exports/{output.format}.{output.file} too")
+        files.add((output.format, output.file))
+        yield from _output(loc, output, pipeline)
+
+
+def _generate(loc: Loc, stage: Generate, pipeline: Pipeline) -> Iterator[Finding]:
+    if not stage.prompts and pipeline.source.messages is None:
+        message = 'missing; write for example prompts: ["{{ question }}"], or `messages: COLUMN` in the source'
+        yield Finding((*loc, "prompts"), message)
+
+
+def _verify(loc: Loc, stage: Verify, _: Pipeline) -> Iterator[Finding]:
+    needed = VERIFY_KEYS[stage.check]
+    for key in EXAMPLES.keys() | {"entry_point"}:
+        given = getattr(stage, "schema_" if key == "schema" else key) is not None
+        if key in needed and not given:
+            yield Finding((*loc, key), f"missing; `check: {stage.check}` needs it: {EXAMPLES[key]}")
+        elif given and key not in needed + OPTIONAL.get(stage.check, ()):
+            yield Finding((*loc, key), f"`check: {stage.check}` does not read it; remove it")
+    try:
+        if stage.check == "regex" and stage.pattern is not None:
+            Pattern(stage.pattern)
+        if stage.check == "json_schema" and stage.schema_ is not None:
+            JsonSchema(stage.schema_)
+    except InputError as error:
+        yield Finding((*loc, needed[0]), str(error))
+
+
+def _judge(loc: Loc, stage: Judge, pipeline: Pipeline) -> Iterator[Finding]:
+    if not (stage.constitution or pipeline.constitution or stage.prompt):
+        message = "missing; a judge needs principles: write `constitution: constitution.yaml` here or at the top"
+        yield Finding((*loc, "constitution"), message)
+
+
+def _dedupe(loc: Loc, stage: Dedupe, _: Pipeline) -> Iterator[Finding]:
+    if not (stage.exact or stage.near or stage.semantic):
+        yield Finding((*loc, "exact"), "nothing is left to compare by; remove it, or write `near: {threshold: 0.8}`")
+
+
+def _score(loc: Loc, stage: Score, _: Pipeline) -> Iterator[Finding]:
+    if stage.axes is None and stage.features.steps is None and stage.features.explanation is None:
+        yield Finding((*loc, "features"), "missing; write for example features: {steps: 0.05, explanation: 0.02}")
+
+
+def _output(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
+    names = [stage.name for stage in pipeline.stages]
+    generates = any(stage.type == "generate" for stage in pipeline.stages)
+    if output.prompt is None and not generates and pipeline.source.messages is None:
+        message = 'missing; the candidates were given, so say what was asked: prompt: "{{ question }}"'
+        yield Finding((*loc, "prompt"), message)
+    if output.format not in ("dpo", "reward", "kto"):
+        if output.pairs != Pairs():
+            yield Finding((*loc, "pairs"), f"`format: {output.format}` has no pairs; remove it")
+        return
+    if not any(stage.type in REJECTING for stage in pipeline.stages):
+        yield Finding(
+            (*loc, "format"), "no stage tells good from bad, so there is nothing to pair; add a `verify` or `judge`"
+        )
+    for place, name in enumerate(output.pairs.rejected):
+        if name not in names:
+            message = f'there is no stage "{name}"; the stages are: {", ".join(names)}'
+            yield Finding((*loc, "pairs", "rejected", place), message)
+
+
+RULES: dict[str, Callable[[Loc, Any, Pipeline], Iterator[Finding]]] = {
+    "generate": _generate,
+    "verify": _verify,
+    "judge": _judge,
+    "dedupe": _dedupe,
+    "score": _score,
+}
