@@ -112,7 +112,7 @@ def _spent(reader: Reader) -> dict[str, Any]:
     spend = reader.spend()
     total = {key: sum(getattr(row, key) for row in spend) for key in ("calls", "reused", "unpriced")}
     tokens = {kind: sum(getattr(row, f"{kind}_tokens") for row in spend) for kind in _KINDS}
-    cost = sum(row.cost_usd for row in spend)
+    cost = sum((row.cost_usd for row in spend), 0.0)
     return {"calls": total, "tokens": tokens, "cost_usd": None if total["unpriced"] else round(cost, 6)}
 
 
