@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,15 +132,15 @@ class Corpus:
 
 
 class _Clusters:
-    """The leaders so far, found by the keys they share with a document."""
+    """The leaders so far, found by the keys they share with a document; keys of different columns differ."""
 
     def __init__(self, keys: Hashes, shared: NDArray[np.bool_]) -> None:
         self._keys, self._shared = keys, shared
-        self._leaders: dict[tuple[int, int], list[int]] = {}
+        self._leaders: dict[int, list[int]] = {}
         self.sizes: dict[int, int] = {}
 
-    def _marks(self, one: int) -> list[tuple[int, int]]:
-        return [(int(column), int(self._keys[one, column])) for column in np.flatnonzero(self._shared[one])]
+    def _marks(self, one: int) -> list[int]:
+        return cast("list[int]", self._keys[one][self._shared[one]].tolist())
 
     def near(self, one: int) -> Iterator[int]:
         """Return the leaders that share a key with a document, each once, those of the first keys first."""
