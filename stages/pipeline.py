@@ -129,7 +129,7 @@ class Flow:
                     await self._room(self._sizes.in_flight)
                     self.in_flight += 1
                     if self._observe is not None:
-                        self._observe(GroupStarted(group.seed.id))
+                        self._observe(GroupStarted(group.seed.id, self.phase))
                     await self._enter(0, group)
                 await self._room(1)
                 for workers in self.workers:

@@ -79,9 +79,10 @@ class CandidatesMade:
 
 @dataclass(frozen=True, slots=True)
 class GroupStarted:
-    """A seed was admitted."""
+    """A seed was admitted to a phase of the pipeline: a parked one is admitted once more, to a later phase."""
 
     seed_id: str
+    phase: int = 0
 
 
 @dataclass(frozen=True, slots=True)
