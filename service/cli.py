@@ -132,7 +132,8 @@ def main() -> None:
             say(f"{count} problem{'s' if count > 1 else ''}; nothing was called")
         sys.exit(EXIT_INPUT)
     except TamisError as error:
-        say(f"stopped: {error}")
+        remedy = getattr(error, "remedy", "")
+        say(f"stopped: {error}{f'. {remedy}' if remedy else ''}")
         sys.exit(EXIT_STOPPED)
     except BrokenPipeError:
         sys.exit(0)

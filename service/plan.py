@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from config.load import read_pipeline
 from config.problems import ConfigError
-from config.schema import Generate, Judge, Pipeline
+from config.schema import Pipeline
 from service.check import check
-from service.fingerprint import fingerprint
+from service.fingerprint import aliases, fingerprint
 from stages.core.errors import InputError
 from stages.io.sources import Scan, Source, open_source
 from stages.llm.keys import ApiKey, read_keys
@@ -21,7 +21,7 @@ from stages.llm.preflight import preflight
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will run. `keys` has the endpoints that a stage uses, and no others. `read` is the seeds within `--limit`."""
+    """What will run. `keys` has only the endpoints that a stage uses. `read` is the seeds within `--limit`."""
 
     pipeline: Pipeline
     source: Source
@@ -60,13 +60,6 @@ def plan(pipeline: Path | dict[str, Any], sets: Sequence[str], limit: int | None
     config = checked(pipeline, sets)
     source = open_source(config.source)
     scan = source.scan()
-    used = sorted(set(_used(config)))
+    used = sorted({alias for stage in config.stages for alias in aliases(stage)})
     keys = {alias: read_keys(alias, config.endpoints[alias], os.environ) for alias in used}
     return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit)
-
-
-def _used(config: Pipeline) -> Iterator[str]:
-    """Yield the aliases that stages call."""
-    for stage in config.stages:
-        if isinstance(stage, (Generate, Judge)):
-            yield from stage.endpoint

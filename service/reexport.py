@@ -35,8 +35,6 @@ def export_run(run_dir: Path, output_format: str, out: Path | None, where: str |
             return path, export(reader, output, path)
         except TemplateError as error:
             raise InputError(f"--where {where}: {error}") from None
-        except OSError as error:
-            raise InputError(f"--out {path}: cannot be written: {error.strerror}") from None
 
 
 def _own_output(run_dir: Path, output_format: str) -> dict[str, object]:

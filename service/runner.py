@@ -29,7 +29,7 @@ from service.session import Session
 from service.store import fresh_groups
 from service.watch import Watch
 from stages.core.base import first_error
-from stages.core.errors import BudgetReached, InputError
+from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.io.atomic import replacing
 from stages.io.manifest import Run, write_manifest
 from stages.io.outputs import derive
@@ -155,10 +155,10 @@ class _Run:
                 file.write(to_yaml(resolved(self._plan.pipeline)).encode())
             derive(self._reader, self._dir.path, self._plan.pipeline.outputs)
             return self.write_manifest(ending.state)
-        except OSError as error:
+        except RunStopped:
             if ending.cause is None:
                 raise
-            return {"state": ending.state, "error": str(error)}
+            return {}  # a full disk that ended the run has no room for the files either; resuming writes them
 
     def write_manifest(self, state: RunState) -> dict[str, Any]:
         run = Run(self._plan.pipeline.name, state, self._plan.fingerprint, self._plan.read, self.wall_s)

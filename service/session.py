@@ -5,7 +5,7 @@ This is the composition root: nothing is decided here but who is given what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -55,8 +55,8 @@ class Session:
     ) -> None:
         self.drain = Drain()
         self.spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight)
-        self._ledger, self._reuse = ledger, reuse
-        reused = None if reuse is None else self._reused
+        self._ledger = ledger
+        reused = None if reuse is None else _lookup(reuse)
         used = {alias: config.endpoints[alias] for alias in keys}
         self.gates = _gates(used)
         self.endpoints = {
@@ -115,9 +115,12 @@ class Session:
             )
         )
 
-    async def _reused(self, key: str) -> bytes | None:
-        assert self._reuse is not None
-        return self._reuse.get(key)
+
+def _lookup(index: ReplyIndex) -> Callable[[str], Awaitable[bytes | None]]:
+    async def reused(key: str) -> bytes | None:
+        return index.get(key)
+
+    return reused
 
 
 def _group(alias: str, endpoint: EndpointConfig) -> str:

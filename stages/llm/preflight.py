@@ -110,7 +110,7 @@ def _client(config: Endpoint, url: str, key: ApiKey) -> openai.AsyncOpenAI:
     import openai
 
     base = URL(url)
-    omitted = dict.fromkeys(("Authorization", "OpenAI-Organization", "OpenAI-Project"), openai.Omit())
+    omitted = dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.Omit())
     headers = {**omitted, **auth_headers(config.api_key_header, key.text), **config.headers}
     return openai.AsyncOpenAI(
         base_url=str(base.with_query(None)),

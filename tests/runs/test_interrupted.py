@@ -1,0 +1,189 @@
+"""Whatever ends a run in the middle, nothing is lost and nothing is paid for twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from whole_runs import Project, Simulator, arithmetic, identities_hold, simulating
+
+from queues.ledger import Reader
+
+SLOW = ("--latency", "0.25", "--jitter", "0.3", "--accuracy", "0.6")
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with simulating(*SLOW) as running:
+        yield running
+
+
+def calls_reach(simulator: Simulator, wanted: int) -> None:
+    """Return when the simulator has seen so many calls; asking it again is the only wait."""
+    pause = threading.Event()
+    for _ in range(600):
+        if simulator.stats()["calls"] >= wanted:
+            return
+        pause.wait(0.02)
+    pytest.fail(f"{simulator.stats()} and never {wanted} calls")
+
+
+def committed(project: Project, run: str) -> int:
+    with Reader(project.folder / run / "ledger.sqlite") as reader:
+        return sum(spend.calls for spend in reader.spend())
+
+
+def undisturbed(project: Project, pipeline: Path) -> bytes:
+    project.tamis("run", pipeline.name, "--out", "whole")
+    return (project.folder / "whole/accepted.jsonl").read_bytes()
+
+
+def test_a_run_killed_three_times_and_resumed_accepts_the_same_and_repeats_only_what_was_in_flight(
+    project: Project, simulator: Simulator
+) -> None:
+    pipeline = project.write(arithmetic(project, simulator.base_url, seeds=150))
+    whole = undisturbed(project, pipeline)
+    calls = project.manifest("whole")["calls"]["calls"]
+    with simulating(*SLOW) as fresh:
+        project.write(arithmetic(project, fresh.base_url, seeds=150))
+        for wanted in (180, 420, 640):
+            process = project.start("run", "pipeline.yaml", "--out", "killed", "--resume")
+            calls_reach(fresh, wanted)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            unacknowledged = fresh.stats()["calls"] - committed(project, "killed")
+        project.tamis("run", "pipeline.yaml", "--out", "killed", "--resume")
+        sent = fresh.stats()["calls"]
+    assert (project.folder / "killed/accepted.jsonl").read_bytes() == whole
+    manifest = project.manifest("killed")
+    assert identities_hold(manifest)
+    assert manifest["counts"] == project.manifest("whole")["counts"]
+    assert manifest["calls"]["calls"] == calls, "each call is in the ledger once"
+    assert sent - calls <= unacknowledged, "no call with a committed reply is sent again"
+
+
+def test_one_signal_drains_and_the_run_goes_on_later_to_the_same_end(project: Project, simulator: Simulator) -> None:
+    pipeline = project.write(arithmetic(project, simulator.base_url, seeds=60))
+    whole = undisturbed(project, pipeline)
+    before = simulator.stats()["calls"]
+    process = project.start("run", "pipeline.yaml", "--out", "drained")
+    calls_reach(simulator, before + 120)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 75, out + err
+    assert "Draining" in err
+    assert "--resume" in out + err
+    manifest = project.manifest("drained")
+    assert manifest["state"] == "interrupted"
+    assert identities_hold(manifest)
+    assert simulator.stats()["calls"] - before == manifest["calls"]["calls"], "every call in flight came home"
+    project.tamis("run", "pipeline.yaml", "--out", "drained", "--resume")
+    assert (project.folder / "drained/accepted.jsonl").read_bytes() == whole
+    assert project.manifest("drained")["calls"] == project.manifest("whole")["calls"]
+
+
+def test_a_second_signal_stops_at_once_and_the_run_is_still_resumable(project: Project) -> None:
+    with simulating("--latency", "20", "--accuracy", "1") as slow:
+        project.write(arithmetic(project, slow.base_url, seeds=20))
+        process = project.start("run", "pipeline.yaml", "--out", "run")
+        calls_reach(slow, 50)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == 75, out + err
+    with simulating("--accuracy", "1") as fast:
+        project.write(arithmetic(project, fast.base_url, seeds=20))
+        project.tamis("run", "pipeline.yaml", "--out", "run", "--resume")
+    assert project.manifest("run")["counts"]["seeds"]["solved"] == 20
+
+
+def test_a_spent_budget_ends_with_3_and_a_raised_one_goes_on(project: Project, simulator: Simulator) -> None:
+    config = arithmetic(project, simulator.base_url, seeds=60, budget={"calls": 100})
+    project.write(config)
+    said = project.tamis("run", "pipeline.yaml", "--out", "run", code=3)
+    assert "budget" in said
+    manifest = project.manifest("run")
+    assert manifest["state"] == "budget"
+    assert manifest["calls"]["calls"] == 100
+    assert identities_hold(manifest)
+    project.write({**config, "budget": {"calls": 10_000}})
+    project.tamis("run", "pipeline.yaml", "--out", "run", "--resume")
+    assert project.manifest("run")["counts"]["seeds"]["pending"] == 0
+
+
+def test_limits_urls_and_prices_may_change_on_resume_and_meaning_may_not(
+    project: Project, simulator: Simulator
+) -> None:
+    config = arithmetic(project, simulator.base_url, seeds=20)
+    project.write(config)
+    project.tamis("run", "pipeline.yaml", "--out", "run", "--limit", "10")
+    with simulating(*SLOW) as elsewhere:
+        endpoint = {**config["endpoints"]["main"], "base_url": elsewhere.base_url, "limits": {"max_concurrency": 7}}
+        project.write({**config, "endpoints": {"main": endpoint}})
+        project.tamis("run", "pipeline.yaml", "--out", "run", "--resume")
+        assert elsewhere.stats()["peak"] <= 7
+    project.write(config)
+    assert project.manifest("run")["counts"]["seeds"]["read"] == 20
+
+    (project.folder / "constitution.yaml").write_text("principles: [{id: other, text: Another principle.}]\n")
+    said = project.tamis("run", "pipeline.yaml", "--out", "run", "--resume", code=2)
+    assert "judge" in said
+    assert "constitution changed" in said
+    assert "--reuse" in said
+    before = simulator.stats()["calls"]
+    project.tamis("run", "pipeline.yaml", "--out", "other", "--reuse", "run")
+    manifest = project.manifest("other")
+    assert manifest["calls"]["reused"] == 80, "the four candidates of each of the twenty seeds"
+    assert simulator.stats()["calls"] - before == manifest["calls"]["calls"], "only the judge was paid"
+
+
+def test_a_key_that_dies_in_mid_run_stops_it_with_the_providers_words(project: Project) -> None:
+    env = {"SIM_KEY": "sim-key-123"}
+    options = ("--api-key", "sim-key-123", "--accuracy", "0.6", "--latency", "0.05")
+    with simulating(*options, "--revoke-after", "60") as simulator:
+        config = arithmetic(project, simulator.base_url, seeds=40)
+        config["endpoints"]["main"]["api_key_env"] = "SIM_KEY"
+        project.write(config)
+        said = project.tamis("run", "pipeline.yaml", "--out", "run", code=75, env=env)
+        assert "401" in said
+        assert "SIM_KEY" in said
+        assert "sim-key-123" not in said
+    with simulating(*options) as mended:
+        config["endpoints"]["main"]["base_url"] = mended.base_url
+        project.write(config)
+        project.tamis("run", "pipeline.yaml", "--out", "run", "--resume", env=env)
+    assert project.manifest("run")["state"] == "complete"
+
+
+def test_a_full_disk_stops_the_run_and_space_lets_it_go_on(project: Project, simulator: Simulator) -> None:
+    project.write(arithmetic(project, simulator.base_url, seeds=60))
+    limited = subprocess.run(
+        ["bash", "-c", f"ulimit -f 200; exec '{project.tamis_program}' run pipeline.yaml --out run"],
+        check=False,
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert limited.returncode == 75, limited.stdout + limited.stderr
+    assert "Traceback" not in limited.stderr
+    assert "--resume" in limited.stdout + limited.stderr
+    project.tamis("run", "pipeline.yaml", "--out", "run", "--resume")
+    assert identities_hold(project.manifest("run"))
+    assert project.manifest("run")["state"] == "complete"
+
+
+def test_a_second_process_on_the_same_run_is_refused_by_name(project: Project) -> None:
+    with simulating("--latency", "20") as slow:
+        project.write(arithmetic(project, slow.base_url, seeds=5))
+        first = project.start("run", "pipeline.yaml", "--out", "run")
+        calls_reach(slow, 5)
+        said = project.tamis("run", "pipeline.yaml", "--out", "run", "--resume", code=2)
+        assert str(first.pid) in said
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate()
