@@ -15,6 +15,7 @@ from fractions import Fraction
 from stages.verify.units import Unit, unit_of
 
 _MAX_DIGITS = 300  # what is longer is no answer, and exact arithmetic on it takes quadratic time
+_MAX_PLACES = 25
 _TOLERANCE = Fraction(1, 10**6)
 
 _NUMBER = re.compile(
@@ -167,11 +168,9 @@ def _close(one: Fraction, other: Fraction) -> bool:
 
 
 def _written(value: Fraction) -> str:
-    digits = 0
-    below = value.denominator
-    while below % 10 == 0 or below % 5 == 0 or below % 2 == 0:
-        below //= 10 if below % 10 == 0 else 5 if below % 5 == 0 else 2
-        digits += 1
-    if value.denominator == 1 or below != 1 or digits > 25:
-        return str(value)
-    return format((Decimal(value.numerator) / Decimal(value.denominator)).normalize(), "f")
+    """Write the value as a decimal where it is a short one, exactly; as a fraction where it is not."""
+    for places in range(_MAX_PLACES + 1):
+        scaled = value * 10**places
+        if scaled.denominator == 1:
+            return format(Decimal(f"{scaled.numerator}e-{places}"), "f")
+    return str(value)

@@ -44,6 +44,7 @@ from stages.verify.units import unit_of
         ("6 × 10^2", "600"),  # noqa: RUF001  the multiplication sign is meant
         ("**18**", "18"),
         ("18 apples", "18"),
+        ("123456789012345678901234567890.5", "123456789012345678901234567890.5"),
         ("18 dollars per day", "18"),
         ("5\\text{ cm}", "5"),
         ("45^\\circ", "45"),
