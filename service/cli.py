@@ -6,11 +6,11 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Literal, Optional
 
 import typer
 
-from config.load import ConfigError
+from config.problems import ConfigError
 from service.lifecycle import EXIT_DEFECT, EXIT_INPUT, EXIT_STOPPED
 from stages.core.errors import InputError, TamisError
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
 )
 
+LogStyle = Literal["off", "console", "json"]
 PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE.yaml", show_default=False)]
 RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", show_default=False)]
 Sets = Annotated[
@@ -51,7 +52,7 @@ def run(
     engine: Annotated[str, typer.Option(help="local, or ray.")] = "local",
     metrics_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Prometheus metrics on loopback.")] = None,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="No live display.")] = False,
-    log: Annotated[str, typer.Option(help="Log lines on stderr: off, console or json.")] = "off",
+    log: Annotated[LogStyle, typer.Option(help="Log lines on stderr.")] = "off",
 ) -> None:
     """Run a pipeline."""
     from service.runner import RunOptions, run_pipeline
@@ -61,7 +62,9 @@ def run(
     options = RunOptions(
         pipeline, out, resume, reuse, limit, tuple(sets or ()), metrics_port, progress=not no_progress, log=log
     )
-    raise typer.Exit(run_pipeline(options).ending.code)
+    result = run_pipeline(options)
+    typer.echo(result.told)
+    raise typer.Exit(result.ending.code)
 
 
 @app.command()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
 
 from stages.core.errors import BudgetReached, RunStopped, TamisError
 from stages.core.events import CallFinished, CallStarted, Event
@@ -65,10 +66,11 @@ class Drain:
     async def wait(self) -> None:
         await self._begun.wait()
 
-    async def halt(self, cause: TamisError) -> None:
+    async def halt(self, cause: TamisError) -> NoReturn:
         """Begin draining and never return: the caller waits here until it is cancelled."""
         self.begin(cause)
-        await asyncio.get_running_loop().create_future()
+        while True:
+            await asyncio.get_running_loop().create_future()
 
 
 class Activity:
@@ -97,6 +99,12 @@ class Activity:
             await self._idle.wait()
             seen = self._events
             await asyncio.sleep(QUIET_S)
+
+
+def allow_many_connections() -> None:
+    """Raise the soft limit of open files to the hard one: a call in flight is a descriptor, and there are thousands."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager

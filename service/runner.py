@@ -22,12 +22,14 @@ from config.yamlfile import write as to_yaml
 from queues.ledger import Ledger, LedgerError, Reader, ReplyIndex
 from service import rundir
 from service.fingerprint import differences
-from service.lifecycle import Drain, Ending, Interrupted, RunState, ending_of, signals
+from service.lifecycle import Drain, Ending, Interrupted, RunState, allow_many_connections, ending_of, signals
+from service.metrics import serve_metrics
 from service.plan import Plan, plan
 from service.rundir import RunDirectory
 from service.session import Session
 from service.store import fresh_groups
-from service.watch import Watch
+from service.summary import Ended, budget_ended, completed, stopped
+from service.watch import LogStyle, Watch
 from stages.core.base import first_error
 from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.io.atomic import replacing
@@ -47,22 +49,24 @@ class RunOptions:
     sets: tuple[str, ...] = ()
     metrics_port: int | None = None
     progress: bool = True
-    log: str = "off"
+    log: LogStyle = "off"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended, where it is, and its manifest."""
+    """How a run ended, where it is, its manifest, and what to tell the person."""
 
     ending: Ending
     run_dir: Path
     manifest: dict[str, Any]
+    told: str
 
 
 def run_pipeline(options: RunOptions) -> Result:
     """Run to the end, whatever end that is. Raises ConfigError or InputError where it could not start."""
     what = plan(options.pipeline, options.sets, options.limit)
     run_dir = rundir.choose(options.out, what.pipeline.name, options.resume)
+    allow_many_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(what, run_dir, options))
 
@@ -81,12 +85,24 @@ async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result
         reader = stack.enter_context(rundir.open_reader(run_dir))
         before_s = _claim(ledger, what)
         run = _Run(what, run_dir, ledger, reader, before_s, started)
-        run.write_manifest("running")
+        before = run.write_manifest("running")
         session = Session(what.pipeline, what.keys, ledger, reader, reuse, watch.observe, watch.activity)
-        ending = await run.go(session, watch, options.metrics_port)
+        beside = watch.begin(session, before, reader)
+        ending = await run.go(session, watch, beside, options.metrics_port)
+        watch.end()
         manifest = await run.end(ending)
-    watch.tell(ending, manifest)
-    return Result(ending, run_dir.path, manifest)
+        told = _told(ending, Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir.path), options)
+    return Result(ending, run_dir.path, manifest, told)
+
+
+def _told(ending: Ending, ended: Ended, options: RunOptions) -> str:
+    """Return what the person is told at the end."""
+    again = f"tamis run {options.pipeline} --out {ended.run_dir} --resume"
+    if isinstance(ending.cause, RunStopped):
+        return stopped(ending.cause, ended.manifest, again)
+    if ending.cause is not None:
+        return budget_ended(ended, str(ending.cause), again)
+    return completed(ended)
 
 
 def _claim(ledger: Ledger, what: Plan) -> float:
@@ -122,8 +138,10 @@ class _Run:
     def wall_s(self) -> float:
         return self._before_s + time.monotonic() - self._started
 
-    async def go(self, session: Session, watch: Watch, metrics_port: int | None) -> Ending:
-        """Run the pipeline until it is done, drained or broken."""
+    async def go(
+        self, session: Session, watch: Watch, beside: dict[str, Coroutine[Any, Any, None]], metrics_port: int | None
+    ) -> Ending:
+        """Run the pipeline, and `beside` it what watches, until it is done, drained or broken."""
         stopping = _Stopping(session.drain, watch)
         groups = fresh_groups(self._plan.source, self._reader, self._plan.limit, lambda: session.drain.begun)
         try:
@@ -131,10 +149,11 @@ class _Run:
                 stack.enter_context(signals(stopping.first, stopping.second))
                 for endpoint in session.endpoints.values():
                     await stack.enter_async_context(endpoint)
-                await stack.enter_async_context(watch.watching(session, metrics_port))
-                await stack.enter_async_context(
-                    _background({**session.background(), "wall": self._wall(session.drain)})
-                )
+                if metrics_port is not None:
+                    url = await stack.enter_async_context(serve_metrics(watch.metrics.registry, metrics_port))
+                    watch.say(f"metrics at {url}")
+                beside |= {**session.background(), "wall": self._wall(session.drain)}
+                await stack.enter_async_context(_background(beside))
                 await session.pipeline.run(groups, stopping.supervise)
         except LedgerError as error:
             session.drain.begin(rundir.stopped_by(error))

@@ -37,7 +37,7 @@ class Halting:
         try:
             return await self._endpoint.ask(call)
         except (BudgetReached, RunStopped) as cause:
-            return await self._drain.halt(cause)
+            await self._drain.halt(cause)
 
 
 class Session:
@@ -59,11 +59,12 @@ class Session:
         reused = None if reuse is None else _lookup(reuse)
         used = {alias: config.endpoints[alias] for alias in keys}
         self.gates = _gates(used)
+        self._gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
         self.endpoints = {
             alias: Endpoint(
                 alias,
                 endpoint,
-                self.gates[_group(alias, endpoint)],
+                self._gate_of[alias],
                 keys[alias],
                 Hooks(partial(self._commit, alias), self._admit, reused, observe),
             )
@@ -73,6 +74,10 @@ class Session:
         tools = Tools(models, config.seed, config.constitution, observe)
         stages = [build(stage, depth, tools) for depth, stage in enumerate(config.stages)]
         self.pipeline = Pipeline(stages, LedgerStore(ledger, reader), _sizes(self.gates), observe)
+
+    def limits(self) -> dict[str, float]:
+        """Return how many calls each alias may have on the wire; those of one group share the number."""
+        return {alias: float(gate.limits.max_concurrency or 0) for alias, gate in self._gate_of.items()}
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return, by name, what must run beside the pipeline: dispatchers of gates, watchers of endpoints."""

@@ -2,38 +2,88 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from typing import Any, Literal
 
-from service.lifecycle import Activity, Ending
+from rich.console import Console
+
+from queues.bounded import QueueStatistics
+from queues.ledger import Reader
+from service import logs
+from service.lifecycle import Activity
+from service.metrics import Metrics
 from service.plan import Plan
+from service.progress import Progress, Shown, StageNow
 from service.rundir import RunDirectory
 from service.session import Session
-from stages.core.events import Event
+from service.tally import Tally
+from stages.core.events import Event, Observe
+
+LogStyle = Literal["off", "console", "json"]
 
 
 class Watch:
-    """The observers of one run."""
+    """The observers of one run. `observe` hears of events, `committed` of the ledger's commits."""
 
-    def __init__(self, what: Plan, run_dir: RunDirectory, progress: bool, log: str) -> None:
+    def __init__(self, what: Plan, run_dir: RunDirectory, progress: bool, log: LogStyle) -> None:
         self.activity = Activity()
-        self._observers = [self.activity]
+        self.console = Console(stderr=True)
+        self._plan, self._dir, self._show = what, run_dir, progress
+        self._log = None if log == "off" else logs.LogObserver(logs.configure(log))
+        self.metrics = Metrics(what.pipeline)
+        self.committed = self.metrics.committed
+        self._observers: list[Observe] = [self.activity, self.metrics]
 
     def observe(self, event: Event) -> None:
         for observer in self._observers:
             observer(event)
 
-    def committed(self, rows: int, seconds: float) -> None:
-        """Take note of a commit of the ledger."""
+    def begin(
+        self, session: Session, manifest: Mapping[str, Any], reader: Reader
+    ) -> dict[str, Coroutine[Any, Any, None]]:
+        """Start observing; return, by name, what must run beside the pipeline.
 
-    @asynccontextmanager
-    async def watching(self, session: Session, metrics_port: int | None) -> AsyncIterator[None]:
-        yield
+        `manifest` is what stood when the process began.
+        """
+        self.metrics.sample(lambda: _queues(session), session.limits)
+        work = {"loop lag": self.metrics.measure_lag()}
+        if self._log is not None:
+            self._observers.append(self._log)
+        if self._show:
+            work["progress"] = self._progress(session, manifest, reader).run(self.console)
+        return work
+
+    def end(self) -> None:
+        """Tell what was counted and not told yet."""
+        if self._log is not None:
+            self._log.close()
+
+    def _progress(self, session: Session, manifest: Mapping[str, Any], reader: Reader) -> Progress:
+        parked: Counter[int] = Counter()
+        for row in reader.seed_counts():
+            if row.state == "parked":
+                parked[row.phase] += row.total
+        names = [stage.name for stage in self._plan.pipeline.stages]
+        tally = Tally(names, self._plan.read, manifest, parked)
+        self._observers.append(tally)
+        limit = sum(gate.limits.max_concurrency or 0 for gate in session.gates.values()) or None
+        phases, before_s = len(session.pipeline.flows), float(manifest["wall_s"])
+        shown = Shown(self._plan.pipeline, self._dir.ledger, limit, phases, before_s)
+        return Progress(shown, tally, lambda: _stages(session))
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr)  # noqa: T201
+        """Tell the person something in mid-run, beside the live display."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def tell(self, ending: Ending, manifest: dict[str, Any]) -> None:
-        self.say(f"{ending} {manifest}")
+
+def _stages(session: Session) -> dict[str, StageNow]:
+    return {
+        workers.stage.name: StageNow(workers.inbox.statistics(), workers.busy, flow.phase)
+        for flow in session.pipeline.flows
+        for workers in flow.workers
+    }
+
+
+def _queues(session: Session) -> dict[str, QueueStatistics]:
+    return {name: now.inbox for name, now in _stages(session).items()}

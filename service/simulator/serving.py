@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from service.lifecycle import allow_many_connections
 from service.simulator.limits import Clock
 from service.simulator.options import Options
 from service.simulator.server import build_app
@@ -39,8 +39,7 @@ async def running(options: Options, clock: Clock = time.monotonic) -> AsyncItera
 
 async def serve(options: Options, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `announce` gets the base URL once requests are answered."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one descriptor per connection, and there are thousands
+    allow_many_connections()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

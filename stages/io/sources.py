@@ -19,6 +19,7 @@ from pathlib import Path
 import xxhash
 
 from config.sources import CsvSource, JsonlSource
+from config.sources import Source as SourceConfig
 from stages.core.errors import InputError
 from stages.core.record import Group
 from stages.io import csv, jsonl
@@ -41,10 +42,13 @@ class Scan:
     columns: tuple[str, ...]
 
 
-def open_source(config: JsonlSource | CsvSource) -> Source:
-    """Return the source that a config asks for; nothing is read yet."""
-    read = jsonl.read if isinstance(config, JsonlSource) else partial(csv.read, delimiter=config.delimiter)
-    return Source(config, read)
+def open_source(config: SourceConfig) -> Source:
+    """Return the source that a config asks for; nothing is read yet. Raises InputError for a type there is none of."""
+    if isinstance(config, JsonlSource):
+        return Source(config, jsonl.read)
+    if isinstance(config, CsvSource):
+        return Source(config, partial(csv.read, delimiter=config.delimiter))
+    raise InputError(f"source.type: {config.type} is not available yet")
 
 
 class Source:

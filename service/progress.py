@@ -1,0 +1,220 @@
+"""The display while a run goes on: a live one on a terminal, elsewhere a plain line every ten seconds.
+
+What is shown is a function of the tally and of a look at the stages; only `run` touches a console, and only in the
+task that its owner starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from config.schema import Pipeline
+from queues.bounded import QueueStatistics
+from service.human import brief, dollars, duration, rate
+from service.tally import StageTally, Tally
+
+LIVE_EVERY_S = 0.5
+LINE_EVERY_S = 10.0
+RATE_OVER_S = 10.0
+LEFT_OVER_S = 60.0
+BAR = 18
+
+WORDS = {
+    "verify": ("checked", "right", "wrong", "not checkable"),
+    "judge": ("judged", "", "eliminated", "unreadable"),
+    "select": ("seen", "selected", "", "failed"),
+    "dedupe": ("seen", "", "duplicates", "failed"),
+}
+"""What a stage of this type calls the candidates it saw, passed, rejected and failed; empty: not shown."""
+OTHERS = ("seen", "", "rejected", "failed")
+
+
+class StageNow(NamedTuple):
+    """A stage at one moment: its inbox, the groups it works on, and the phase it belongs to."""
+
+    inbox: QueueStatistics
+    busy: int
+    phase: int
+
+
+StagesNow = Callable[[], Mapping[str, StageNow]]
+"""Looks at the stages, in the order of the pipeline; those that stand between two phases have no inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown and does not change.
+
+    `limit`: calls that may be on the wire (None: no limit); `phases` the pipeline has; `before_s`: the wall time of
+    earlier processes.
+    """
+
+    pipeline: Pipeline
+    ledger: Path
+    limit: int | None
+    phases: int = 1
+    before_s: float = 0.0
+
+
+class Rate:
+    """How fast a count grows, over the last `window` seconds in which it was noted."""
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._noted: deque[tuple[float, int]] = deque()
+
+    def note(self, now: float, count: int) -> None:
+        self._noted.append((now, count))
+        while len(self._noted) > 2 and self._noted[1][0] <= now - self._window:
+            self._noted.popleft()
+
+    @property
+    def per_second(self) -> float:
+        if len(self._noted) < 2 or self._noted[-1][0] <= self._noted[0][0]:
+            return 0.0
+        (start, before), (end, after) = self._noted[0], self._noted[-1]
+        return (after - before) / (end - start)
+
+
+class Progress:
+    """The display of one run."""
+
+    def __init__(
+        self, shown: Shown, tally: Tally, stages: StagesNow, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._shown, self._tally, self._stages, self._clock = shown, tally, stages, clock
+        self._started = clock()
+        self._calls = Rate(RATE_OVER_S)
+        self._made = {stage.name: Rate(RATE_OVER_S) for stage in shown.pipeline.stages if stage.type == "generate"}
+        self._left = Rate(LEFT_OVER_S)
+        self._phase = tally.phase.number
+        self.look()
+
+    async def run(self, console: Console) -> None:
+        """Show until cancelled; the owner runs this as a task."""
+        if console.is_terminal and not console.is_dumb_terminal:
+            with Live(console=console, auto_refresh=False, transient=True) as live:
+                while True:
+                    self.look()
+                    live.update(self.screen(), refresh=True)
+                    await asyncio.sleep(LIVE_EVERY_S)
+        while True:
+            await asyncio.sleep(LINE_EVERY_S)
+            self.look()
+            console.print(self.line(), soft_wrap=True, highlight=False, markup=False)
+
+    def look(self) -> None:
+        """Note the counts that rates are made of."""
+        now, tally = self._clock(), self._tally
+        if tally.phase.number != self._phase:
+            self._phase, self._left = tally.phase.number, Rate(LEFT_OVER_S)
+        self._calls.note(now, tally.served)
+        self._left.note(now, tally.phase.left)
+        for name, made in self._made.items():
+            made.note(now, tally.stages[name].made)
+
+    def line(self) -> str:
+        """Return everything in one line."""
+        made = sum(self._tally.stages[name].made for name in self._made)
+        return " · ".join([f"{made:,} candidates", *self._outcomes(), *self._calls_and_cost()])
+
+    def screen(self) -> RenderableType:
+        """Return the whole display: a row per stage, what came out, what it takes."""
+        shown, tally = self._shown, self._tally
+        title = f"{shown.pipeline.name} · {tally.seeds:,} seeds · ledger {shown.ledger}"
+        table = Table.grid(padding=(0, 2, 0, 1))
+        for row in self._rows():
+            table.add_row(*row)
+        return Group(
+            Text(title, style="bold"),
+            table,
+            Text(" " + "   ".join(self._outcomes())),
+            Text(" " + " · ".join(self._calls_and_cost())),
+        )
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        now = self._stages()
+        for stage in self._shown.pipeline.stages:
+            tally = self._tally.stages[stage.name]
+            at = now.get(stage.name)
+            place = ("", "") if at is None else (self._bar(stage.name, now), f"in {at.inbox.depth}/{at.inbox.capacity}")
+            if stage.name in self._made:
+                facts = [f"{tally.made:,} candidates", rate(self._made[stage.name].per_second)]
+                facts += [f"{tally.rejected:,} rejected"] * bool(tally.rejected)
+                facts += [f"{tally.failed:,} failed"] * bool(tally.failed)
+            else:
+                facts = _found(tally, WORDS.get(stage.type, OTHERS))
+            yield (stage.name, *place, facts[0], "  ".join(facts[1:]))
+
+    def _bar(self, name: str, now: Mapping[str, StageNow]) -> str:
+        """Return how many of the phase's seeds are past a stage: those that left, and those at a later stage."""
+        phase, names = self._tally.phase, list(now)
+        own = now[name].phase
+        later = [now[other] for other in names[names.index(name) + 1 :] if now[other].phase == own]
+        past = phase.left + sum(stage.inbox.depth + stage.busy for stage in later)
+        if own != phase.number:
+            past = phase.seeds if own < phase.number else 0
+        filled = min(BAR, BAR * past // phase.seeds) if phase.seeds else BAR
+        return "█" * filled + "░" * (BAR - filled)
+
+    def _outcomes(self) -> list[str]:
+        tally = self._tally
+        parts = [
+            f"accepted {tally.accepted:,} ({tally.solved:,} of {tally.seeds:,} seeds solved)",
+            f"rejected {tally.rejected:,}",
+            f"failed {tally.failed:,}",
+        ]
+        twins = [stage.name for stage in self._shown.pipeline.stages if stage.type == "dedupe"]
+        if twins:
+            parts.append(f"duplicates {sum(tally.stages[name].rejected for name in twins):,}")
+        return parts
+
+    def _calls_and_cost(self) -> list[str]:
+        tally, limit = self._tally, self._shown.limit
+        parts = [
+            f"calls {rate(self._calls.per_second)}",
+            f"in flight {tally.in_flight:,}" + (f"/{limit:,}" if limit is not None else ""),
+            f"429s {tally.refused:,}",
+            f"tokens {brief(tally.tokens)}",
+        ]
+        if tally.unpriced:
+            parts.append(f"{dollars(tally.usd)} and {tally.unpriced:,} calls of unknown price")
+        else:
+            parts.append(dollars(tally.usd))
+            if tally.accepted:
+                parts.append(f"{dollars(tally.usd / tally.accepted)} per accepted")
+        return [*parts, self._time()]
+
+    def _time(self) -> str:
+        """Return the time that went, and about how much is left (of this phase, where there are several)."""
+        took = duration(self._shown.before_s + self._clock() - self._started)
+        phase, speed = self._tally.phase, self._left.per_second
+        if not speed or phase.left >= phase.seeds:
+            return took
+        where = " in this phase" if self._shown.phases > 1 else ""
+        return f"{took}, about {duration((phase.seeds - phase.left) / speed)} left{where}"
+
+
+def _found(tally: StageTally, words: tuple[str, str, str, str]) -> list[str]:
+    seen, passed, rejected, failed = words
+    facts = [f"{tally.seen:,} {seen}"]
+    if passed:
+        facts.append(f"{tally.passed:,} {passed}")
+    if rejected and (tally.rejected or not passed):
+        facts.append(f"{tally.rejected:,} {rejected}")
+    if tally.failed:
+        facts.append(f"{tally.failed:,} {failed}")
+    if tally.marked:
+        facts.append(f"{tally.marked:,} marked")
+    return facts

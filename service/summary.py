@@ -1,0 +1,191 @@
+"""What a run tells when it ends: pure functions from counts to text.
+
+Everything comes from the manifest and the ledger's counts, so a resumed run tells the same as one that was never
+interrupted. A line that nothing can be said for is left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.schema import Pipeline
+from queues.ledger import CandidateCount
+from service.human import brief, dollars, duration, percent
+from stages.core.errors import RunStopped
+
+LABEL = 11
+MOST = 6
+
+GOLD = ("math", "numeric", "exact")
+"""Checks against a right answer; the others look at the form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that ended: its manifest, the ledger's counts of candidates, its pipeline, and where it is."""
+
+    manifest: Mapping[str, Any]
+    candidates: Sequence[CandidateCount]
+    pipeline: Pipeline
+    run_dir: Path
+
+    @property
+    def counts(self) -> Mapping[str, Any]:
+        counts: Mapping[str, Any] = self.manifest["counts"]["candidates"]
+        return counts
+
+    @property
+    def made(self) -> int:
+        return sum(self.counts[origin] for origin in ("generated", "derived", "given"))
+
+    def fallen(self, stage: str) -> int:
+        """Return how many candidates a stage rejected or could not judge."""
+        return sum(row.total for row in self.candidates if row.stage == stage and row.state in ("rejected", "failed"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Candidates before and after a stage, and what those after it are called."""
+
+    name: str
+    type: str
+    gold: bool
+    before: int
+    after: int
+    called: str
+
+
+def summary(ended: Ended, headline: str, again: str = "") -> str:
+    """Return the end-of-run summary under a headline. `again`: what to do to go on, where there is something to do."""
+    lines = [
+        ("seeds", _seeds(ended.manifest["counts"]["seeds"])),
+        ("yield", _yield(ended)),
+        ("rejected", _reasons(ended, "rejected")),
+        ("failed", _reasons(ended, "failed")),
+        ("quality", _quality(ended)),
+        ("cost", _cost(ended.manifest, ended.counts["accepted"])),
+        ("next", again or f"{ended.run_dir / 'accepted.jsonl'} · tamis export {ended.run_dir} --format dpo"),
+    ]
+    first = f"{headline:<48}{ended.run_dir}" if len(headline) < 47 else f"{headline}   {ended.run_dir}"
+    return "\n".join([first, *(f"{label:<{LABEL}}{text}" for label, text in lines if text)])
+
+
+def completed(ended: Ended) -> str:
+    """Return what a complete run tells."""
+    return summary(ended, f"complete in {duration(ended.manifest['wall_s'])}")
+
+
+def budget_ended(ended: Ended, message: str, again: str) -> str:
+    """Return what a run tells that a budget ended; `again` is the command that goes on once the budget is raised."""
+    headline = f"ended after {duration(ended.manifest['wall_s'])}: {message}"
+    return summary(ended, headline, f"raise the budget, then: {again}")
+
+
+def stopped(cause: RunStopped, manifest: Mapping[str, Any], again: str) -> str:
+    """Return the cause, what is safe, and what to do. A manifest that could not be written has no counts."""
+    seeds = manifest.get("counts", {}).get("seeds")
+    safe = "nothing was lost"
+    if seeds is not None:
+        total = seeds["read"] + seeds["derived"]
+        safe += f" ({total - seeds['pending']:,} of {total:,} seeds done)"
+    what = f"{cause.remedy.rstrip('.')}, then: " if cause.remedy else "Go on with: "
+    return f"stopped: {cause.cause}; {safe}.\n{what}{again}"
+
+
+def _seeds(seeds: Mapping[str, int]) -> str:
+    parts = [f"{seeds['read']:,} read"]
+    parts += [
+        f"{seeds[state]:,} {state}" + " (unsolved.jsonl)" * (state == "unsolved")
+        for state in ("derived", "expanded", "solved", "unsolved", "failed", "pending")
+        if seeds[state] or state == "solved"
+    ]
+    return " · ".join(parts)
+
+
+def _steps(ended: Ended) -> list[_Step]:
+    """Return the stages where candidates may fall, with how many came and how many went on."""
+    steps, left = [], ended.made
+    for stage in ended.pipeline.stages:
+        lost = ended.fallen(stage.name)
+        gold = stage.type == "verify" and stage.check in GOLD
+        called = _called(stage.type, stage.name, gold)
+        if lost or (called and stage.action == "reject"):
+            steps.append(_Step(stage.name, stage.type, gold, left, left - lost, called or f"past {stage.name}"))
+        left -= lost
+    return steps
+
+
+def _called(kind: str, name: str, gold: bool) -> str:
+    """Return what candidates are called that a stage let through; empty where it hardly ever rejects."""
+    if kind == "verify":
+        return "right" if gold else f"past {name}"
+    return {"judge": f"past the {name}", "select": "selected", "dedupe": "after dedupe"}.get(kind, "")
+
+
+def _yield(ended: Ended) -> str:
+    origins = ("generated", "derived", "given")
+    parts = [" + ".join(f"{ended.counts[origin]:,} {origin}" for origin in origins if ended.counts[origin]) or "none"]
+    for step in _steps(ended):
+        called = "complete" if step.type == "generate" else step.called
+        parts.append(f"{step.after:,} {called}")
+    accepted, pending = ended.counts["accepted"], ended.counts["pending"]
+    if pending:
+        parts.append(f"{accepted:,} accepted, {pending:,} pending")
+    elif len(parts) == 1 or not parts[-1].endswith(" selected"):
+        parts.append(f"{accepted:,} accepted")
+    return " → ".join(parts)
+
+
+def _reasons(ended: Ended, state: str) -> str:
+    """Return the reasons for a state, the most frequent first; one that several stages give is told by stage."""
+    totals: Counter[tuple[str, str]] = Counter()
+    for row in ended.candidates:
+        if row.state == state:
+            totals[row.reason, row.stage] += row.total
+    stages = Counter(reason for reason, _ in totals)
+    parts = [
+        f"{stage + ': ' if stages[reason] > 1 else ''}{reason.replace('_', ' ')} {number:,}"
+        for (reason, stage), number in totals.most_common()
+    ]
+    others = sum(number for _, number in totals.most_common()[MOST:])
+    return " · ".join(parts[:MOST] + ([f"others {others:,}"] if others else []))
+
+
+def _quality(ended: Ended) -> str:
+    """Return how many answers were right when they came, and among the accepted, where a check by gold tells both."""
+    steps = _steps(ended)
+    at = next((at for at, step in enumerate(steps) if step.gold), None)
+    if at is None or not ended.made or not _sifts(ended.pipeline, steps[at].name):
+        return ""
+    raw = all(step.type == "generate" for step in steps[:at])
+    came, whose = (ended.made, "raw answers") if raw else (steps[at].before, f"answers that came to {steps[at].name}")
+    accepted = ended.counts["accepted"]
+    after = f"accepted right 100 % ({accepted:,} of {accepted:,}, by gold)" if accepted else "none accepted"
+    return f"{whose} right {percent(steps[at].after, came)} → {after}"
+
+
+def _sifts(pipeline: Pipeline, name: str) -> bool:
+    """Return whether whatever is accepted has passed the stage `name` as it is: nothing went by it or was rewritten."""
+    names = [stage.name for stage in pipeline.stages]
+    stage = pipeline.stages[names.index(name)]
+    rewritten = any(later.type == "transform" for later in pipeline.stages[names.index(name) :])
+    return stage.action == "reject" and stage.where is None and not rewritten
+
+
+def _cost(manifest: Mapping[str, Any], accepted: int) -> str:
+    calls, tokens = manifest["calls"], manifest["tokens"]
+    parts = [f"{calls['calls']:,} calls", f"{brief(tokens['prompt'] + tokens['completion'])} tokens"]
+    if accepted:
+        parts.append(f"{calls['calls'] / accepted:,.1f} calls per accepted sample")
+    cost = manifest["cost_usd"]
+    if cost is None:
+        parts.append(f"price unknown for {calls['unpriced']:,} calls")
+    elif cost:
+        parts.append(dollars(cost) + (f", {dollars(cost / accepted)} per accepted sample" if accepted else ""))
+    if calls["reused"]:
+        parts.append(f"{calls['reused']:,} replies reused")
+    return " · ".join(parts)
