@@ -98,7 +98,8 @@ def suggestion(word: str, known: Collection[str], otherwise: str) -> str:
 def nearest(word: str, known: Collection[str]) -> str | None:
     """Return the known word that was probably meant."""
     folded = {item.casefold(): item for item in known}
-    found = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
+    swapped = [item for item in folded if sorted(item) == sorted(word.casefold())]  # "modle" is "model", not "mode"
+    found = swapped or difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
     return folded[found[0]] if found else None
 
 

@@ -20,6 +20,8 @@ _CORE = (
     ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
     ("merge", r"<<", "<"),
 )
+_BREAKS = re.compile("[\r\x85\u2028\u2029]")
+"""Line breaks to some readers and not to others: only between double quotes do they stay what they are."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,7 +30,8 @@ class _Loader(yaml.SafeLoader):
 
 class _Dumper(yaml.SafeDumper):
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        return self.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text else None)
+        style = '"' if _BREAKS.search(text) else "|" if "\n" in text else None
+        return self.represent_scalar(f"{_TAG}str", text, style=style)
 
 
 for _class in (_Loader, _Dumper):
