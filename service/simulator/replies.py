@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 
-from service.simulator import schema, tokens
+from service.simulator import tokens
 from service.simulator.asked import Asked
 from service.simulator.draws import Draws
 from service.simulator.judge import Judge
 from service.simulator.options import Reasoning
+from service.simulator.schema import Filling, Schema, from_example
 from service.simulator.world import Question, World
 
 _CREATED = 1_700_000_000
@@ -54,14 +55,14 @@ class Composer:
         if not questions and asked.conversation != text:
             text = asked.conversation
             questions = list(self._world.questions(text))
-        wanted = asked.schema or schema.from_example(asked.prompt)
+        wanted = asked.schema or from_example(asked.prompt)
         choices, completion, reasoning = [], 0, 0
         for index in range(asked.n):
             draws = Draws(self._seed, asked.digest, index)
             if wanted:
-                said = self._fill(wanted, asked, text, questions[:1], draws)
+                said = self._fill(wanted, asked, text, questions, draws)
             else:
-                said = self._answer(asked, questions[-1:], draws)
+                said = self._answer(asked, questions, draws)
             choice, thought, spoken = self._choice(asked, index, said, draws)
             choices.append(choice)
             reasoning += thought
@@ -75,21 +76,21 @@ class Composer:
         head = {"id": prefix + asked.digest, "object": kind, "created": _CREATED, "model": asked.model}
         return Composed(orjson.dumps({**head, "choices": choices, "usage": usage}), total)
 
-    def _answer(self, asked: Asked, last: list[Question], draws: Draws) -> str:
+    def _answer(self, asked: Asked, questions: list[Question], draws: Draws) -> str:
         """Answer the last question of the prompt: examples stand before it. Without one, make conversation."""
-        if not last:
+        if not questions:
             return " ".join(draws.pick(f"remark {i}", _REMARKS) for i in range(2 + int(draws.uniform("length") * 4)))
-        answer = self._world.answer(last[0], asked.temperature, draws)
-        return self._world.solution(last[0], answer, draws)
+        answer = self._world.answer(questions[-1], asked.temperature, draws)
+        return self._world.solution(questions[-1], answer, draws)
 
-    def _fill(self, wanted: schema.Schema, asked: Asked, text: str, first: list[Question], draws: Draws) -> str:
-        """Fill a schema. The first question is the one that is judged: a response may bring others of its own."""
-
+    def _fill(self, wanted: Schema, asked: Asked, text: str, questions: list[Question], draws: Draws) -> str:
         def answer(own: Draws) -> str:
-            return self._world.answer(first[0], asked.temperature, own) if first else self._answer(asked, [], own)
+            if not questions:
+                return self._answer(asked, [], own)
+            return self._world.answer(questions[-1], asked.temperature, own)
 
-        verdict = self._judge.verdict(text, first[0] if first else None, draws)
-        return orjson.dumps(schema.Filling(verdict, answer, draws, wanted).fill(wanted)).decode()
+        verdict = self._judge.verdict(text, questions, draws)
+        return orjson.dumps(Filling(verdict, answer, draws, wanted).fill(wanted)).decode()
 
     def _choice(self, asked: Asked, index: int, said: str, draws: Draws) -> tuple[dict[str, Any], int, int]:
         """Return one choice, and the tokens of its reasoning and of its text, cut at `max_tokens` together."""

@@ -16,7 +16,7 @@ from service.simulator.draws import Draws
 
 Schema = dict[str, Any]
 _BLAME = re.compile(r"fail|eliminat|violat|reject|wrong|incorrect|invalid|error|problem|flaw|issue|unsafe", re.I)
-_GOOD_WORDS = {"pass", "yes", "true", "accept", "keep", "correct", "right", "good", "valid", "ok"}
+_GOOD_WORDS = {"none", "pass", "yes", "true", "accept", "keep", "correct", "right", "good", "valid", "ok"}
 _BAD_WORDS = {"fail", "no", "false", "reject", "eliminate", "incorrect", "wrong", "bad", "invalid"}
 _ANSWERS = {"answer", "final_answer", "solution", "response", "text", "output"}
 _REASONS = (
@@ -41,8 +41,8 @@ def from_example(prompt: str) -> Schema | None:
 
 
 def _type_of(example: str) -> Schema:
-    if example.startswith(('"', "<string", "<reason")):
-        return {"type": "string"}
+    if words := re.findall(r'"([^"\s]*)"', example):  # a value to choose; several words describe one to be written
+        return {"enum": words}
     if re.search(r"true|false|bool", example):
         return {"type": "boolean"}
     digits = [int(digit) for digit in re.findall(r"\d+", example)]
@@ -104,12 +104,15 @@ class Filling:
         return self.verdict != bool(_BLAME.search(name))
 
     def _choose(self, options: list[Any], name: str, place: str) -> Any:
-        words = _GOOD_WORDS if self._praises(name) else _BAD_WORDS
-        fitting = [option for option in options if str(option).casefold() in words]
-        if not fitting and all(isinstance(option, int) for option in options):
-            middle = len(options) // 2
-            ordered = sorted(options)
-            fitting = ordered[middle:] if self._praises(name) else ordered[:middle]
+        good = self._praises(name)
+        meant, other = (_GOOD_WORDS, _BAD_WORDS) if good else (_BAD_WORDS, _GOOD_WORDS)
+        said = [str(option).casefold() for option in options]
+        fitting = [option for option, word in zip(options, said, strict=True) if word in meant]
+        if not fitting:  # an enum of `none` and names of flaws: any of the names is blame
+            fitting = [option for option, word in zip(options, said, strict=True) if word not in other]
+        if all(isinstance(option, int) for option in options):
+            middle, ordered = len(options) // 2, sorted(options)
+            fitting = ordered[middle:] if good else ordered[:middle]
         return self.draws.pick(place, fitting or options)
 
     def _list(self, schema: Schema, name: str, place: str, depth: int) -> list[Any]:
@@ -131,7 +134,7 @@ class Filling:
         return round(low + share * (high - low), 3)
 
     def _prose(self, schema: Schema, name: str, place: str) -> str:
-        own = Draws(place, self.draws.uniform(place))
+        own = self.draws.under(place)
         text = self.answer(own) if name.casefold() in _ANSWERS else own.pick("reason", _REASONS)
         text = text.ljust(schema.get("minLength", 0), ".")
         return text[: schema.get("maxLength")]

@@ -6,8 +6,12 @@ import pytest
 
 from service.simulator.draws import Draws
 from service.simulator.judge import Judge, is_right
-from service.simulator.options import JudgeSkill
-from service.simulator.world import Question
+from service.simulator.options import JudgeSkill, Skill
+from service.simulator.truth import KnownQuestions
+from service.simulator.world import Question, World
+from stages.judge.constitution import Principle
+from stages.prompts.builtin import builtin
+from stages.prompts.template import Template
 
 ASKED = Question(key="12 + 30", gold="42", end=0)
 
@@ -40,9 +44,31 @@ def test_answers_that_are_no_numbers_are_compared_as_text() -> None:
     assert not is_right("The answer is Paris.", "Lima")
 
 
-def rate(response: str, question: Question | None) -> float:
+def test_a_tagged_response_is_the_one_and_the_question_before_it_is_meant() -> None:
+    """Examples before the task, and text behind the response, are neither."""
+    prompt = (
+        "Example: What is 1 + 1? <r>2</r>\nTask: What is 12 + 30?\n<response>\nIs it about 7 * 6? The answer is {}.\n"
+        "</response>\nSay what the answer is: 41 or 42."
+    )
+    world, perfect = World(7, Skill(), KnownQuestions([])), Judge(JudgeSkill(1.0, 1.0))
+    for answer, passes in (("42", True), ("41", False), ("2", False)):
+        shown = prompt.format(answer)
+        assert perfect.verdict(shown, list(world.questions(shown)), Draws(7)) is passes
+
+
+@pytest.mark.parametrize(("answer", "passes"), [("42", True), ("41", False)])
+def test_it_reads_the_prompt_that_tamis_itself_sends(answer: str, passes: bool) -> None:
+    steps = Principle(id="steps", text="It shows steps.", examples=["To 'What is 2 + 2?' only '5.'"])
+    principles = [steps.model_dump() | {"eliminations": steps.eliminations}]
+    scope = {"principles": principles, "task": "What is 12 + 30?", "response": f"12 + 30 = {answer}."}
+    shown = Template(builtin("eliminate")).render(scope)
+    questions = list(World(7, Skill(), KnownQuestions([])).questions(shown))
+    assert Judge(JudgeSkill(1.0, 1.0)).verdict(shown, questions, Draws(7)) is passes
+
+
+def rate(response: str, *questions: Question) -> float:
     judge = Judge(JudgeSkill(sensitivity=0.8, specificity=0.7))
-    return sum(judge.verdict(response, question, Draws("body", n)) for n in range(3000)) / 3000
+    return sum(judge.verdict(response, questions, Draws(7, n)) for n in range(3000)) / 3000
 
 
 def test_sensitivity_and_specificity_are_as_set() -> None:
@@ -51,4 +77,4 @@ def test_sensitivity_and_specificity_are_as_set() -> None:
 
 
 def test_what_it_cannot_know_it_takes_for_right() -> None:
-    assert rate("A poem about rain.", None) == pytest.approx(0.8, abs=0.03)
+    assert rate("A poem about rain.") == pytest.approx(0.8, abs=0.03)

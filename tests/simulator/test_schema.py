@@ -14,7 +14,7 @@ from service.simulator.schema import Filling, from_example
 
 
 def fill(schema: dict[str, Any], verdict: bool = True, key: str = "x") -> Any:
-    return Filling(verdict, lambda draws: "42", Draws(key), schema).fill(schema)
+    return Filling(verdict, lambda draws: "42", Draws(7, key), schema).fill(schema)
 
 
 def an_object(**properties: Any) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def test_names_and_enums_carry_the_verdict(verdict: bool) -> None:
             violated={"enum": ["yes", "no"]},
             score={"type": "integer", "minimum": 1, "maximum": 10},
             rating={"enum": [1, 2, 3, 4]},
+            principle={"enum": ["none", "steps", "tone"]},
             confidence={"type": "number", "minimum": 0, "maximum": 1},
             violations={"type": "array", "items": {"type": "string"}},
         ),
@@ -43,6 +44,7 @@ def test_names_and_enums_carry_the_verdict(verdict: bool) -> None:
     assert said["violated"] == ("no" if verdict else "yes")
     assert (said["score"] > 5) is verdict
     assert (said["rating"] > 2) is verdict
+    assert (said["principle"] == "none") is verdict
     assert (said["confidence"] > 0.5) is verdict
     assert (said["violations"] == []) is verdict
     assert said["reason"]
@@ -107,7 +109,8 @@ def test_every_reply_is_valid_for_its_schema(schema: dict[str, Any], verdict: bo
 
 def test_a_prompt_that_shows_the_verdict_it_wants_gets_that_shape() -> None:
     schema = from_example(
-        'Be strict. Reply as JSON: {"pass": true or false, "score": 1 to 5, "reason": "one sentence"}'
+        'Be strict. Reply with {"pass": true or false, "score": 1 to 5, "reason": "one sentence", '
+        '"tone": "fine" or "bad", "principle": "steps"}'
     )
     assert schema == {
         "type": "object",
@@ -115,6 +118,8 @@ def test_a_prompt_that_shows_the_verdict_it_wants_gets_that_shape() -> None:
             "pass": {"type": "boolean"},
             "score": {"type": "integer", "minimum": 1, "maximum": 5},
             "reason": {"type": "string"},
+            "tone": {"enum": ["fine", "bad"]},
+            "principle": {"enum": ["steps"]},
         },
     }
 

@@ -22,7 +22,7 @@ def question(text: str) -> Question:
 
 def answers(skill: Skill, asked: Question, temperature: float = 1.0, count: int = 400) -> Counter[str]:
     world = World(7, skill, NOTHING)
-    return Counter(world.answer(asked, temperature, Draws("body", n)) for n in range(count))
+    return Counter(world.answer(asked, temperature, Draws(7, n)) for n in range(count))
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.3, 1.0])
@@ -34,7 +34,7 @@ def test_accuracy_is_the_share_of_right_answers_at_temperature_1(accuracy: float
 def test_questions_differ_in_difficulty_as_the_beta_distribution_says() -> None:
     world = World(7, Skill(beta=(2.0, 6.0)), NOTHING)
     asked = [question(f"What is {a} + {b}?") for a in range(40) for b in range(25)]
-    rates = [mean(world.answer(q, 1.0, Draws(q.key, n)) == q.gold for n in range(10)) for q in asked]
+    rates = [mean(world.answer(q, 1.0, Draws(7, q.key, n)) == q.gold for n in range(10)) for q in asked]
     assert mean(rates) == pytest.approx(0.25, abs=0.02)
     assert max(rates) > 0.7
     assert min(rates) == 0
@@ -71,7 +71,7 @@ def test_a_wrong_answer_that_is_no_number_is_the_answer_to_another_question() ->
 
 def test_the_working_leads_to_the_answer_given() -> None:
     world = World(7, Skill(), NOTHING)
-    lines = world.solution(question("What is 2 + 3 * 4?"), "15", Draws("x")).splitlines()
+    lines = world.solution(question("What is 2 + 3 * 4?"), "15", Draws(7)).splitlines()
     assert "3 * 4 = 12." in lines[1]
     assert "2 + 12 = 15." in lines[2]
     assert lines[-1].endswith("answer is 15.")
@@ -82,7 +82,7 @@ def test_another_seed_makes_other_questions_hard() -> None:
 
     def rights(seed: int) -> list[bool]:
         world = World(seed, Skill(), NOTHING)
-        return [world.answer(q, 0.0, Draws("x")) == q.gold for q in asked]
+        return [world.answer(q, 0.0, Draws(7)) == q.gold for q in asked]
 
     assert rights(1) == rights(1)
     assert rights(1) != rights(2)
