@@ -1,0 +1,89 @@
+"""How many more candidates a seed is worth: a Beta posterior of its pass rate, and what another acceptance would cost.
+
+With p ~ Beta(a, b) the chance that m more candidates all fail is B(a, b + m) / B(a, b) (pass@k read backwards). Waves
+stop when enough is there, when the cap is reached, or when the expected cost of another acceptance passes a limit. What
+is freed so goes to the seeds where `cost` is lowest.
+
+Pure functions of counts: a resumed run decides the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, prod
+
+
+@dataclass(frozen=True, slots=True)
+class Beta:
+    """A belief about a pass rate; both parameters are positive."""
+
+    a: float
+    b: float
+
+    @property
+    def mean(self) -> float:
+        return self.a / (self.a + self.b)
+
+    @property
+    def failing(self) -> Beta:
+        """The same belief about the rate of failures."""
+        return Beta(self.b, self.a)
+
+    def after(self, passed: int, failed: int) -> Beta:
+        """Return the posterior after candidates were judged."""
+        return Beta(self.a + passed, self.b + failed)
+
+    def none_in(self, more: int) -> float:
+        """Return the probability that none of `more` candidates passes."""
+        return prod((self.b + n) / (self.a + self.b + n) for n in range(more))
+
+    def cost(self, wave: int) -> float:
+        """Return how many candidates another acceptance costs: those of a wave over its chance to bring one.
+
+        No longer horizon is cheaper: after a wave without success the next one costs more.
+        """
+        return wave / (1 - self.none_in(wave))
+
+
+PRIOR = Beta(0.5, 0.8)
+"""Before anything is known: few seeds lie in the middle, and a few more are hard than easy."""
+
+
+def topic_prior(passed: Mapping[str, int], judged: Mapping[str, int], topic: str, base: Beta = PRIOR) -> Beta:
+    """Return the prior of a topic's seeds: the base's shape, its mean drawn to what the run and the topic have shown.
+
+    The counts, by topic, are of first waves only: later waves go to the seeds that fail, and would count these twice.
+    The run's mean weighs as much as twenty candidates of the topic, the base's as much as twenty of the run.
+    """
+    overall = (sum(passed.values()) + 20 * base.mean) / (sum(judged.values()) + 20)
+    mean = (passed.get(topic, 0) + 20 * overall) / (judged.get(topic, 0) + 20)
+    strength = base.a + base.b
+    return Beta(mean * strength, (1 - mean) * strength)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a seed should end with, and what it may take. `limit`: candidates that another acceptance may cost."""
+
+    accepted: int = 1
+    rejected: int = 0
+    max_candidates: int = 32
+    wave: int = 2
+    limit: float = inf
+
+
+def next_wave(wanted: Wanted, passed: int, failed: int, prior: Beta = PRIOR, tried: int | None = None) -> int:
+    """Return how many candidates the next wave has; 0 when the seed has enough or is given up.
+
+    `passed` and `failed` are judged candidates, `tried` all of them (some could not be judged); left out: their sum.
+    """
+    left = wanted.max_candidates - (passed + failed if tried is None else tried)
+    belief = prior.after(passed, failed)
+    if passed < wanted.accepted:
+        cost = belief.cost(wanted.wave)
+    elif failed < wanted.rejected:
+        cost = belief.failing.cost(wanted.wave)
+    else:
+        return 0
+    return min(wanted.wave, left) if left > 0 and cost <= wanted.limit else 0

@@ -1,0 +1,92 @@
+"""Votes over answers: equal answers are one option, options are counted or weighed, and a clear vote ends early.
+
+Two rules end a vote before its cap: the posterior that the leader beats the runner-up is high enough
+(Adaptive-Consistency, arXiv 2305.11860: Beta(first + 1, second + 1) above one half), or the last answers were
+unanimous (ESC, arXiv 2401.10480). A third costs nothing: what is left cannot change the winner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Same = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Answers that mean the same: the wording of the first, the numbers of the ballots, and what they weigh."""
+
+    answer: str
+    ballots: tuple[int, ...]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """When a vote ends early: `posterior` the leader must exceed; `window` last answers that must agree (0: unused)."""
+
+    posterior: float = 0.95
+    window: int = 0
+
+
+def equal(one: str, other: str) -> bool:
+    """Compare answers as they are written."""
+    return one == other
+
+
+def tally(answers: Sequence[str | None], weights: Sequence[float] | None = None, same: Same = equal) -> list[Option]:
+    """Return the options, the heaviest first, ties to the one named first. None casts no vote.
+
+    `same` is asked once for each different wording and option, against the option's first answer: where it is no true
+    equivalence, the first wording decides.
+    """
+    options: list[tuple[str, list[int]]] = []
+    known: dict[str, list[int]] = {}
+    for number, answer in enumerate(answers):
+        if answer is None:
+            continue
+        ballots = known.get(answer)
+        if ballots is None:
+            ballots = next((ballots for first, ballots in options if same(first, answer)), None)
+            if ballots is None:
+                ballots = []
+                options.append((answer, ballots))
+            known[answer] = ballots
+        ballots.append(number)
+    weighed = [Option(first, tuple(cast), _weight(cast, weights)) for first, cast in options]
+    return sorted(weighed, key=lambda option: -option.weight)
+
+
+def _weight(ballots: Sequence[int], weights: Sequence[float] | None) -> float:
+    return float(len(ballots)) if weights is None else sum(weights[number] for number in ballots)
+
+
+def agreement(options: Sequence[Option]) -> float:
+    """Return the leader's share of the weight that was cast, 0 where nothing was."""
+    total = sum(option.weight for option in options)
+    return options[0].weight / total if total else 0.0
+
+
+def lead(options: Sequence[Option]) -> float:
+    """Return the posterior probability that the leader would win against the runner-up in the long run."""
+    from scipy.special import betainc
+
+    first, second = (option.weight for option in (*options, Option("", (), 0.0), Option("", (), 0.0))[:2])
+    return float(1 - betainc(first + 1, second + 1, 0.5))
+
+
+def decided(options: Sequence[Option], cast: int, left: int, rule: StopRule) -> bool:
+    """Return whether a vote can end: `cast` ballots are in (with an answer or not), `left` could still come.
+
+    Ballots that could still come count as one each.
+    """
+    if left <= 0:
+        return True
+    if not options:
+        return False
+    second = options[1].weight if len(options) > 1 else 0.0
+    if options[0].weight - second > left or lead(options) > rule.posterior:
+        return True
+    latest = set(range(cast - rule.window, cast))
+    return 0 < rule.window <= cast and any(latest <= set(option.ballots) for option in options)
