@@ -84,11 +84,12 @@ class Metrics:
         self._make_call_metrics()
         self._make_flow_metrics()
         self._of_call: dict[tuple[str, str], _Calls] = {}
+        self._looked_up: dict[tuple[Counter | str, ...], Counter] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
             CallStarted: self._call_started,
             CallFinished: self._call_finished,
             CallRetried: lambda event: self._retries.labels(event.endpoint, event.cause).inc(),
-            CandidatesMade: lambda event: self._candidates.labels(event.stage, event.origin).inc(event.count),
+            CandidatesMade: self._candidates_made,
             VerdictGiven: self._verdict_given,
             GroupStarted: lambda _: self._groups.inc(),
             GroupSettled: self._group_settled,
@@ -193,14 +194,24 @@ class Metrics:
         elif event.outcome == "refused":
             series.refused.inc()
 
+    def _candidates_made(self, event: CandidatesMade) -> None:
+        self._series(self._candidates, event.stage, event.origin).inc(event.count)
+
     def _verdict_given(self, event: VerdictGiven) -> None:
-        self._candidates.labels(event.stage, event.outcome).inc()
+        self._series(self._candidates, event.stage, event.outcome).inc()
         if event.outcome == "rejected":
-            self._rejections.labels(event.stage, event.reason).inc()
+            self._series(self._rejections, event.stage, event.reason).inc()
 
     def _group_settled(self, event: GroupSettled) -> None:
         self._groups.dec()
-        self._seeds.labels(event.outcome).inc()
+        self._series(self._seeds, event.outcome).inc()
+
+    def _series(self, counter: Counter, *labels: str) -> Counter:
+        """Return the counter of these labels; the library's own look-up takes as long as a whole event may."""
+        series = self._looked_up.get((counter, *labels))
+        if series is None:
+            series = self._looked_up[counter, *labels] = counter.labels(*labels)
+        return series
 
 
 def _served(series: _Calls, event: CallFinished) -> None:
