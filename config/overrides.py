@@ -61,9 +61,9 @@ def _step(data: Any, part: str, so_far: str) -> str | int:
         return next((key for key in data if key.lower() == part.lower()), part)
     if not isinstance(data, list):
         raise LookupError(f"`{so_far}` has no keys; it is a single value")  # noqa: TRY004  wrong is the path
-    names = [str(item.get("name", item.get("type"))) if isinstance(item, dict) else "" for item in data]
-    if part in names:
-        return names.index(part)
+    names = [str(item.get("name", item.get("type"))).lower() if isinstance(item, dict) else "" for item in data]
+    if part.lower() in names:
+        return names.index(part.lower())
     if not part.isdecimal() or int(part) >= len(data):
         raise LookupError(f'`{so_far}` has no "{part}"; it has {len(data)} entries, from 0 to {len(data) - 1}')
     return int(part)

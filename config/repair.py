@@ -55,6 +55,8 @@ class Repair:
     def _take(self, loc: Loc, error: ErrorDetails) -> None:
         self._report(loc, words.say(error))
         kind, parent = error["type"], self._parent(loc)
+        if not isinstance(parent, (dict, list)):
+            return  # it went together with a neighbour in this very round
         self._tries[loc] += 1
         if self._tries[loc] > 2 and len(loc) > 1:
             self.broken.add(loc[:-1])
@@ -89,7 +91,12 @@ class Repair:
     def _parent(self, loc: Loc) -> Any:
         parent: Any = self._data
         for part in loc[:-1]:
-            parent = parent[part]
+            if isinstance(parent, dict):
+                parent = parent.get(part)
+            elif isinstance(parent, list) and isinstance(part, int) and part < len(parent):
+                parent = parent[part]
+            else:
+                return None
         return parent
 
     def _guess(self, loc: Loc, value: Any) -> None:

@@ -108,7 +108,7 @@ def test_twelve_different_mistakes_are_twelve_lines_with_the_right_numbers(folde
         (
             '{{ question }}"]',
             '{{ qestion }}"]',
-            '6: stages[0].prompts[0]: unknown variable "qestion"; the source has: id, question, answer. Did you mean "que',
+            '6: stages[0].prompts[0]: unknown variable "qestion"; the source has: id, question, answer. Did you mean',
         ),
         (
             '{{ question }}"]',
