@@ -1,0 +1,59 @@
+"""What can be known of the image without building it."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+
+from needs import ROOT
+
+TEXT = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+STEPS = [line.split(maxsplit=1) for line in TEXT.splitlines() if line and not line.startswith("#")]
+STAGES = [index for index, (word, _) in enumerate(STEPS) if word == "FROM"]
+LAST = STEPS[STAGES[-1] :]
+
+
+def last(word: str) -> str:
+    return next(rest for step, rest in LAST if step == word)
+
+
+def copied() -> set[str]:
+    """Return what is copied from the project."""
+    sources = [rest.split()[:-1] for word, rest in STEPS if word == "COPY" and "--from" not in rest]
+    return {name for names in sources for name in names}
+
+
+def test_it_is_built_in_stages_and_no_builder_s_tool_stays() -> None:
+    assert len(STAGES) == 2
+    assert all(STEPS[stage][1].split()[0].endswith("-slim") for stage in STAGES)
+    assert not any("pip" in rest for _, rest in LAST)
+
+
+def test_it_runs_as_a_numeric_user_that_is_not_root() -> None:
+    user, group = map(int, last("USER").split(":"))
+    assert user > 0 and group > 0
+    after = LAST[LAST.index(["USER", last("USER")]) :]
+    assert not any(word == "RUN" for word, _ in after)
+
+
+def test_programs_are_started_directly_so_that_signals_reach_them() -> None:
+    health = re.sub(r"--\S+\s+", "", last("HEALTHCHECK")).removeprefix("CMD").strip()
+    for command in (last("ENTRYPOINT"), last("CMD"), health):
+        assert all(isinstance(word, str) for word in json.loads(command))
+
+
+def test_the_health_check_asks_where_the_command_serves() -> None:
+    command = json.loads(last("CMD"))
+    port = command[command.index("--metrics-port") + 1]
+    assert f"127.0.0.1:{port}/metrics" in last("HEALTHCHECK")
+
+
+def test_everything_that_is_installed_is_copied_and_nothing_else_is_sent() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = {name.removesuffix("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    modules = {f"{name}.py" for name in project["tool"]["setuptools"]["py-modules"]}
+    assert copied() == packages | modules | {"pyproject.toml", project["project"]["readme"]}
+    assert all((ROOT / name).exists() for name in copied())
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == copied()
