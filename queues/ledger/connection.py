@@ -28,13 +28,15 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     unclean = wal.exists() and wal.stat().st_size > 0
 
     def prepare(connection: sqlite3.Connection) -> None:
+        empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+        if not empty:
+            _validate(connection, path)  # before anything is changed: it may be somebody else's
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # the commit thread does it, after the acknowledgement
         connection.execute("PRAGMA cache_size = -65536")  # KiB
-        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+        if empty:
             _create(connection, path)
-        _validate(connection, path)
         if unclean:
             _check(connection, path)
 

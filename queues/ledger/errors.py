@@ -65,3 +65,5 @@ def explained(path: Path, doing: str) -> Iterator[None]:
         if code & 0xFF in _DAMAGED:
             raise LedgerCorrupt(path, f"{error}, {name}") from error
         raise LedgerFailed(f"cannot {doing} {path}: {error} ({name})") from error
+    except UnicodeDecodeError as error:  # SQLite quotes what it found in the file
+        raise LedgerCorrupt(path, "it holds text that is none") from error

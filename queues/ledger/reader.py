@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from queues.ledger.connection import connect_reader
-from queues.ledger.errors import explained
+from queues.ledger.errors import LedgerCorrupt, explained
 from queues.ledger.numbers import SeedNumbers
 from queues.ledger.rows import SEED_STATES, CandidateRow, DecisionRow, SeedRow
 
@@ -158,6 +158,8 @@ class Reader:
             finally:
                 self._connection.execute("ROLLBACK")
         groups: dict[int, GroupRows] = {row[0]: (SeedRow(*row), []) for row in seeds}
+        if len(groups) != len(numbers):  # nothing is ever deleted
+            raise LedgerCorrupt(self.path, "seeds that its index has are not in its table")
         for row in candidates:
             groups[row[0]][1].append(CandidateRow(*row))
         return list(groups.values())

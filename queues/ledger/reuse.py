@@ -40,7 +40,8 @@ class ReplyIndex:
         """Return the raw reply of this call, None where the earlier run has none."""
         with explained(self.path, "read"):
             row = self._connection.execute(
-                "SELECT CAST(raw AS BLOB) FROM old.reply WHERE id = (SELECT id FROM main.place WHERE key = ?)", (key,)
+                "SELECT CAST(raw AS BLOB) FROM old.reply WHERE id = (SELECT min(id) FROM main.place WHERE key = ?)",
+                (key,),
             ).fetchone()
         return None if row is None else bytes(row[0])
 
