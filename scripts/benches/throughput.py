@@ -148,7 +148,8 @@ def write_pipeline(folder: Path, options: argparse.Namespace) -> None:
 def tell(rounds: list[tuple[Measured, Measured]], options: argparse.Namespace) -> None:
     ratios = sorted(run.steady / bare.steady for bare, run in rounds)
     print(
-        f"\n{options.seeds:,} calls, {options.concurrency:,} concurrent, mock at {options.latency} s, medians of {len(rounds)}"
+        f"\n{options.seeds:,} calls, {options.concurrency:,} concurrent, mock at {options.latency} s, "
+        f"medians of {len(rounds)}"
     )
     print("| | calls/s | CPU us/call | peak MB |\n|---|---|---|---|")
     for name, side in (("bare aiohttp", 0), ("tamis", 1)):
