@@ -8,7 +8,7 @@ from pathlib import Path
 from config.problems import Finding, Loc
 from config.schema import CsvSource, Endpoint, Gguf, JsonlSource, Judge, Pipeline, Price
 from config.schema import Stage as StageConfig
-from config.words import suggestion
+from config.words import nearest, suggestion
 from stages.core.errors import InputError
 from stages.io.sources import open_source
 from stages.judge.constitution import load_constitution
@@ -39,9 +39,9 @@ def source(pipeline: Pipeline) -> tuple[Columns, list[Finding]]:
 
 def unknown(what: str, name: str, columns: tuple[str, ...], known: tuple[str, ...]) -> str:
     """Return the message about a name that nothing stands behind; `known` is what may have been meant."""
-    meant = suggestion(name, known, "")
+    near = nearest(name, known)
     listed = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
-    return f'unknown {what} "{name}"; the source has: {listed}' + (f". D{meant[1:]}" if meant.startswith("did") else "")
+    return f'unknown {what} "{name}"; the source has: {listed}' + (f'. Did you mean "{near}"?' if near else "")
 
 
 def constitutions(pipeline: Pipeline) -> Iterator[Finding]:

@@ -14,21 +14,21 @@ from stages.prompts.template import Expression, Template, TemplateError
 _GROUP = Group(Seed(0, "", {}))
 OF_SEED = tuple(_GROUP.scope())
 OF_CANDIDATE = tuple(_GROUP.scope(Candidate(0, "")))
-Text = tuple[Loc, str, tuple[str, ...]]
-"""A template's place, its text, and the variables it sees besides the columns."""
-TEMPLATES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("generate", "prompts"): OF_SEED,
-    ("generate", "system"): OF_SEED,
-    ("verify", "against"): OF_SEED,
-    ("judge", "prompt"): (*OF_CANDIDATE, "task", "principles"),
+Scope = tuple[Columns, tuple[str, ...]]
+"""The columns and the other variables that a text sees; columns None: any name may be there."""
+TEMPLATES: dict[tuple[str, str], tuple[str, ...] | None] = {
+    ("generate", "prompts"): None,
+    ("generate", "system"): None,
+    ("verify", "against"): None,
+    ("judge", "prompt"): ("task", "principles"),
 }
-"""The templates of each stage, and the variables they see besides the columns."""
+"""The templates of each stage: None if they see the seed alone, else what they see besides a candidate's variables."""
 
 
 def problems(pipeline: Pipeline, columns: Columns) -> Iterator[Finding]:
     """Yield everything wrong with texts; variables are looked up only where the columns are known."""
-    for loc, text, names in _templates(pipeline):
-        yield from _template(loc, text, columns, names)
+    for loc, text, scope in _templates(pipeline, columns):
+        yield from _template(loc, text, scope)
     for number, part in enumerate((*pipeline.stages, *pipeline.outputs)):
         if part.where is not None:
             yield from _where(_loc(pipeline, number, "where"), part.where, pipeline, columns, number)
@@ -43,31 +43,42 @@ def _loc(pipeline: Pipeline, number: int, key: str) -> Loc:
     return ("stages", number, key) if number < stages else ("outputs", number - stages, key)
 
 
-def _templates(pipeline: Pipeline) -> Iterator[Text]:
+def _templates(pipeline: Pipeline, columns: Columns) -> Iterator[tuple[Loc, str, Scope]]:
+    seed: Scope = (columns, OF_SEED)
     given = pipeline.source.candidates
-    yield from _each(("source", "candidates"), given if isinstance(given, tuple) else (), OF_SEED)
+    yield from _each(("source", "candidates"), given if isinstance(given, tuple) else (), seed)
     for number, stage in enumerate(pipeline.stages):
-        for (kind, key), names in TEMPLATES.items():
+        for (kind, key), more in TEMPLATES.items():
             if stage.type == kind:
-                yield from _each(("stages", number, key), getattr(stage, key), names)
+                scope = seed if more is None else _of_candidate(pipeline, columns, number, more)
+                yield from _each(("stages", number, key), getattr(stage, key), scope)
     for number, output in enumerate(pipeline.outputs):
-        yield from _each(("outputs", number, "prompt"), output.prompt, OF_SEED)
+        yield from _each(("outputs", number, "prompt"), output.prompt, seed)
 
 
-def _each(loc: Loc, value: str | tuple[str, ...] | None, names: tuple[str, ...]) -> Iterator[Text]:
+def _each(loc: Loc, value: str | tuple[str, ...] | None, scope: Scope) -> Iterator[tuple[Loc, str, Scope]]:
     if isinstance(value, str):
-        yield loc, value, names
+        yield loc, value, scope
     else:
-        yield from (((*loc, place), text, names) for place, text in enumerate(value or ()))
+        yield from (((*loc, place), text, scope) for place, text in enumerate(value or ()))
 
 
-def _template(loc: Loc, source: str, columns: Columns, names: tuple[str, ...]) -> Iterator[Finding]:
+def _of_candidate(pipeline: Pipeline, columns: Columns, number: int, more: tuple[str, ...] = ()) -> Scope:
+    """Return what is to be seen of a candidate when it comes to stage `number`."""
+    if isinstance(pipeline.source.candidates, str):
+        return None, ()  # candidates of a column may bring fields of any name along
+    before = pipeline.stages[:number]
+    extracted = any(isinstance(stage, Verify) and stage.check in ("numeric", "math") for stage in before)
+    return columns, (*OF_CANDIDATE, *(("answer",) if extracted else ()), *more)
+
+
+def _template(loc: Loc, source: str, scope: Scope) -> Iterator[Finding]:
     try:
         template = Template(source)
     except TemplateError as error:
         yield Finding(loc, error.message, error.line)
     else:
-        yield from _variables(loc, template, columns, names)
+        yield from _variables(loc, template, scope)
 
 
 def _where(loc: Loc, source: str, pipeline: Pipeline, columns: Columns, number: int) -> Iterator[Finding]:
@@ -77,26 +88,19 @@ def _where(loc: Loc, source: str, pipeline: Pipeline, columns: Columns, number: 
     except TemplateError as error:
         yield Finding(loc, error.message, error.line)
         return
-    before = pipeline.stages[:number]
     if number < len(pipeline.stages) and isinstance(pipeline.stages[number], Generate):
-        yield from _variables(loc, expression, columns, OF_SEED)
+        yield from _variables(loc, expression, (columns, OF_SEED))
         return
-    # What `verify` reads from a text becomes a variable.
-    extracted = any(isinstance(stage, Verify) and stage.check in ("numeric", "math") for stage in before)
-    # Candidates of a column may bring fields of any name along.
-    open_ended = isinstance(pipeline.source.candidates, str)
-    names = (*OF_CANDIDATE, *(("answer",) if extracted else ()))
-    yield from _variables(loc, expression, None if open_ended else columns, names)
+    yield from _variables(loc, expression, _of_candidate(pipeline, columns, number))
+    before = [stage.name for stage in pipeline.stages[:number]]
     for (base, attribute), line in expression.attributes.items():
-        stages = [stage.name for stage in before]
-        if base == "verdicts" and attribute not in stages:
-            how = suggestion(attribute, stages, "the stages before it are")
+        if base == "verdicts" and attribute not in before:
+            how = suggestion(attribute, before, "the stages before it are")
             yield Finding(loc, f'no stage "{attribute}" stands before it; {how}', line)
 
 
-def _variables(
-    loc: Loc, template: Template | Expression, columns: Columns, names: tuple[str, ...]
-) -> Iterator[Finding]:
+def _variables(loc: Loc, template: Template | Expression, scope: Scope) -> Iterator[Finding]:
+    columns, names = scope
     if columns is None:
         return
     for name, line in template.variables.items():

@@ -69,6 +69,30 @@ def test_plain_data_is_read_as_a_file_would_be() -> None:
             "1: source: missing; write for example `source: {type:",
         ),
         ('["{{ question }}"]', "[{file: x.jinja}]", '5: stages[0].prompts[0]: there is no file "x.jinja" in '),
+        (
+            '["{{ question }}"]',
+            "[{file: 7}]",
+            "5: stages[0].prompts[0]: write {file: PATH} with the file's path as a text",
+        ),
+        ('["{{ question }}"]', "[{file: .}]", '5: stages[0].prompts[0]: cannot read "."'),
+        (
+            "type: select",
+            "type: verify, check: json_schema, schema: 5",
+            "6: stages[1].schema: write the JSON schema its",
+        ),
+        (
+            "type: select",
+            "type: verify, check: json_schema, schema: {file: pipeline.yaml}",
+            '6: stages[1].schema: "pipeline.yaml" is not JSON: ',
+        ),
+        (
+            "stages:",
+            "outputs: [{format: sft, columns: 5}]\nstages:",
+            "4: outputs[0].columns: write a list of the source",
+        ),
+        ("path: seeds.jsonl", 'path: ""', "3: source.path: must not be empty"),
+        ("type: select", "type: score, features: {steps: x}", "6: stages[1].features.steps: must be keys with values"),
+        ("model: m", "model: m, embedded: smollm2", "2: endpoints.main: an endpoint is either `embedded` or has"),
         ('["{{ question }}"]', "[7]", "5: stages[0].prompts[0]: write a text in quotes, or {file: x.jinja}"),
     ],
 )

@@ -275,6 +275,13 @@ def test_candidates_of_a_column_may_bring_fields_of_any_name() -> None:
     assert problems(text) == []
 
 
+def test_what_verify_extracts_can_be_shown_to_the_judge() -> None:
+    text = GOOD.replace("judge, endpoint: main", "judge, endpoint: main, prompt: '{{ task }} {{ answer }} {{ text }}'")
+    text = text.replace("seeds.jsonl", "plain.jsonl").replace("answer | after('####')", "gold")
+    Path("plain.jsonl").write_text('{"question": "1+1?", "gold": "2"}\n', encoding="utf-8")
+    assert problems(text) == []
+
+
 def test_only_endpoints_in_use_need_their_keys() -> None:
     text = GOOD.replace("endpoints:\n", "endpoints:\n  other: {base_url: http://x, model: m, api_key_env: NOT_SET}\n")
     assert problems(text) == []
