@@ -1,28 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
+from gates import dispatched, line_up
 from virtual_time import idle, now, run
 
-from queues.gate import Gate, GateLimits, Lease, NeverAdmitted
-
-
-@asynccontextmanager
-async def dispatched(gate: Gate) -> AsyncIterator[Gate]:
-    """Keep the gate's dispatcher going, as its owner does."""
-    dispatcher = asyncio.create_task(gate.run(), name="gate")
-    try:
-        yield gate
-    finally:
-        dispatcher.cancel()
-        await asyncio.gather(dispatcher, return_exceptions=True)
-
-
-def line_up(gate: Gate, tokens: int = 0, priority: tuple[int, ...] = ()) -> asyncio.Task[Lease]:
-    return asyncio.create_task(gate.admit(tokens, priority))
+from queues.gate import Gate, GateLimits, NeverAdmitted
 
 
 def test_a_free_gate_admits_without_a_single_turn_of_the_loop() -> None:
@@ -167,40 +151,6 @@ def test_a_request_that_no_minute_can_admit_fails_at_once() -> None:
     run(main())
 
 
-def test_a_cool_down_stops_admission_and_the_line_comes_back_staggered() -> None:
-    async def main() -> None:
-        async with dispatched(Gate(GateLimits(max_concurrency=10), clock=now)) as gate:
-            gate.cool(2)
-            went: list[float] = []
-
-            async def go() -> None:
-                await gate.admit()
-                went.append(now() - 1000)
-
-            # The cool-down was for an empty gate; refused again with ten in line, it spreads ten.
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(10):
-                    tasks.create_task(go())
-                await idle()
-                gate.cool(1)
-            assert went == pytest.approx([2 + n / 10 for n in range(10)], abs=0.005)
-
-    run(main())
-
-
-def test_after_a_cool_down_the_gate_is_as_it_was() -> None:
-    async def main() -> None:
-        async with dispatched(Gate(GateLimits(), clock=now)) as gate:
-            gate.cool(1)
-            await gate.admit()
-            back = now()
-            for _ in range(100):
-                await gate.admit()
-            assert now() == back
-
-    run(main())
-
-
 @pytest.mark.usefixtures("throttle_in_virtual_time")
 def test_at_thousands_of_requests_a_second_several_are_admitted_at_a_time() -> None:
     async def main() -> None:
@@ -270,18 +220,6 @@ def test_a_gate_says_what_its_line_waits_for(limits: GateLimits, leased: int, li
                 task.cancel()
             await idle()
             assert gate.statistics().waiting == 0
-
-    run(main())
-
-
-def test_a_cooling_gate_says_so() -> None:
-    async def main() -> None:
-        gate = Gate(GateLimits(), "gpu", clock=now)
-        gate.cool(3)
-        waiting = line_up(gate)
-        await idle()
-        assert repr(gate) == "<Gate gpu 0 in flight, 1 waiting for cool-down, next in 3.0 s>"
-        waiting.cancel()
 
     run(main())
 
