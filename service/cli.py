@@ -11,11 +11,16 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from config.problems import ConfigError
+from queues.ledger import LedgerError
 from service.lifecycle import EXIT_DEFECT, EXIT_INPUT, EXIT_STOPPED
 from stages.core.errors import InputError, TamisError
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Makes synthetic post-training data and keeps what is worth training on.",
 )
 
 LogStyle = Literal["off", "console", "json"]
@@ -134,7 +139,7 @@ def main() -> None:
             count = len(error.problems)
             say(f"{count} problem{'s' if count > 1 else ''}; nothing was called")
         sys.exit(EXIT_INPUT)
-    except TamisError as error:
+    except (TamisError, LedgerError) as error:
         remedy = getattr(error, "remedy", "")
         say(f"stopped: {error}{f'. {remedy}' if remedy else ''}")
         sys.exit(EXIT_STOPPED)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from queues.ledger import Ledger, LedgerError, LedgerLocked, Reader
+from queues.ledger import Ledger, LedgerError, Reader, ReplyIndex
 from queues.ledger.writer import OnCommit
 from stages.core.errors import InputError, RunStopped
 
@@ -56,20 +58,29 @@ def open_ledger(run_dir: RunDirectory, on_commit: OnCommit | None) -> Ledger:
         run_dir.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {run_dir.path}: cannot make the folder: {error.strerror}") from None
-    try:
+    with _refused():
         return Ledger.open(run_dir.ledger, on_commit=on_commit)
-    except LedgerLocked as error:
-        raise InputError(f"{run_dir.path}: {error}; wait for it, or name another --out") from None
-    except LedgerError as error:
-        raise InputError(f"{run_dir.path}: {error}") from None
 
 
 def open_reader(run_dir: RunDirectory) -> Reader:
     """Open the ledger for reading. Raises InputError."""
-    try:
+    with _refused():
         return Reader(run_dir.ledger)
+
+
+def open_reuse(path: Path) -> ReplyIndex:
+    """Index the replies of an older run. Raises InputError."""
+    with _refused():
+        return ReplyIndex(existing(path).ledger)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Tell the person what is wrong with a ledger; its errors name the file and what to do."""
+    try:
+        yield
     except LedgerError as error:
-        raise InputError(f"{run_dir.path}: {error}") from None
+        raise InputError(str(error)) from None
 
 
 def stopped_by(error: LedgerError) -> RunStopped:

@@ -19,7 +19,7 @@ import uvloop
 
 from config.schema import resolved
 from config.yamlfile import write as to_yaml
-from queues.ledger import Ledger, LedgerError, Reader, ReplyIndex
+from queues.ledger import Ledger, LedgerError, Reader
 from service import rundir
 from service.fingerprint import differences
 from service.lifecycle import Drain, Ending, Interrupted, RunState, allow_many_connections, ending_of, signals
@@ -64,11 +64,14 @@ class Result:
 
 def run_pipeline(options: RunOptions) -> Result:
     """Run to the end, whatever end that is. Raises ConfigError or InputError where it could not start."""
-    what = plan(options.pipeline, options.sets, options.limit)
-    run_dir = rundir.choose(options.out, what.pipeline.name, options.resume)
-    allow_many_connections()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(what, run_dir, options))
+    try:
+        what = plan(options.pipeline, options.sets, options.limit)
+        run_dir = rundir.choose(options.out, what.pipeline.name, options.resume)
+        allow_many_connections()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(what, run_dir, options))
+    except KeyboardInterrupt:  # before the first call or after the last one; in between `signals` has the say
+        raise Interrupted("interrupted; nothing was lost") from None
 
 
 async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result:
@@ -76,19 +79,20 @@ async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result
     await what.preflight()
     watch = Watch(what, run_dir, options.progress, options.log)
     async with AsyncExitStack() as stack:
+        if options.metrics_port is not None:
+            url = await stack.enter_async_context(serve_metrics(watch.metrics.registry, options.metrics_port))
+            watch.say(f"metrics at {url}")
         reuse = None
         if options.reuse is not None:
-            reuse = ReplyIndex(rundir.existing(options.reuse).ledger)
+            reuse = rundir.open_reuse(options.reuse)
             stack.callback(reuse.close)
         ledger = rundir.open_ledger(run_dir, watch.committed)
         stack.push_async_callback(ledger.close)
         reader = stack.enter_context(rundir.open_reader(run_dir))
         before_s = _claim(ledger, what)
         run = _Run(what, run_dir, ledger, reader, before_s, started)
-        before = run.write_manifest("running")
         session = Session(what.pipeline, what.keys, ledger, reader, reuse, watch.observe, watch.activity)
-        beside = watch.begin(session, before, reader)
-        ending = await run.go(session, watch, beside, options.metrics_port)
+        ending = await run.go(session, watch)
         watch.end()
         manifest = await run.end(ending)
         told = _told(ending, Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir.path), options)
@@ -115,12 +119,10 @@ def _claim(ledger: Ledger, what: Plan) -> float:
         ledger.set_meta("fingerprint", orjson.dumps(what.fingerprint).decode())
         return 0.0
     if changed := differences(orjson.loads(stored), what.fingerprint):
+        held = ledger.path.parent
         raise InputError(
-            [
-                *(f"--resume: {line}" for line in changed),
-                f"this is another run than the one in {ledger.path.parent}; start a new one in another --out, with "
-                f"--reuse {ledger.path.parent} to take every reply it can",
-            ]
+            f"--resume: this is another run than the one in {held}: {', '.join(changed)}; start it in another --out, "
+            f"with --reuse {held} to take every reply it can"
         )
     return float(ledger.meta("wall_s") or 0)
 
@@ -138,10 +140,9 @@ class _Run:
     def wall_s(self) -> float:
         return self._before_s + time.monotonic() - self._started
 
-    async def go(
-        self, session: Session, watch: Watch, beside: dict[str, Coroutine[Any, Any, None]], metrics_port: int | None
-    ) -> Ending:
-        """Run the pipeline, and `beside` it what watches, until it is done, drained or broken."""
+    async def go(self, session: Session, watch: Watch) -> Ending:
+        """Run the pipeline, and beside it what watches, until it is done, drained or broken."""
+        before = self.write_manifest("running")
         stopping = _Stopping(session.drain, watch)
         groups = fresh_groups(self._plan.source, self._reader, self._plan.limit, lambda: session.drain.begun)
         try:
@@ -149,11 +150,9 @@ class _Run:
                 stack.enter_context(signals(stopping.first, stopping.second))
                 for endpoint in session.endpoints.values():
                     await stack.enter_async_context(endpoint)
-                if metrics_port is not None:
-                    url = await stack.enter_async_context(serve_metrics(watch.metrics.registry, metrics_port))
-                    watch.say(f"metrics at {url}")
-                beside |= {**session.background(), "wall": self._wall(session.drain)}
-                await stack.enter_async_context(_background(beside))
+                watching = watch.begin(session, before, self._reader)
+                wall = self._wall(session.drain)
+                await stack.enter_async_context(_background({**watching, **session.background(), "wall": wall}))
                 await session.pipeline.run(groups, stopping.supervise)
         except LedgerError as error:
             session.drain.begin(rundir.stopped_by(error))

@@ -14,13 +14,17 @@ from service.lifecycle import allow_many_connections
 from service.simulator.limits import Clock
 from service.simulator.options import Options
 from service.simulator.server import build_app
+from stages.core.errors import InputError
 
 _BACKLOG = 8192
 
 
 @asynccontextmanager
 async def running(options: Options, clock: Clock = time.monotonic) -> AsyncIterator[str]:
-    """Serve while the block runs; yields the base URL, ending in `/v1`. Handlers end with their clients."""
+    """Serve while the block runs; yields the base URL, ending in `/v1`. Handlers end with their clients.
+
+    Raises InputError where the address cannot be had.
+    """
     runner = web.AppRunner(
         build_app(options, clock),
         access_log=None,
@@ -30,7 +34,10 @@ async def running(options: Options, clock: Clock = time.monotonic) -> AsyncItera
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, options.host, options.port, backlog=_BACKLOG).start()
+        try:
+            await web.TCPSite(runner, options.host, options.port, backlog=_BACKLOG).start()
+        except OSError as error:
+            raise InputError(f"--port {options.port}: {error.strerror}; name another port, or 0 for any") from None
         host, port = runner.addresses[0][:2]
         yield f"http://{host}:{port}/v1"
     finally:
