@@ -28,6 +28,7 @@ from service.simulator.limits import Clock, Limiter
 from service.simulator.options import Options
 from service.simulator.refusal import Refusal
 from service.simulator.replies import Composer
+from service.simulator.speech import Speaker
 from service.simulator.truth import KnownQuestions
 from service.simulator.world import World
 
@@ -65,7 +66,7 @@ class Simulator:
         seed = options.seed
         self._options = options
         world = World(seed, options.skill, KnownQuestions.load(options.truth))
-        self._composer = Composer(seed, world, Judge(options.judge), options.reasoning)
+        self._composer = Composer(seed, Speaker(world, Judge(options.judge)), options.reasoning)
         self._faults = Faults(seed, options.faults)
         self._limiter = Limiter(options.limits, clock)
         self._counts = Counts()
