@@ -98,11 +98,19 @@ def _number(body: dict[str, Any], key: str, least: int) -> float | None:
 
 def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
     """Find the JSON schema that the reply must follow, in OpenAI's, vLLM's and llama.cpp's places for it."""
-    asked = body.get("response_format") or {}
-    inner = asked.get("json_schema") or {}
-    structured = body.get("structured_outputs") or {}
-    found = inner.get("schema") or asked.get("schema") or body.get("guided_json") or structured.get("json")
-    return orjson.loads(found) if isinstance(found, str) else found
+    asked, structured = _object(body, "response_format"), _object(body, "structured_outputs")
+    found = _object(asked, "json_schema").get("schema") or asked.get("schema")
+    found = found or body.get("guided_json") or structured.get("json")
+    if found is not None and not isinstance(found, dict):
+        raise refusal.bad_request("The JSON schema of the reply must be an object.", "response_format")
+    return found
+
+
+def _object(body: dict[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise refusal.bad_request(f"'{key}' must be an object.", key)
+    return value or {}
 
 
 def _top_logprobs(body: dict[str, Any], *, chat: bool) -> int | None:

@@ -90,7 +90,7 @@ class Filling:
             if reference := schema.get("$ref"):
                 found: Any = self.root
                 for part in reference.removeprefix("#").strip("/").split("/"):
-                    found = found.get(part, {}) if part else found
+                    found = found.get(part, {}) if isinstance(found, dict) and part else found
                 schema = found
             elif branches := schema.get("anyOf") or schema.get("oneOf"):
                 schema = next((branch for branch in branches if branch.get("type") != "null"), branches[0])

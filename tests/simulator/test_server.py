@@ -138,6 +138,8 @@ async def test_what_is_no_question_gets_prose(simulated) -> None:
         (b"[]", 400, None, "must be a JSON object"),
         ({"model": "gpt-9", "messages": [{}]}, 404, "model_not_found", "`gpt-9` does not exist"),
         ({"model": "simulated", "messages": []}, 400, None, "'messages'"),
+        ({"model": "simulated", "messages": [{"content": "x"}], "response_format": "json"}, 400, None, "an object"),
+        ({"model": "simulated", "messages": [{"content": "x"}], "guided_json": "{"}, 400, None, "must be an object"),
         ({"model": "simulated", "messages": [{"content": "x"}], "n": 0}, 400, None, "'n'"),
         ({"model": "simulated", "messages": [{"content": "x"}], "max_tokens": "4"}, 400, None, "'max_tokens'"),
         ({"model": "simulated", "messages": [{"content": "x"}], "stream": True}, 400, None, "does not stream"),
