@@ -13,6 +13,7 @@ The kinds say what is to be done, and `retries.py` does it:
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,6 +82,9 @@ def of_exception(error: Exception) -> Failure:
     """Classify a failure of the wire: a connection that never stood spends nothing, a lost one may have been served."""
     words = str(error) or type(error).__name__
     match error:
+        case aiohttp.ClientConnectorCertificateError():
+            remedy = "Set ca_file to the certificate authority of that server, or correct base_url"
+            return Failure(Kind.ENDPOINT, "certificate", f"has no certificate to trust: {words}", remedy=remedy)
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.ClientHttpProxyError():
             return Failure(Kind.LATER, "connection", f"cannot be reached: {words}", unserved=True)
         case asyncio.TimeoutError():
@@ -159,16 +163,19 @@ def _shortened(words: Any) -> str:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that `retry-after-ms` or `retry-after` asks for (a date is held against the reply's own)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            return max(0.0, float(value) * unit)
-        except ValueError:
-            pass
-        try:
-            wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-        except ValueError:
-            continue
-        return max(0.0, wait.total_seconds())
+        seconds = _seconds(headers.get(name, ""), headers.get("date", ""))
+        if math.isfinite(seconds):
+            return max(0.0, seconds * unit)
     return None
+
+
+def _seconds(value: str, date: str) -> float:
+    """Return the number, or the time from `date` to the date, that `value` is; nan where it is neither."""
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        return (parsedate_to_datetime(value) - parsedate_to_datetime(date)).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # no date, a zone on one side only, a year no clock knows
+        return math.nan

@@ -53,13 +53,13 @@ def _object(value: Any, what: str) -> Json:
 
 
 def _choice(choice: Json, mode: Reasoning) -> Choice:
-    finish = choice.get("finish_reason") or "stop"
+    finish = str(choice.get("finish_reason") or "stop")
     if finish == "error":
         raise MalformedReply("the provider broke off with an error in the middle of its answer")
     if "message" in choice:
         message = _object(choice["message"], "a message")
         text, trace = _message(message)
-        tool_calls, logprobs = message.get("tool_calls") or None, _logprobs(choice.get("logprobs"))
+        tool_calls, logprobs = _objects(message.get("tool_calls")), _logprobs(choice.get("logprobs"))
     elif isinstance(choice.get("text"), str):
         text, trace, tool_calls = choice["text"], None, None
         logprobs = _text_logprobs(choice.get("logprobs"))
@@ -116,20 +116,36 @@ def split_think(text: str) -> tuple[str, str | None]:
     return answer.lstrip(), trace.strip()
 
 
+def _objects(value: Any) -> list[dict[str, Any]] | None:
+    """Return a list of objects, None where the server sent none; an empty list means the same."""
+    if not value:
+        return None
+    if not isinstance(value, list):
+        raise MalformedReply("tool calls or log-probabilities are no list")
+    return [dict(_object(one, "a tool call or log-probability")) for one in value]
+
+
 def _logprobs(logprobs: Any) -> list[dict[str, Any]] | None:
-    return (logprobs.get("content") or None) if isinstance(logprobs, dict) else None
+    return _objects(logprobs.get("content")) if isinstance(logprobs, dict) else None
 
 
 def _text_logprobs(logprobs: Any) -> list[dict[str, Any]] | None:
     """Return the text-completion form (parallel lists) in the chat form (a dict per token)."""
-    if not isinstance(logprobs, dict) or not isinstance(logprobs.get("tokens"), list):
+    if not isinstance(logprobs, dict) or "tokens" not in logprobs:
         return _logprobs(logprobs)
-    tokens, values = logprobs["tokens"], logprobs.get("token_logprobs") or []
-    tops = logprobs.get("top_logprobs") or [None] * len(tokens)
-    return [
-        {"token": token, "logprob": value, "top_logprobs": [{"token": t, "logprob": p} for t, p in (top or {}).items()]}
-        for token, value, top in zip(tokens, values, tops, strict=False)
-    ]
+    try:
+        tokens, values = logprobs["tokens"], logprobs["token_logprobs"]
+        tops = logprobs.get("top_logprobs") or [None] * len(tokens)
+        return [
+            {"token": token, "logprob": value, "top_logprobs": _alternatives(top)}
+            for token, value, top in zip(tokens, values, tops, strict=True)
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MalformedReply(f"the log-probabilities are no parallel lists: {error}") from error
+
+
+def _alternatives(top: Any) -> list[dict[str, Any]]:
+    return [{"token": token, "logprob": logprob} for token, logprob in (top or {}).items()]
 
 
 def _usage(usage: Any) -> Usage:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+import orjson
 from yarl import URL
 
 from config.schema import Endpoint
 from stages.core.errors import InputError
+from stages.llm.failures import of_reply
 from stages.llm.keys import ApiKey, KeyRing
 from stages.llm.transport import trust
 from stages.llm.wire import auth_headers
@@ -46,27 +48,20 @@ async def _problem(config: Endpoint, url: str, key: ApiKey) -> str:
     import openai
 
     try:
-        async with _client(config, url, key) as client:
-            return await _model_problem(client, config.model or "")
+        async with _client(config, url) as client:
+            return await _model_problem(client, _headers(config, key), config.model or "")
     except openai.APITimeoutError:
         return f"{url} did not answer within {TIMEOUT_S:.0f} s; see that the server runs and that base_url is right"
     except openai.APIConnectionError as error:
-        return (
-            f"{url} cannot be reached ({error.__cause__ or error}); see that the server runs and that base_url is right"
-        )
+        why = error.__cause__ or error
+        return f"{url} cannot be reached ({why}); see that the server runs and that base_url is right"
     except openai.APIStatusError as error:
         return _status_problem(url, key, error)
 
 
-async def _model_problem(client: openai.AsyncOpenAI, model: str) -> str:
-    import openai
-
-    try:
-        listed = (await client.models.list()).data
-    except openai.APIResponseValidationError:
-        return ""
-    there = [one.id for one in listed or []]
-    if not there or model in there or await _has(client, model):
+async def _model_problem(client: openai.AsyncOpenAI, headers: dict[str, str], model: str) -> str:
+    there = _names((await client.models.with_raw_response.list(extra_headers=headers)).content)
+    if not there or model in there or await _has(client, headers, model):
         return ""
     near = difflib.get_close_matches(model, there, n=1)
     meant = f' Did you mean "{near[0]}"?' if near else ""
@@ -74,49 +69,58 @@ async def _model_problem(client: openai.AsyncOpenAI, model: str) -> str:
     return f'{client.base_url} does not have the model "{model}"; it has: {shown}.{meant}'
 
 
-async def _has(client: openai.AsyncOpenAI, model: str) -> bool:
+def _names(body: bytes) -> list[str]:
+    """Return the names in a list of models; none where the reply is something else."""
+    try:
+        listed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return []
+    models = listed.get("data") if isinstance(listed, dict) else None
+    return [str(model["id"]) for model in models or [] if isinstance(model, dict) and "id" in model]
+
+
+async def _has(client: openai.AsyncOpenAI, headers: dict[str, str], model: str) -> bool:
     """Ask for a model by its name: some servers take names that they do not list."""
     import openai
 
     try:
-        await client.models.retrieve(model)
+        await client.models.with_raw_response.retrieve(model, extra_headers=headers)
     except openai.APIStatusError as error:
         return error.status_code != 404
     return True
 
 
 def _status_problem(url: str, key: ApiKey, error: openai.APIStatusError) -> str:
-    status = error.status_code
-    words = f'{url} answered {status} "{_words(error)}"'
+    """Return what an answer that is no success means; nothing where it is no reason to refuse the run."""
+    status, failure = error.status_code, of_reply(error.status_code, {}, error.response.content)
     if status in (401, 403):
-        origin = f"the key in {key.origin} is not accepted" if key.origin else "it wants a key: set api_key_env"
-        return f"{words}; {origin}"
-    if 300 <= status < 400:
-        return f"{words}; redirects are not followed, write the final address as base_url"
-    if status >= 500:
-        return f"{words}; see that the server is well"
-    return ""  # no /models here, or not just now (429): no reason to refuse the run
+        remedy = f"the key in {key.origin} is not accepted" if key.origin else "it wants a key: set api_key_env"
+    elif 300 <= status < 400:
+        remedy = "redirects are not followed, write the final address as base_url"
+    elif status >= 500:
+        remedy = "see that the server is well"
+    else:
+        return ""  # no /models here, or not just now (429)
+    return f"{url} {failure.words}; {remedy}"
 
 
-def _words(error: openai.APIStatusError) -> str:
-    body: Any = error.body
-    if isinstance(body, dict) and body.get("message"):
-        return str(body["message"])
-    return " ".join(error.response.text.split())[:300]
+def _headers(config: Endpoint, key: ApiKey) -> dict[str, str]:
+    """Return the endpoint's headers; what the SDK would add of its own or from the environment is left out."""
+    import openai
+
+    ours = dict.fromkeys(("Authorization", "OpenAI-Organization", "OpenAI-Project"), openai.Omit())
+    return cast("dict[str, str]", {**ours, **auth_headers(config.api_key_header, key.text), **config.headers})
 
 
-def _client(config: Endpoint, url: str, key: ApiKey) -> openai.AsyncOpenAI:
-    """Return a client that sends what `transport.py` would: our headers and query, nothing of the environment."""
+def _client(config: Endpoint, url: str) -> openai.AsyncOpenAI:
+    """Return a client that reaches the server as `transport.py` would."""
     import openai
 
     base = URL(url)
-    omitted = dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.Omit())
-    headers = {**omitted, **auth_headers(config.api_key_header, key.text), **config.headers}
     return openai.AsyncOpenAI(
         base_url=str(base.with_query(None)),
-        api_key=key.text or "none",
+        api_key="set per request",
         max_retries=0,
-        default_headers=cast("dict[str, str]", headers),
         default_query={**base.query, **config.query},
         http_client=openai.DefaultAsyncHttpxClient(
             proxy=config.proxy,

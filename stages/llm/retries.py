@@ -84,7 +84,7 @@ class Retries:
             )
         if refused >= self._policy.refused:
             raise self._given_up(failure, f" (refused for {refused / 60:.0f} minutes while others were served)")
-        if failure.retry_after_s is None:
+        if not failure.retry_after_s:  # nothing asked for, or 0, which would be asked again and again
             return self._backoff(self._refusals)
         asked = min(failure.retry_after_s, self._policy.longest_retry_after)
         return asked * (1 + 0.25 * self._policy.chance())  # those refused together do not come back together
