@@ -43,7 +43,7 @@ class CallFinished:
 
 @dataclass(frozen=True, slots=True)
 class CallRetried:
-    """An attempt failed and will be made again. `cause`: rate_limited, server_error, connection, timeout, invalid."""
+    """An attempt failed and will be made again; why: rate_limited, server_error, connection, timeout, invalid, key."""
 
     endpoint: str
     stage: str
