@@ -26,7 +26,6 @@ class Row(NamedTuple):
 
 NOT_YET = (
     *(Row(kind) for kind in ("annotate", "cross_check", "vote", "rank", "decontaminate", "transform", "difficulty")),
-    Row("generate", "until"),
     Row("generate", "per_request"),
     Row("generate", "on_truncated", {"continue"}),
     Row("generate", "emit", {"seeds"}),

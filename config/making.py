@@ -42,6 +42,10 @@ class Until(Config):
     wave: Count = 2
     after: str | None = None
     """The stage whose verdicts count; left out: the last one that judges one candidate at a time."""
+    give_up: Positive | None = None
+    """A seed is given up when another acceptance is expected to cost more candidates than this."""
+    mean_candidates: Positive | None = None
+    """Candidates per seed on average: what easy seeds leave of it goes to hard ones; left out: only the cap holds."""
 
 
 class Between(Config):

@@ -15,7 +15,7 @@ from queues.gate import Gate, GateLimits
 from queues.ledger import Ledger, Reader, ReplyIndex, ReplyRow
 from service.lifecycle import Activity, Drain
 from service.spending import Spending
-from service.store import LedgerStore
+from service.store import LedgerDecisions, LedgerStore
 from stages.core.errors import BudgetReached, RunStopped
 from stages.core.events import Observe
 from stages.llm.endpoint import Endpoint, Hooks, Receipt
@@ -71,9 +71,8 @@ class Session:
             for alias, endpoint in used.items()
         }
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
-        tools = Tools(models, config.seed, config.constitution, observe)
-        stages = [build(stage, depth, tools) for depth, stage in enumerate(config.stages)]
-        self.pipeline = Pipeline(stages, LedgerStore(ledger, reader), _sizes(self.gates), observe)
+        tools = Tools(models, LedgerDecisions(ledger, reader), config.seed, config.constitution, observe)
+        self.pipeline = Pipeline(build(config.stages, tools), LedgerStore(ledger, reader), _sizes(self.gates), observe)
 
     def limits(self) -> dict[str, float]:
         """Return how many calls each alias may have on the wire; those of one group share the number."""

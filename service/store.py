@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
-from queues.ledger import Ledger, Reader, SeedNumbers
+import orjson
+
+from queues.ledger import DecisionRow, Ledger, Reader, SeedNumbers
 from stages.core.record import Group
 from stages.io.sources import Source
 from stages.io.store import pack, unpack
@@ -38,6 +41,20 @@ class LedgerStore:
                 stored.group.replies = self._reader.replies(stored.group.seed.no)
             yield stored.group, waits
             await asyncio.sleep(0)
+
+
+class LedgerDecisions:
+    """Implements the stages' Decisions on a ledger and its reader."""
+
+    def __init__(self, ledger: Ledger, reader: Reader) -> None:
+        self._ledger, self._reader = ledger, reader
+
+    def made(self, kind: str) -> Iterator[tuple[str, Any]]:
+        for row in self._reader.decisions(kind):
+            yield row.scope, orjson.loads(row.body)
+
+    async def make(self, kind: str, scope: str, body: Any) -> None:
+        await self._ledger.decision(DecisionRow(kind, scope, orjson.dumps(body)))
 
 
 async def fresh_groups(

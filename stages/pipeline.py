@@ -130,7 +130,10 @@ class Flow:
                     self.in_flight += 1
                     if self._observe is not None:
                         self._observe(GroupStarted(group.seed.id, self.phase))
-                    await self._enter(0, group)
+                    if self.workers:
+                        await self._enter(0, group)
+                    else:  # nothing to do but to commit, and commits are made in groups
+                        self._tasks.create_task(self._out(group), name="settle")
                 await self._room(1)
                 for workers in self.workers:
                     workers.inbox.close()
@@ -167,14 +170,21 @@ class Flow:
     async def _leave(self, index: int, group: Group, outcome: Outcome) -> None:
         """Decide where a group goes that a stage is done with."""
         if isinstance(outcome, Again):
-            group.wave += 1
-            self.workers[0].take_again(group, self._tasks)
+            group.wave, group.more = group.wave + 1, outcome.candidates
+            maker = max(at for at in range(index + 1) if self.workers[at].stage.makes_candidates)
+            self.workers[maker].take_again(group, self._tasks)
         elif isinstance(outcome, Emit):
             raise NotImplementedError("derived seeds come with the transform issue; check refuses them until then")
-        elif group.live or self.workers[index].stage.on_seeds:
+        elif group.live:
             await self._enter(index + 1, group)
         else:
-            await self._out(group)
+            await self._enter(self._next_for_seeds(index), group)
+
+    def _next_for_seeds(self, index: int) -> int:
+        """Return the next stage that has work on a seed without live candidates."""
+        later = range(index + 1, len(self.workers))
+        working = (at for at in later if self.workers[at].stage.on_seeds or self.workers[at].stage.makes_candidates)
+        return next(working, len(self.workers))
 
     async def _out(self, group: Group) -> None:
         """Commit a group that has walked through the phase: parked for the next one, or settled for good."""

@@ -5,16 +5,18 @@ Each builder hands its stage the slice it needs of the tools, and never the whol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from config.schema import Dedupe, Generate, Judge, Score, Select, Verify
 from config.schema import Stage as StageConfig
-from stages.core.base import Place, Stage
+from stages.core.base import Decisions, Place, Stage
 from stages.core.events import Observe
 from stages.dedupe.dedupe import dedupe_stage
 from stages.generate.generate import GenerateStage
+from stages.generate.waves import WaveStage
 from stages.judge.constitution import load_constitution
 from stages.judge.eliminate import EliminateStage
 from stages.judge.select import SelectStage
@@ -29,16 +31,38 @@ class Tools:
     """What stages work with. `constitution` is the pipeline's default path, `run_seed` its seed."""
 
     models: Mapping[str, Model]
+    decisions: Decisions
     run_seed: int
     constitution: str | None = None
     observe: Observe | None = None
 
 
-def build(config: StageConfig, depth: int, tools: Tools) -> Stage:
-    """Return the stage that `config` asks for, standing at `depth` in the pipeline."""
-    where = None if config.where is None else Expression(config.where)
-    place = Place(config.name, depth, config.action, where, tools.observe)
-    return BUILDERS[config.type](place, config, tools)
+def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
+    """Return the stages of a pipeline in their order, the decision on another wave among them."""
+    waves = {wave_end(configs, config): config for config in configs if isinstance(config, Generate) and config.until}
+    stages: list[Stage] = []
+    for config in configs:
+        where = None if config.where is None else Expression(config.where)
+        place = Place(config.name, len(stages), config.action, where, tools.observe)
+        stages.append(BUILDERS[config.type](place, config, tools))
+        generate = waves.get(config.name)
+        if generate is not None and generate.until is not None:
+            place = Place(f"{generate.name}.until", len(stages), observe=tools.observe)
+            stages.append(WaveStage(place, generate.until, tools.decisions))
+    return stages
+
+
+ONE_AT_A_TIME = ("verify", "cross_check", "judge")
+"""The stage types that judge a candidate by itself: as good in the first wave as when all waves are in."""
+
+
+def wave_end(configs: Sequence[StageConfig], generate: Generate) -> str:
+    """Return the stage after which a seed's next wave is decided: `until.after`, else the last fit one, else itself."""
+    if generate.until is not None and generate.until.after is not None:
+        return generate.until.after
+    later = configs[configs.index(generate) + 1 :]
+    fit = takewhile(lambda stage: stage.type in ONE_AT_A_TIME, later)
+    return [generate.name, *(stage.name for stage in fit)][-1]
 
 
 def _generate(place: Place, config: Generate, tools: Tools) -> Stage:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from config.load import Loaded
 from config.problems import Problem
-from service.check import order, resources, settings, texts
+from service.check import order, resources, settings, texts, waves
 
 
 def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
@@ -22,5 +22,5 @@ def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
     found += texts.problems(pipeline, columns)
     # Where a stage's very type is a guess, what stands before what is not known.
     if not any(len(loc) == 2 and loc[0] == "stages" for loc in loaded.broken):
-        found += order.problems(pipeline)
+        found += [*order.problems(pipeline), *waves.problems(pipeline)]
     return loaded.fresh(found)

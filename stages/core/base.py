@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from stages.core.errors import CandidateError
 from stages.core.events import Observe, VerdictGiven
@@ -33,6 +33,18 @@ class Emit:
 Outcome = Again | Emit | None
 
 
+class Decisions(Protocol):
+    """Where decisions that depend on other seeds are kept: committed before they are acted on, replayed on resume."""
+
+    def made(self, kind: str) -> Iterator[tuple[str, Any]]:
+        """Yield scope and body of the decisions of earlier processes, in the order in which they were taken."""
+        ...
+
+    async def make(self, kind: str, scope: str, body: Any) -> None:
+        """Commit a decision."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a stage stands: its name, its depth in the pipeline (0 first), what it does to whom it does not like."""
@@ -48,7 +60,10 @@ class Stage(ABC):
     """One step of the pipeline. `process` works on a group in place; concurrency inside a group is the stage's own."""
 
     on_seeds: ClassVar[bool] = False
-    """Whether it works on seeds, so that a group without live candidates goes on past it."""
+    """Whether it works on seeds, so that a group without live candidates goes on to it and past it."""
+
+    makes_candidates: ClassVar[bool] = False
+    """Whether a group comes back to it for another wave."""
 
     def __init__(self, place: Place) -> None:
         self.name, self.depth, self.action = place.name, place.depth, place.action
@@ -65,12 +80,13 @@ class Stage(ABC):
         """Release what `start` took. Called once, whatever happened."""
 
     def chosen(self, group: Group) -> list[Candidate]:
-        """Return the live candidates that this stage's `where` lets in."""
+        """Return the live candidates that `where` lets in and that this stage has not judged in an earlier wave."""
         where = self._where
+        live = [candidate for candidate in group.live if self.name not in candidate.verdicts]
         if where is None:
-            return group.live
+            return live
         chosen = []
-        for candidate in group.live:
+        for candidate in live:
             try:
                 if where(group.scope(candidate)):
                     chosen.append(candidate)

@@ -86,13 +86,17 @@ class Candidate:
 
 @dataclass(slots=True)
 class Group:
-    """A seed with all its candidates. `replies` holds committed replies of an earlier process, by call key."""
+    """A seed with all its candidates.
+
+    `replies` holds committed replies of an earlier process, by call key; `wave` counts from 0, and `more` is how many
+    candidates the next wave shall have (0: as many as the first).
+    """
 
     seed: Seed
     candidates: list[Candidate] = field(default_factory=list)
     replies: dict[str, bytes] = field(default_factory=dict)
     wave: int = 0
-    settled: bool = False
+    more: int = 0
     failure: str = ""
 
     @property

@@ -19,6 +19,8 @@ from stages.prompts.template import Template
 class GenerateStage(Stage):
     """Asks for `config.candidates` completions per seed, concurrently; a failed call fails its own candidate."""
 
+    makes_candidates = True
+
     def __init__(
         self,
         place: Place,
@@ -42,8 +44,8 @@ class GenerateStage(Stage):
         except CandidateError as error:
             group.failure = error.detail
             return
-        first = len(group.candidates)
-        made = [Candidate(n, "", "generated") for n in range(first, first + self._config.candidates)]
+        first, count = len(group.candidates), group.more or self._config.candidates
+        made = [Candidate(n, "", "generated") for n in range(first, first + count)]
         group.candidates.extend(made)
         scope = group.scope()
 

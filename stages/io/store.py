@@ -37,8 +37,6 @@ def pack(group: Group, state: str, phase: int) -> tuple[SeedRow, list[CandidateR
         data["conversations"] = conversations
     if group.wave:
         data["wave"] = group.wave
-    if group.settled:
-        data["settled"] = True
     if group.failure:
         data["failure"] = group.failure
     row = orjson.dumps(seed.row)
@@ -108,7 +106,6 @@ def unpack(seed_row: SeedRow, candidate_rows: Sequence[CandidateRow]) -> Stored:
         seed,
         [_unpack_candidate(row, conversations) for row in candidate_rows],
         wave=data.get("wave", 0),
-        settled=data.get("settled", False),
         failure=data.get("failure", ""),
     )
     return Stored(group, seed_row.state, seed_row.phase)

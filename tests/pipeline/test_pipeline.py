@@ -174,8 +174,10 @@ async def test_an_error_of_a_stage_ends_the_run_unwrapped_and_stops_every_stage(
     assert stage.stopped
 
 
-async def test_again_sends_a_group_back_to_the_first_stage_until_it_asks_no_more() -> None:
+async def test_again_sends_a_group_back_to_where_candidates_are_made_until_it_asks_no_more() -> None:
     class Adding(Stage):
+        makes_candidates = True
+
         async def process(self, group: Group) -> None:
             group.candidates.append(Candidate(len(group.candidates), "x"))
 
