@@ -40,10 +40,13 @@ def say(text: str) -> None:
 @app.command()
 def check(pipeline: PipelineFile, sets: Sets = None) -> None:
     """Find every mistake of a pipeline at once; nothing is called."""
-    from service.plan import checked
+    from service.plan import checked, scanned
 
     config = checked(pipeline, sets or ())
-    typer.echo(f"{pipeline}: no problems in {len(config.stages)} stages; nothing was called")
+    _, scan = scanned(config)
+    skipped = f" ({scan.skipped:,} broken rows left out)" if scan.skipped else ""
+    seeds = f"{scan.rows:,} seeds{skipped}"
+    typer.echo(f"{pipeline}: no problems in {len(config.stages)} stages and {seeds}; nothing was called")
 
 
 @app.command()

@@ -55,11 +55,17 @@ def checked(pipeline: Path | dict[str, Any], sets: Sequence[str] = ()) -> Pipeli
     return loaded.pipeline
 
 
+def scanned(config: Pipeline) -> tuple[Source, Scan]:
+    """Read the source through once. Raises InputError with everything that is wrong with it."""
+    source = open_source(config.source)
+    prompts = dict.fromkeys(output.prompt for output in config.outputs if output.prompt is not None)
+    return source, source.scan(prompts)
+
+
 def plan(pipeline: Path | dict[str, Any], sets: Sequence[str], limit: int | None) -> Plan:
     """Check a pipeline and read its source through once. Raises ConfigError or InputError."""
     config = checked(pipeline, sets)
-    source = open_source(config.source)
-    scan = source.scan()
+    source, scan = scanned(config)
     used = sorted({alias for stage in config.stages for alias in aliases(stage)})
     keys = {alias: read_keys(alias, config.endpoints[alias], os.environ) for alias in used}
     return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit)

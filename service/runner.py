@@ -179,7 +179,8 @@ class _Run:
             return {}  # a full disk that ended the run has no room for the files either; resuming writes them
 
     def write_manifest(self, state: RunState) -> dict[str, Any]:
-        run = Run(self._plan.pipeline.name, state, self._plan.fingerprint, self._plan.read, self.wall_s)
+        what = self._plan
+        run = Run(what.pipeline.name, state, what.fingerprint, what.read, what.scan.skipped, self.wall_s)
         return write_manifest(self._reader, run, self._dir.manifest)
 
 

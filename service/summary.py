@@ -62,7 +62,7 @@ class _Step:
 def summary(ended: Ended, headline: str, again: str = "") -> str:
     """Return the end-of-run summary under a headline. `again`: what to do to go on, where there is something to do."""
     lines = [
-        ("seeds", _seeds(ended.manifest["counts"]["seeds"])),
+        ("seeds", _seeds(ended.manifest["counts"]["seeds"], ended.manifest["skipped_rows"])),
         ("yield", _yield(ended)),
         ("rejected", _reasons(ended, "rejected")),
         ("failed", _reasons(ended, "failed")),
@@ -96,8 +96,8 @@ def stopped(cause: RunStopped, manifest: Mapping[str, Any], again: str) -> str:
     return f"stopped: {cause.cause}; {safe}.\n{what}{again}"
 
 
-def _seeds(seeds: Mapping[str, int]) -> str:
-    parts = [f"{seeds['read']:,} read"]
+def _seeds(seeds: Mapping[str, int], skipped: int) -> str:
+    parts = [f"{seeds['read']:,} read" + (f" ({skipped:,} broken rows left out)" if skipped else "")]
     parts += [
         f"{seeds[state]:,} {state}" + " (unsolved.jsonl)" * (state == "unsolved")
         for state in ("derived", "expanded", "solved", "unsolved", "failed", "pending")

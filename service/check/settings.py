@@ -7,6 +7,7 @@ from typing import Any
 
 from config.problems import Finding, Loc
 from config.schema import Dedupe, Generate, Judge, Output, Pairs, Pipeline, Score, Verify
+from config.words import suggestion
 from stages.core.errors import InputError
 from stages.verify.json_schema import JsonSchema
 from stages.verify.pattern import Pattern
@@ -102,8 +103,8 @@ def _output(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
         )
     for place, name in enumerate(output.pairs.rejected):
         if name not in names:
-            message = f'there is no stage "{name}"; the stages are: {", ".join(names)}'
-            yield Finding((*loc, "pairs", "rejected", place), message)
+            how = suggestion(name, names, "the stages are")
+            yield Finding((*loc, "pairs", "rejected", place), f'there is no stage "{name}"; {how}')
 
 
 RULES: dict[str, Callable[[Loc, Any, Pipeline], Iterator[Finding]]] = {

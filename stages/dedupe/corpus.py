@@ -20,7 +20,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dedupe.exact import digest, normal
+from stages.core.text import normal
+from stages.dedupe.exact import digest
 from stages.dedupe.near import band_keys, bands_for
 from stages.dedupe.shingles import Grams, GramSets, Hashes, gram_sets, jaccard
 

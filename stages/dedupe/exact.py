@@ -1,20 +1,10 @@
-"""What makes two texts the same: equal once case, width and white space are set aside."""
+"""Exact duplicates: documents whose parts are the same in normal form (`core.text.normal`)."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 from xxhash import xxh3_64_intdigest
-
-
-def normal(text: str) -> str:
-    """Return the text in Unicode NFKC, case-folded, each run of white space one space, none at the ends."""
-    if text.isascii():
-        folded = text.lower()
-    else:  # folding can undo the composition, so it is composed again (Unicode's toNFKC_Casefold)
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(folded.split())
 
 
 def digest(parts: Sequence[str]) -> int:

@@ -35,7 +35,7 @@ class GramSets:
 
 
 def gram_sets(texts: Sequence[str], salts: Sequence[int]) -> GramSets:
-    """Return the gram set of each text, which is in normal form (`exact.normal`).
+    """Return the gram set of each text, which is in normal form (`core.text.normal`).
 
     A text of fewer than five words has one gram, all of its words, so it is near only to its equals. Texts with
     different salts share no grams: the prompt's and the response's grams of a pair stay apart.

@@ -23,7 +23,8 @@ def parse(line: bytes) -> Row | BadRow:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return BadRow(f"not JSON: {error.msg} (column {error.colno})")
+        column = error.colno if error.lineno == 1 else len(line.rstrip()) + 1  # the line ends too early
+        return BadRow(f"not JSON: {error.msg} (column {column})")
     return row if type(row) is dict else BadRow(f"a JSON object is expected, this is {kind(row)}")
 
 

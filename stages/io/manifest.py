@@ -33,12 +33,17 @@ class CountsDiffer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the ledger does not know of a run: `read` rows of the source within `--limit`, `wall_s` of all processes."""
+    """What the ledger does not know of a run.
+
+    `read`: the good rows of the source within `--limit`; `skipped`: its broken rows, all of them left out; `wall_s`: of
+    all processes.
+    """
 
     name: str
     state: RunState
     fingerprint: Mapping[str, Any]
     read: int
+    skipped: int
     wall_s: float
 
 
@@ -51,6 +56,7 @@ def write_manifest(reader: Reader, run: Run, path: Path) -> dict[str, Any]:
         "versions": versions(),
         "wall_s": round(run.wall_s, 3),
         **_spent(reader),
+        "skipped_rows": run.skipped,
         "counts": counts(reader, run.read),
     }
     with replacing(path) as file:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -20,11 +20,12 @@ import xxhash
 
 from config.sources import CsvSource, JsonlSource
 from config.sources import Source as SourceConfig
-from stages.core.errors import InputError
+from stages.core.errors import CandidateError, InputError
 from stages.core.record import Group
 from stages.io import csv, jsonl
 from stages.io.lines import BadRow, Feed, Read, Row, capped, opened
 from stages.io.seeds import Seeds
+from stages.prompts.template import Template
 
 HEAD = 100
 """The rows whose columns are taken for the columns of the source."""
@@ -69,18 +70,24 @@ class Source:
             raise InputError([self._no_column(key, name, columns) for key, name in missing])
         return columns
 
-    def scan(self) -> Scan:
-        """Read the whole source once. Raises InputError with everything that is wrong with it."""
-        columns = self.columns()
-        content, ids, broken, rows = xxhash.xxh3_128(), _Ids(), _Found(self.path), 0
+    def scan(self, prompts: Iterable[str] = ()) -> Scan:
+        """Read the whole source once. Raises InputError with everything that is wrong with it.
+
+        `prompts` are templates that every seed must fill: the outputs', which nobody renders before all is paid.
+        """
+        columns, templates = self.columns(), [Template(prompt) for prompt in prompts]
+        content, ids, rows = xxhash.xxh3_128(), _Ids(), 0
+        broken, unfilled = _Found(self.path), _Found(self.path)
         for line, group in self._all(content.update):
             if isinstance(group, BadRow):
                 broken.add(line, str(group), "mend it, or leave such rows out with `on_error: skip` in the source")
             else:
                 ids.add(group.seed.id)
                 rows += 1
+                if lacking := _unfilled(templates, group):
+                    unfilled.add(line, lacking, "give it a default in the template: {{ hint | default('') }}")
         problems = [] if self._skip and rows else broken.problems()
-        problems += self._repeats(ids.repeated())
+        problems += self._repeats(ids.repeated()) + unfilled.problems()
         if not rows and not problems:
             problems = [f"{self.path}: the source has no rows"]
         if problems:
@@ -137,6 +144,16 @@ class Source:
         near = difflib.get_close_matches(name, columns, 1)
         meant = f' Did you mean "{near[0]}"?' if near else ""
         return f'{self.path}: source.{key}: there is no column "{name}"; the source has: {", ".join(columns)}.{meant}'
+
+
+def _unfilled(templates: Sequence[Template], group: Group) -> str:
+    """Return why one of the outputs' prompts cannot be made for a seed; empty where all can."""
+    try:
+        for template in templates:
+            template.render(group.scope())
+    except CandidateError as error:
+        return f"the `prompt` of the outputs cannot be made for this row: {error.detail}"
+    return ""
 
 
 class _Ids:

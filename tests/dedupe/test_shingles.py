@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.dedupe.exact import digest, normal
+from stages.core.text import normal
+from stages.dedupe.exact import digest
 from stages.dedupe.shingles import gram_sets, jaccard
 
 words = st.sampled_from(["a", "b", "Cat", "дом", "\uff13", "x=1"])
@@ -36,16 +37,6 @@ def test_texts_with_different_salts_share_nothing():
 def test_a_text_of_fewer_than_five_words_is_near_only_to_its_equals():
     sets = gram_sets(["four words it has", "four words it has", "four words it had", "four words it"], [0] * 4)
     assert [jaccard(sets[0], sets[i]) for i in range(4)] == [1, 1, 0, 0]
-
-
-def test_case_width_and_white_space_do_not_make_a_text_another():
-    assert normal("  The \uff21\uff2e\uff33\uff37\uff25\uff32\n\tis ½ ") == normal("the answer is 1\u20442")
-    assert normal("x = 1") != normal("x = 2")
-
-
-@given(st.text())
-def test_the_normal_form_of_a_normal_form_is_itself(text: str):
-    assert normal(normal(text)) == normal(text)
 
 
 def test_the_parts_of_a_document_do_not_run_together():

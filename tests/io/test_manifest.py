@@ -14,7 +14,7 @@ from queues.ledger.reader import Reader
 from stages.core.record import Candidate
 from stages.io.manifest import CountsDiffer, Run, counts, write_manifest
 
-RUN = Run("arithmetic", "complete", {"seed": 7}, read=0, wall_s=1.23456)
+RUN = Run("arithmetic", "complete", {"seed": 7}, read=0, skipped=0, wall_s=1.23456)
 
 
 async def test_whatever_the_states_the_identities_hold(ledger_of: LedgerOf) -> None:
@@ -99,7 +99,8 @@ async def test_the_manifest_tells_what_the_run_took(
     await ledger.close()
     assert orjson.loads((tmp_path / "manifest.json").read_bytes()) == manifest
     assert list(manifest) == [
-        *("name", "state", "fingerprint", "versions", "wall_s", "calls", "tokens", "cost_usd", "counts"),
+        *("name", "state", "fingerprint", "versions", "wall_s"),
+        *("calls", "tokens", "cost_usd", "skipped_rows", "counts"),
     ]
     assert manifest["tokens"] == {"prompt": 11, "completion": 22, "reasoning": 5, "cached": 3}
     assert manifest["calls"] == {"calls": 2, "reused": 1, "unpriced": int(cost is None)}

@@ -79,7 +79,8 @@ def test_start_and_limit_take_a_part_and_keep_the_numbers(jsonl: Any) -> None:
 
 
 BROKEN_LINES = [
-    ('{"id":1}\n{"id":\n', "seeds.jsonl:2: not JSON: "),
+    ('{"id":1}\n{"id":\n', "seeds.jsonl:2: not JSON: unexpected end of data (column 7)"),
+    ('{"id":1}\n{"id": x}\n', "seeds.jsonl:2: not JSON: unexpected character, expected a JSON value (column 8)"),
     ('{"id":1}\n[2]\n', "seeds.jsonl:2: a JSON object is expected, this is a list"),
     ('{"id":1}\n"x"\n', "seeds.jsonl:2: a JSON object is expected, this is text"),
     ('{"id":1}\n{"id":NaN}\n', "seeds.jsonl:2: not JSON: "),
@@ -125,6 +126,17 @@ def test_on_error_skip_counts_broken_rows_and_numbers_the_good_ones(jsonl: Any) 
     scan = source.scan()
     assert (scan.rows, scan.skipped) == (2, 2)
     assert [(group.seed.no, group.seed.id) for group in source.groups()] == [(0, "a"), (1, "b")]
+
+
+def test_a_row_that_cannot_fill_an_outputs_prompt_is_refused_before_anything_is_paid(jsonl: Any) -> None:
+    source = jsonl('{"q":"a","hint":"h"}\n{"q":"b"}\n{"q":"c"}\n', on_error="skip")
+    assert source.scan(["{{ q }} {{ hint | default('') }}"]).rows == 3
+    with pytest.raises(InputError) as refused:
+        source.scan(["{{ q }}", "{{ q }} {{ hint }}"])
+    first, second = refused.value.problems
+    assert first.startswith("seeds.jsonl:2: the `prompt` of the outputs cannot be made for this row: 'hint' is ")
+    assert "| default('')" in first
+    assert second.startswith("seeds.jsonl:3: ")
 
 
 def test_on_error_skip_still_refuses_repeated_ids(jsonl: Any) -> None:

@@ -216,7 +216,7 @@ def test_twelve_different_mistakes_are_twelve_lines_with_the_right_numbers(folde
         (
             "[verify]",
             "[verifi]",
-            '14: outputs[1].pairs.rejected[0]: there is no stage "verifi"; the stages are: generate, verify, judge',
+            '14: outputs[1].pairs.rejected[0]: there is no stage "verifi"; did you mean "verify"?',
         ),
         (
             'dpo, prompt: "{{ question }}", pairs: {rejected: [verify]}',

@@ -28,6 +28,7 @@ def ended(
     fallen: list[tuple[str, str, str, int]] | None = None,
     accepted: int = 31,
     pending: int = 0,
+    skipped: int = 0,
     cost: float | None = 0.0,
     **stage: dict[str, Any],
 ) -> Ended:
@@ -55,6 +56,7 @@ def ended(
     return Ended(
         {
             "wall_s": 111.2,
+            "skipped_rows": skipped,
             "counts": {"candidates": candidates, "seeds": seeds},
             "calls": {"calls": 513, "reused": 0, "unpriced": 0 if cost is not None else 513},
             "tokens": {"prompt": 14_000, "completion": 10_000, "reasoning": 0, "cached": 0},
@@ -91,6 +93,12 @@ def test_where_nothing_fell_nothing_is_said_of_it() -> None:
     assert line(text, "failed") is None
     assert line(text, "yield") == (
         "31 generated → 31 right → 31 past the judge → 31 selected → 31 after dedupe → 31 accepted"
+    )
+
+
+def test_broken_rows_that_were_skipped_are_counted() -> None:
+    assert line(completed(ended(skipped=1_200)), "seeds") == (
+        "40 read (1,200 broken rows left out) · 31 solved · 9 unsolved (unsolved.jsonl)"
     )
 
 

@@ -6,12 +6,12 @@ and white space are set aside; the worse one of a pair stands in no other.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from config.schema import Pairs
 from stages.core.record import Candidate
+from stages.core.text import normal
 
 BY_COMPARISON = frozenset({"not_selected", "duplicate"})
 """Reasons that say that another was taken, and not that this one is worse."""
@@ -92,8 +92,4 @@ def _difference(better: float | None, worse: float | None) -> float | None:
 
 
 def same_answer(one: Candidate, other: Candidate) -> bool:
-    return one.tool_calls == other.tool_calls and _plain(one.text) == _plain(other.text)
-
-
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+    return one.tool_calls == other.tool_calls and normal(one.text) == normal(other.text)
