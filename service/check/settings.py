@@ -10,6 +10,7 @@ from config.schema import Dedupe, Generate, Judge, Output, Pairs, Pipeline, Scor
 from config.words import suggestion
 from stages.core.errors import InputError
 from stages.verify.json_schema import JsonSchema
+from stages.verify.maths import require_package
 from stages.verify.pattern import Pattern
 
 VERIFY_KEYS = {
@@ -31,6 +32,12 @@ EXAMPLES = {
     "tests": 'tests: "{{ test }}"',
     "function": "function: ./checks.py:is_right",
 }
+TRIALS: dict[str, tuple[str, Callable[[Verify], object]]] = {
+    "regex": ("pattern", lambda stage: Pattern(stage.pattern or "")),
+    "json_schema": ("schema", lambda stage: JsonSchema(stage.schema_ or {})),
+    "math": ("check", lambda stage: require_package()),
+}
+"""Checks that may not work as they were asked for: the key to mend, and what raises InputError then."""
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")
 
 
@@ -62,13 +69,12 @@ def _verify(loc: Loc, stage: Verify, _: Pipeline) -> Iterator[Finding]:
             yield Finding((*loc, key), f"missing; `check: {stage.check}` needs it: {EXAMPLES[key]}")
         elif given and key not in needed + OPTIONAL.get(stage.check, ()):
             yield Finding((*loc, key), f"`check: {stage.check}` does not read it; remove it")
-    try:
-        if stage.check == "regex" and stage.pattern is not None:
-            Pattern(stage.pattern)
-        if stage.check == "json_schema" and stage.schema_ is not None:
-            JsonSchema(stage.schema_)
-    except InputError as error:
-        yield Finding((*loc, needed[0]), str(error))
+    if stage.check in TRIALS:
+        key, trial = TRIALS[stage.check]
+        try:
+            trial(stage)
+        except InputError as error:
+            yield Finding((*loc, key), str(error))
 
 
 def _judge(loc: Loc, stage: Judge, pipeline: Pipeline) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from yarl import URL
 
 from config.schema import Endpoint
 from stages.core.errors import InputError
+from stages.llm.embedded import find_model, find_server
 from stages.llm.failures import of_reply
 from stages.llm.keys import ApiKey, KeyRing
 from stages.llm.transport import trust
@@ -30,9 +31,11 @@ TIMEOUT_S = 10.0
 async def preflight(alias: str, config: Endpoint, keys: Sequence[ApiKey]) -> None:
     """Ask every URL with the first key, and the first URL with every key. Raises InputError with all that is wrong.
 
-    The embedded server needs none of this: it is asked for its health when it starts.
+    Of the embedded server only its files are looked for: it is asked for its health when it starts.
     """
     if config.embedded is not None:
+        find_server()
+        find_model(config.embedded)
         return
     pairs = [(url, keys[0]) for url in config.base_url] + [(config.base_url[0], key) for key in keys[1:]]
     async with asyncio.TaskGroup() as tasks:
@@ -49,7 +52,7 @@ async def _problem(config: Endpoint, url: str, key: ApiKey) -> str:
 
     try:
         async with _client(config, url) as client:
-            return await _model_problem(client, _headers(config, key), config.model or "")
+            return await _model_problem(url, client, _headers(config, key), config.model or "")
     except openai.APITimeoutError:
         return f"{url} did not answer within {TIMEOUT_S:.0f} s; see that the server runs and that base_url is right"
     except openai.APIConnectionError as error:
@@ -59,14 +62,17 @@ async def _problem(config: Endpoint, url: str, key: ApiKey) -> str:
         return _status_problem(url, key, error)
 
 
-async def _model_problem(client: openai.AsyncOpenAI, headers: dict[str, str], model: str) -> str:
-    there = _names((await client.models.with_raw_response.list(extra_headers=headers)).content)
+async def _model_problem(url: str, client: openai.AsyncOpenAI, headers: dict[str, str], model: str) -> str:
+    body = (await client.models.with_raw_response.list(extra_headers=headers)).content
+    if body.lstrip().startswith(b"<"):
+        return f"{url} answered with a web page; see that base_url is the API's address (most end in /v1)"
+    there = _names(body)
     if not there or model in there or await _has(client, headers, model):
         return ""
     near = difflib.get_close_matches(model, there, n=1)
     meant = f' Did you mean "{near[0]}"?' if near else ""
     shown = ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else "")
-    return f'{client.base_url} does not have the model "{model}"; it has: {shown}.{meant}'
+    return f'{url} does not have the model "{model}"; it has: {shown}.{meant}'
 
 
 def _names(body: bytes) -> list[str]:

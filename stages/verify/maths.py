@@ -22,6 +22,12 @@ _PROCESSES = 2
 _REMEDY = "python -m pip install 'math-verify[antlr4_13_2]>=0.8'"
 
 
+def require_package() -> None:
+    """Raise InputError where `math-verify` is not installed, with what to type."""
+    if find_spec("math_verify") is None:
+        raise InputError(f"`check: math` needs a package that is not installed. Type: {_REMEDY}")
+
+
 class Maths(Check):
     """Mathematical equivalence by `math-verify`, one batch of pairs a group, each with a hard time-out."""
 
@@ -29,8 +35,7 @@ class Maths(Check):
         self._workers = Workers("stages.verify.equivalence:make", size=_PROCESSES, limit_s=limit_s)
 
     async def start(self) -> None:
-        if find_spec("math_verify") is None:
-            raise InputError(f"`check: math` needs a package that is not installed. Type: {_REMEDY}")
+        require_package()
         await self._workers.start()
 
     async def stop(self) -> None:

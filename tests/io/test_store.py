@@ -41,9 +41,7 @@ seeds = st.builds(
     Seed, st.integers(0, 99), texts, plain, texts, st.none() | texts, st.none() | texts, st.none() | turns,
     st.none() | st.lists(plain, max_size=2),
 )  # fmt: skip
-groups = st.builds(
-    Group, seeds, st.lists(candidates, max_size=4), wave=st.integers(0, 3), settled=st.booleans(), failure=texts
-)
+groups = st.builds(Group, seeds, st.lists(candidates, max_size=4), wave=st.integers(0, 3), failure=texts)
 
 
 @given(groups, st.sampled_from(["solved", "parked"]), st.integers(0, 3))

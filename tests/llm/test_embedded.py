@@ -23,6 +23,7 @@ from stages.llm import embedded
 from stages.llm.embedded import EmbeddedServer, find_model, find_server
 from stages.llm.endpoint import Endpoint
 from stages.llm.keys import ApiKey
+from stages.llm.preflight import preflight
 from stages.llm.protocol import Reply
 
 
@@ -44,6 +45,14 @@ def ended(pid: int, within_s: float = 10.0) -> bool:
         return bool(select.select([handle], [], [], within_s)[0])
     finally:
         os.close(handle)
+
+
+@pytest.mark.usefixtures("smollm2")
+async def test_what_is_missing_is_found_before_a_server_is_started(tmp_path: Path) -> None:
+    await preflight("local", Config.model_validate({"embedded": "smollm2"}), [ApiKey(None, "")])
+    config = Config.model_validate({"embedded": {"gguf": str(tmp_path / "none.gguf")}})
+    with pytest.raises(InputError, match=r"there is no file .*none\.gguf"):
+        await preflight("local", config, [ApiKey(None, "")])
 
 
 @pytest.mark.usefixtures("smollm2")

@@ -123,5 +123,7 @@ async def test_a_proxy_is_used(server: ScriptedServer) -> None:
     assert server.asked_for_models[0].headers["Host"] == "model.invalid"
 
 
-async def test_the_embedded_server_is_not_asked() -> None:
-    await preflight("local", Endpoint.model_validate({"embedded": "smollm2"}), [ApiKey(None, "")])
+async def test_a_web_page_is_no_api(server: ScriptedServer) -> None:
+    server.models = server.raw(b"\n<!doctype html><title>Chat</title>")
+    [problem] = await problems(server.base_url)
+    assert problem.startswith(f"endpoints.main: {server.base_url} answered with a web page; see that base_url is")

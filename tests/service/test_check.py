@@ -317,3 +317,11 @@ def test_an_unreadable_stage_is_not_blamed_for_what_stands_behind_it() -> None:
     found = problems(GOOD.replace("{type: score, features: {steps: 1}}", "{type: zzz}"))
     assert len(found) == 1
     assert found[0].startswith('pipeline.yaml:9: stages[3].type: there is no type "zzz"')
+
+
+def test_a_package_that_a_check_lacks_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "math_verify", None)  # how Python says "not installed"
+    (found,) = problems(GOOD.replace("check: numeric", "check: math"))
+    assert found.startswith(
+        "pipeline.yaml:7: stages[1].check: `check: math` needs a package that is not installed. Type: "
+    )
