@@ -75,6 +75,8 @@ class Endpoint(Config):
     send_seed: Flag = True
     structured: Flag = True
     """Whether the server takes `response_format` with a JSON schema."""
+    logprobs: Flag = True
+    """Whether the server gives log-probabilities of tokens; judges read their scores from them."""
     mode: Literal["live", "batch"] = "live"
 
     @model_validator(mode="before")

@@ -18,7 +18,7 @@ from config.schema import Endpoint, Gguf, Judge, Pipeline, Rank, Score, Stage, T
 from stages.judge.constitution import load_constitution
 from stages.prompts.builtin import builtin
 
-_SHAPES_A_REPLY = {"model", "api", "body", "reasoning", "send_seed", "structured"}
+_SHAPES_A_REPLY = {"model", "api", "body", "reasoning", "send_seed", "structured", "logprobs"}
 
 
 def fingerprint(pipeline: Pipeline, source_hash: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Halting:
     def __init__(self, endpoint: Endpoint, drain: Drain) -> None:
         self.alias, self.name = endpoint.alias, endpoint.name
         self.sends_seed, self.structured = endpoint.sends_seed, endpoint.structured
+        self.logprobs = endpoint.logprobs
         self._endpoint, self._drain = endpoint, drain
 
     async def ask(self, call: Call) -> Reply:

@@ -103,6 +103,10 @@ class Endpoint:
     def structured(self) -> bool:
         return self._config.structured
 
+    @property
+    def logprobs(self) -> bool:
+        return self._config.logprobs
+
     async def __aenter__(self) -> Self:
         """Open the connections; start the embedded server. Raises InputError where it cannot start."""
         urls: Sequence[str] = self._config.base_url
@@ -132,7 +136,8 @@ class Endpoint:
 
     async def ask(self, call: Call) -> Reply:
         """Return the reply to `call`, sending it unless a ledger has it. Errors as in `protocol.py`."""
-        body = request_body(call.body, self.name, self._config.api, self._config.body)
+        api = self._config.api if call.route == "generate" else "chat"  # only generating has two forms
+        body = request_body(call.body, self.name, api, self._config.body)
         key = call_key(call, self.alias, body)
         reply = self._replay(call, call.group.replies.get(key))
         if reply is None and self._hooks.reuse is not None:
@@ -176,7 +181,7 @@ class Endpoint:
             observe(CallStarted(self.alias, call.stage))
         outcome: Served | Failure | None = None
         try:
-            outcome = await self._servers.post(body)
+            outcome = await self._servers.post(body, call.route)
         finally:
             now = clock()
             usage = self._settle(outcome, lease, len(body), now)

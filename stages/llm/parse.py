@@ -27,9 +27,11 @@ class MalformedReply(ValueError):
 
 
 def parse(raw: bytes, reasoning: Reasoning = "separate") -> Reply:
-    """Return the reply in a chat or text completion. Raises MalformedReply."""
+    """Return the reply in a chat or text completion, or the number that a reward model gave. Raises MalformedReply."""
     body = _object(_loads(raw), "the reply")
     choices = body.get("choices")
+    if "choices" not in body and (judged := body.get("data") or body.get("results")):
+        return Reply((Choice(str(_number(judged))),), _usage(body.get("usage")), str(body.get("model") or ""))
     if not isinstance(choices, list) or not choices:
         raise MalformedReply("the reply has no choices")
     return Reply(
@@ -37,6 +39,20 @@ def parse(raw: bytes, reasoning: Reasoning = "separate") -> Reply:
         _usage(body.get("usage")),
         str(body.get("model") or ""),
     )
+
+
+def _number(judged: Any) -> float:
+    """Return the number in a reply of /classify, /score, /rerank or /pooling about one text.
+
+    Of the probabilities of several classes, or of the scores of several tokens, it is the last.
+    """
+    while isinstance(judged, list) and judged:
+        judged = judged[-1]
+        if isinstance(judged, dict):
+            judged = next((judged[key] for key in ("probs", "score", "relevance_score", "data") if key in judged), None)
+    if isinstance(judged, bool) or not isinstance(judged, int | float):
+        raise MalformedReply("the reply holds no score")
+    return judged
 
 
 def _loads(raw: bytes) -> Any:

@@ -7,9 +7,12 @@ It raises `CandidateError` when this one request cannot be served, `RunStopped` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from stages.core.record import Group
+
+Route = Literal["generate", "classify", "score", "rerank", "pooling"]
+"""What is asked of a server: to generate, or one of vLLM's ways to ask a reward model or a cross-encoder."""
 
 
 @dataclass(slots=True)
@@ -18,6 +21,8 @@ class Call:
 
     `purpose`, `sample` and `part` tell calls of one stage and seed apart (`part`: panellist, pair, order, re-ask).
     `depth` is the stage's place in the pipeline: later stages are served first.
+
+    The reply to any other `route` than `generate` is one number, its `text`; `body` is then what that route takes.
     """
 
     stage: str
@@ -27,6 +32,7 @@ class Call:
     body: dict[str, Any]
     sample: int = 0
     part: str = ""
+    route: Route = "generate"
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,6 +95,11 @@ class Model(Protocol):
     @property
     def structured(self) -> bool:
         """Whether the server takes `response_format` with a JSON schema."""
+        ...
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether the server gives log-probabilities of tokens."""
         ...
 
     async def ask(self, call: Call) -> Reply: ...

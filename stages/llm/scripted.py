@@ -21,8 +21,10 @@ class ScriptedModel:
         name: str = "scripted-model",
         sends_seed: bool = True,
         structured: bool = True,
+        logprobs: bool = False,
     ) -> None:
-        self.alias, self.name, self.sends_seed, self.structured = alias, name, sends_seed, structured
+        self.alias, self.name, self.sends_seed = alias, name, sends_seed
+        self.structured, self.logprobs = structured, logprobs
         self.calls: list[Call] = []
         if callable(script):
             self._answer = script

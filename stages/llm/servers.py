@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, get_args
 
 import aiohttp
 from yarl import URL
@@ -15,7 +15,7 @@ from stages.llm import failures
 from stages.llm.failures import Failure, Kind
 from stages.llm.keys import ApiKey, KeyRing
 from stages.llm.parse import MalformedReply, parse
-from stages.llm.protocol import Reply
+from stages.llm.protocol import Reply, Route
 from stages.llm.transport import Transport
 from stages.llm.wire import auth_headers, request_headers, request_url
 
@@ -28,10 +28,10 @@ class Served(NamedTuple):
 
 
 class _Server:
-    __slots__ = ("outstanding", "url")
+    __slots__ = ("outstanding", "urls")
 
-    def __init__(self, url: URL) -> None:
-        self.url, self.outstanding = url, 0
+    def __init__(self, urls: dict[Route, URL]) -> None:
+        self.urls, self.outstanding = urls, 0
 
 
 _fewest = attrgetter("outstanding")
@@ -58,28 +58,31 @@ class Servers:
         return len(self._ring)
 
     async def open(self, urls: Sequence[str]) -> Self:
-        self._servers = [_Server(request_url(url, self._config.api, self._config.query)) for url in urls]
+        api, query = self._config.api, self._config.query
+        self._servers = [
+            _Server({route: request_url(url, api, query, route) for route in get_args(Route)}) for url in urls
+        ]
         await self._transport.open()
         return self
 
     async def close(self) -> None:
         await self._transport.close()
 
-    async def post(self, body: bytes) -> Served | Failure:
+    async def post(self, body: bytes, route: Route = "generate") -> Served | Failure:
         """Send a request once: to the server with the fewest outstanding, with the next key; a dead one goes."""
         key = self._ring.next()
-        outcome = await self._send(body, key)
+        outcome = await self._send(body, key, route)
         if isinstance(outcome, Failure):
             outcome = replace(outcome, words=self._ring.redacted(outcome.words))
             if outcome.kind is Kind.KEY:
                 return self._ring.lost(key, outcome)
         return outcome
 
-    async def _send(self, body: bytes, key: ApiKey) -> Served | Failure:
+    async def _send(self, body: bytes, key: ApiKey, route: Route) -> Served | Failure:
         server = min(self._servers, key=_fewest)
         server.outstanding += 1
         try:
-            answer = await self._transport.send(server.url, self._headers[key], body)
+            answer = await self._transport.send(server.urls[route], self._headers[key], body)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return failures.of_exception(error)
         finally:

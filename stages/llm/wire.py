@@ -10,16 +10,20 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from stages.core.errors import CandidateError
+from stages.llm.protocol import Route
 
 Api = Literal["chat", "completions"]
 
 _PATHS: dict[Api, str] = {"chat": "chat/completions", "completions": "completions"}
+_AT_ROOT = ("classify", "pooling")
+"""What vLLM and SGLang serve beside `/v1` and not in it."""
 
 
-def request_url(base_url: str, api: Api, query: Mapping[str, str]) -> URL:
+def request_url(base_url: str, api: Api, query: Mapping[str, str], route: Route = "generate") -> URL:
     """Return the address that requests are posted to; `query` is added to what `base_url` itself carries."""
     base = URL(base_url)
-    return (base / _PATHS[api]).with_query({**base.query, **query})
+    root = base.with_path(base.path.rstrip("/").removesuffix("/v1")) if route in _AT_ROOT else base
+    return (root / (_PATHS[api] if route == "generate" else route)).with_query({**base.query, **query})
 
 
 def auth_headers(header: str, key: str | None) -> dict[str, str]:
