@@ -1,0 +1,107 @@
+"""What a call costs besides aiohttp: a whole run whose transport answers from memory, in microseconds of CPU a call.
+
+The rest is all there: source, template, key, gate, parsing, ledger with synchronous=FULL, events with metrics, queues,
+settling. `main thread` is what takes the event loop's time; `all threads` adds the ledger's commits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from service.plan import Plan
+from service.runner import RunOptions, run_pipeline
+from stages.llm.transport import Answer, Transport
+from stages.pipeline import Pipeline
+
+REPLY = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1770000000,
+        "model": "mock",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "The quick brown fox jumps over the lazy dog. " * 15},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 60, "completion_tokens": 160, "total_tokens": 220},
+    }
+).encode()
+HEADERS = CIMultiDictProxy(CIMultiDict({"Content-Type": "application/json"}))
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="scripts/bench costs", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=30_000)
+    parser.add_argument("--concurrency", type=int, default=1_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args(argv)
+    asleep = asyncio.run(_sleeping(options.seeds, options.concurrency))
+    rounds = sorted(_round(options.seeds, options.concurrency) for _ in range(options.rounds))
+    main_us, all_us = rounds[len(rounds) // 2]
+    print(f"{options.seeds:,} calls, {options.concurrency:,} concurrent, median of {len(rounds)}")
+    print(f"main thread {main_us - asleep:.0f} us a call, all threads {all_us - asleep:.0f} us")
+    print(f"(without the {asleep:.0f} us that the stand-in for the wire takes)")
+
+
+async def _sleeping(count: int, concurrency: int) -> float:
+    numbers = iter(range(count))
+
+    async def sleeper() -> None:
+        for _ in numbers:
+            await asyncio.sleep(0.1)
+
+    before = time.process_time()
+    await asyncio.gather(*(sleeper() for _ in range(concurrency)))
+    return (time.process_time() - before) / count * 1e6
+
+
+def _round(seeds: int, concurrency: int) -> tuple[float, float]:
+    """Return the CPU of one run from its first admission to its last commit: of the main thread, of all threads."""
+    took = (0.0, 0.0)
+
+    async def send(self: Transport, url: URL, headers: CIMultiDict[str], body: bytes) -> Answer:
+        await asyncio.sleep(0.1)
+        return Answer(200, HEADERS, REPLY)
+
+    async def timed(self: Pipeline, *arguments: object) -> None:
+        nonlocal took
+        before = time.thread_time(), time.process_time()
+        await run(self, *arguments)  # type: ignore[arg-type]  as they came
+        took = time.thread_time() - before[0], time.process_time() - before[1]
+
+    async def nothing(self: Plan) -> None:
+        """Ask nobody."""
+
+    run = Pipeline.run
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(Transport, "send", send),
+        patch.object(Pipeline, "run", timed),
+        patch.object(Plan, "preflight", nothing),
+    ):
+        source = Path(folder) / "seeds.jsonl"
+        with source.open("w") as file:
+            for number in range(seeds):
+                text = f"Solve question {number} step by step. " * 4
+                file.write(json.dumps({"id": f"s{number}", "question": text}) + "\n")
+        limits = {"max_concurrency": concurrency}
+        pipeline = {
+            "endpoints": {"main": {"base_url": "http://127.0.0.1:9/v1", "model": "mock", "limits": limits}},
+            "source": {"type": "jsonl", "path": str(source), "id": "id"},
+            "stages": [{"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "temperature": 0.7}],
+        }
+        run_pipeline(RunOptions(pipeline, Path(folder) / "run", progress=False))
+    return took[0] / seeds * 1e6, took[1] / seeds * 1e6
