@@ -24,6 +24,7 @@ from config.making import (
 from config.outputs import Budget, Collapse, Output, Pairs, Split
 from config.sieving import (
     Agree,
+    Audit,
     CrossCheck,
     Decontaminate,
     Dedupe,
@@ -52,6 +53,7 @@ from config.stage import BaseStage
 __all__ = [
     "Agree",
     "Annotate",
+    "Audit",
     "BaseStage",
     "Between",
     "Budget",

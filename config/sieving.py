@@ -56,6 +56,15 @@ class Escalate(Config):
     when: Literal["split", "unsure"] = "split"
 
 
+class Audit(Config):
+    """How far a judge is tried in every run: what it said is asked again, and responses that hold nothing are shown."""
+
+    share: Share = 0.05
+    """Of the candidates of first waves, judged again with the order of options and criteria reversed."""
+    max: Count = 200
+    """At most about so many of them."""
+
+
 class Judge(BaseStage):
     """A model judges by the constitution. Several endpoints are a panel."""
 
@@ -71,6 +80,8 @@ class Judge(BaseStage):
     """The column with each prompt's own checklist."""
     temperature: NonNegative = 0.0
     max_tokens: Count | None = 1024
+    audit: Audit | None = Audit()
+    """`null` switches it off; it never changes what is accepted."""
 
 
 class Vote(BaseStage):

@@ -48,7 +48,7 @@ def _endpoint(endpoint: Endpoint) -> dict[str, str]:
 
 
 def _stage(stage: Stage, default_constitution: str | None) -> dict[str, str]:
-    keys = stage.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name"})
+    keys = stage.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "audit"})
     keys["type"] = stage.type
     if isinstance(stage, (Judge, Rank, Transform)) or (isinstance(stage, Score) and stage.axes):
         path = stage.constitution or default_constitution
