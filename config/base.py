@@ -10,23 +10,56 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from config.words import Explained, explain
 
 T = TypeVar("T")
 
+_WRONG = "wrong"
+
 
 class Config(BaseModel):
-    """The root of all models: frozen, unknown keys refused. Attributes are the keys (`as_`: `as`, `with_`: `with`)."""
+    """The root of all models: frozen, unknown keys refused. Attributes are the keys (`as_`: `as`, `with_`: `with`).
+
+    The errors of its validation are in plain words, with words.Explained as their `ctx`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_plain_words(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            own = [one for one in error.errors() if one["type"] != _WRONG]
+            explained = [(one, found._asdict()) for one, found in explain(own, cls)]
+            explained += [(one, one["ctx"]) for one in error.errors() if one["type"] == _WRONG]
+            lines = [
+                InitErrorDetails(type=PydanticCustomError(_WRONG, "{message}", ctx), loc=one["loc"], input=one["input"])
+                for one, ctx in explained
+            ]
+            raise ValidationError.from_exception_data(cls.__name__, lines) from None
 
 
 def wrong(message: str) -> PydanticCustomError:
     """Return an error that says `message` and nothing else (a ValueError would get pydantic's prefix)."""
-    return PydanticCustomError("wrong", "{message}", {"message": message})
+    return PydanticCustomError(_WRONG, "{message}", Explained(message, None, {})._asdict())
 
 
 def _resolve(path: str, info: ValidationInfo) -> str:

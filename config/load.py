@@ -76,7 +76,7 @@ def read_pipeline(
     places.files.update(_files(data))
     repair = Repair(data, places)
     for found in secrets.find(data.get("endpoints")):
-        repair.blank(found.loc, found.message)
+        repair.take_out(found.loc, found.message)
     pipeline = repair.run(base_dir)
     loaded = Loaded(pipeline, places, base_dir, (*problems, *repair.problems), frozenset(repair.broken))
     later = loaded.fresh(availability.missing(pipeline)) if pipeline else []

@@ -1,92 +1,110 @@
-"""pydantic's errors in plain words: what is wrong with a value, and what to write instead."""
+"""pydantic's errors in plain words: what is wrong with a value, what to write instead, and what was probably meant."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator
-from typing import Any, get_args
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from config import yamlfile
-from config.schema import Pipeline
 
-_EXPECTED = {
+_KEYS = "keys with values (`key: value`)"
+_MUST_BE = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
     "finite_number": "a number",
     "bool_type": "true or false",
     "string_type": "a text in quotes",
-    "dict_type": "keys with values (`key: value`)",
-    "model_type": "keys with values (`key: value`)",
-    "model_attributes_type": "keys with values (`key: value`)",
+    "dict_type": _KEYS,
+    "model_type": _KEYS,
+    "model_attributes_type": _KEYS,
     "tuple_type": "a list",
     "list_type": "a list",
-}
-_BOUNDS = {
-    "greater_than_equal": ("at least", "ge"),
-    "greater_than": ("more than", "gt"),
-    "less_than_equal": ("at most", "le"),
-    "less_than": ("less than", "lt"),
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
 }
 
 
-def say(error: ErrorDetails) -> str:
-    """Return the message for one of pydantic's errors."""
+class Explained(NamedTuple):
+    """An error in plain words. `absent` is the key that should stand at its place and does not, or not so.
+
+    `instead` is what was probably meant, for the mapping around the place; None: nothing there can be made sense of.
+    """
+
+    message: str
+    absent: str | None
+    instead: dict[str, Any] | None
+
+
+def explain(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> Iterator[tuple[ErrorDetails, Explained]]:
+    """Yield pydantic's errors about one model's own keys, each explained; an unknown key explains a missing one."""
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    meant = {
+        error["loc"][-1]: nearest(str(error["loc"][-1]), known)
+        for error in errors
+        if error["type"] == "extra_forbidden"
+    }
+    for error in errors:
+        kind, key = error["type"], str(error["loc"][-1]) if error["loc"] else ""
+        if kind == "extra_forbidden":
+            message = f'unknown key "{key}"; {suggestion(key, known, "the keys here are")}'
+            near = meant[key]
+            yield error, Explained(message, None, {near: error["input"]} if near else {})
+        elif kind == "missing":
+            if key not in meant.values():
+                yield error, _missing(model, key)
+        elif kind in ("union_tag_invalid", "union_tag_not_found"):
+            yield error, _type(error, [str(tag) for tag in _types(model.model_fields[str(error["loc"][0])].annotation)])
+        else:
+            yield error, Explained(_value(error), None, {})
+
+
+def _missing(model: type[BaseModel], key: str) -> Explained:
+    field = next(field for name, field in model.model_fields.items() if (field.alias or name) == key)
+    if not field.examples:
+        return Explained("missing", key, None)
+    example = field.examples[0]
+    return Explained(f"missing; write for example `{key}: {yamlfile.write_short(example)}`", key, {key: example})
+
+
+def _type(error: ErrorDetails, known: Sequence[str]) -> Explained:
+    if error["type"] == "union_tag_not_found":
+        return Explained(f"`type:` is missing; the types are: {', '.join(known)}", "type", None)
+    given = str(error["ctx"]["tag"])
+    near = nearest(given, known)
+    message = f'there is no type "{given}"; {suggestion(given, known, "the types are")}'
+    return Explained(message, "type", {"type": near} if near else None)
+
+
+def _types(annotation: Any) -> Iterator[object]:
+    """Yield the types among which a `type:` chooses."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation.model_fields["type"].default
+    else:
+        for part in get_args(annotation):
+            yield from _types(part)
+
+
+def _value(error: ErrorDetails) -> str:
     kind, given, ctx = error["type"], error["input"], error.get("ctx", {})
-    if kind in _EXPECTED:
-        return f"must be {_EXPECTED[kind]}, not {brief(given)}"
-    if kind in _BOUNDS:
-        words, key = _BOUNDS[kind]
-        return f"must be {words} {ctx[key]:g}, not {brief(given)}"
+    if kind in _MUST_BE:
+        return f"must be {_MUST_BE[kind].format(**ctx)}, not {brief(given)}"
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
-    special = _SPECIAL.get(kind)
-    return special(error) if special else error["msg"]
-
-
-def _unknown_key(error: ErrorDetails) -> str:
-    word = str(error["loc"][-1])
-    return f'unknown key "{word}"; {suggestion(word, keys(error["loc"][:-1]), "the keys here are")}'
-
-
-def _missing(error: ErrorDetails) -> str:
-    key = str(error["loc"][-1])
-    found = example(error["loc"])
-    return f"missing; write for example `{key}: {yamlfile.write_short(found)}`" if found is not None else "missing"
-
-
-def _not_listed(error: ErrorDetails) -> str:
-    given, known = error["input"], _literals(error)
-    return f"{brief(given)} is not one of them; {suggestion(str(given), known, 'write one of')}"
-
-
-def _unknown_type(error: ErrorDetails) -> str:
-    given, known = str(error.get("ctx", {})["tag"]), tags(error)
-    return f'there is no type "{given}"; {suggestion(given, known, "the types are")}'
-
-
-def _no_type(error: ErrorDetails) -> str:
-    return f"`type:` is missing; the types are: {', '.join(tags(error))}"
-
-
-def _pattern(error: ErrorDetails) -> str:
-    if "https?" in error.get("ctx", {})["pattern"]:
-        return f"must be a URL that starts with http:// or https://, not {brief(error['input'])}"
-    return f"must be made of letters, digits, `_`, `-` and `.`, not {brief(error['input'])}"
-
-
-_SPECIAL = {
-    "extra_forbidden": _unknown_key,
-    "missing": _missing,
-    "literal_error": _not_listed,
-    "union_tag_invalid": _unknown_type,
-    "union_tag_not_found": _no_type,
-    "string_pattern_mismatch": _pattern,
-}
+    if kind == "literal_error":
+        known = [part.strip("'") for part in ctx["expected"].replace(" or ", ", ").split(", ")]
+        return f"{brief(given)} is not one of them; {suggestion(str(given), known, 'write one of')}"
+    if kind == "string_pattern_mismatch":
+        url = "https?" in ctx["pattern"]
+        form = "a URL that starts with http:// or https://" if url else "made of letters, digits, `_`, `-` and `.`"
+        return f"must be {form}, not {brief(given)}"
+    return error["msg"]
 
 
 def suggestion(word: str, known: Collection[str], otherwise: str) -> str:
@@ -112,59 +130,3 @@ def brief(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "a list"
     return "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _literals(error: ErrorDetails) -> list[str]:
-    return [part.strip("'") for part in error.get("ctx", {})["expected"].replace(" or ", ", ").split(", ")]
-
-
-def tags(error: ErrorDetails) -> list[str]:
-    """Return the types among which a `type:` chooses."""
-    return [str(tag) for model in _models_at(error["loc"]) if (tag := _tag(model)) is not None]
-
-
-def keys(loc: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that may stand at pydantic's `loc`."""
-    model = owner(loc)
-    return [field.alias or name for name, field in model.model_fields.items()] if model else []
-
-
-def example(loc: tuple[str | int, ...]) -> Any:
-    """Return an example of the value that is missing at pydantic's `loc`, or None."""
-    model = owner(loc[:-1])
-    field = _field(model, str(loc[-1])) if model else None
-    return field.examples[0] if field is not None and field.examples else None
-
-
-def owner(loc: tuple[str | int, ...]) -> type[BaseModel] | None:
-    """Return the model at pydantic's `loc`, which names types besides keys; None where there is no single one."""
-    found = _models_at(loc)
-    return found[0] if len(found) == 1 else None
-
-
-def _models_at(loc: tuple[str | int, ...]) -> list[type[BaseModel]]:
-    current: list[type[BaseModel]] = [Pipeline]
-    for part in loc:
-        fields = [field for model in current if (field := _field(model, part)) is not None]
-        tagged = [model for model in current if _tag(model) == part]
-        if fields:
-            current = list(_models_in(fields[0].annotation))
-        elif tagged:
-            current = tagged
-    return current
-
-
-def _field(model: type[BaseModel], key: str | int) -> FieldInfo | None:
-    return next((field for name, field in model.model_fields.items() if (field.alias or name) == key), None)
-
-
-def _tag(model: type[BaseModel]) -> object:
-    return model.model_fields["type"].default if "type" in model.model_fields else None
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    else:
-        for part in get_args(annotation):
-            yield from _models_in(part)

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from config import yamlfile
 from config.schema import Output
-from config.words import say as words
 from service import rundir
 from stages.core.errors import InputError
 from stages.io.exports import FORMATS
@@ -28,7 +27,7 @@ def export_run(run_dir: Path, output_format: str, out: Path | None, where: str |
     try:
         output = Output.model_validate(own | {"format": output_format} | ({} if where is None else {"where": where}))
     except ValidationError as error:
-        raise InputError([f"--format {output_format}: {words(one)}" for one in error.errors()]) from None
+        raise InputError([f"--format {output_format}: {one['msg']}" for one in error.errors()]) from None
     path = out or run_dir / export_name(output)
     with rundir.open_reader(run) as reader:
         try:

@@ -19,12 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 
 from config import yamlfile
 from config.base import Config, Name, OneOrMany, Positive, wrong
 from config.problems import ConfigError, Places, Problem
-from config.words import say, suggestion
 from stages.core.errors import InputError
 
 Words = OneOrMany[str]
@@ -85,7 +83,7 @@ def load_constitution(path: str | Path) -> Constitution:
         constitution = Constitution.model_validate(data)
         problems += _repeated(constitution, places)
     except ValidationError as error:
-        problems += [places.problem(one["loc"], _say(one)) for one in error.errors()]
+        problems += [places.problem(one["loc"], one["msg"]) for one in error.errors()]
     if problems:
         raise InputError([str(problem) for problem in sorted(problems, key=lambda problem: problem.line)])
     return constitution
@@ -97,13 +95,3 @@ def _repeated(constitution: Constitution, places: Places) -> Iterator[Problem]:
         if seen[principle.id]:
             yield places.problem(("principles", index, "id"), f'the id "{principle.id}" is taken; ids are unique')
         seen[principle.id] += 1
-
-
-def _say(error: ErrorDetails) -> str:
-    key = str(error["loc"][-1])
-    if error["type"] == "missing":
-        return "missing"
-    if error["type"] == "extra_forbidden":
-        model = Principle if len(error["loc"]) > 1 else Constitution
-        return f'unknown key "{key}"; {suggestion(key, list(model.model_fields), "the keys here are")}'
-    return say(error)
