@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import idle, now, run
 
@@ -207,7 +207,6 @@ _actions = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(capacity=st.integers(1, 3), actions=_actions)
 def test_nothing_is_lost_doubled_or_stuck_under_cancellation_at_any_moment(
     capacity: int, actions: list[tuple[str, int]]
@@ -251,7 +250,6 @@ def test_nothing_is_lost_doubled_or_stuck_under_cancellation_at_any_moment(
     run(main())
 
 
-@settings(deadline=None)
 @given(capacity=st.integers(1, 4), producers=st.integers(1, 4), consumers=st.integers(1, 4))
 def test_each_producer_s_items_arrive_in_its_order(capacity: int, producers: int, consumers: int) -> None:
     async def main() -> None:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import idle, now, run
 
@@ -68,7 +68,6 @@ class Crowd:
             lease.done(0)
 
 
-@settings(deadline=None)
 @given(
     limit=st.integers(1, 3),
     per_minute=st.sampled_from([None, 600.0]),
@@ -100,7 +99,6 @@ def test_the_limit_holds_and_no_place_is_lost_under_cancellation_at_any_moment(
     run(main())
 
 
-@settings(deadline=None)
 @given(limit=st.integers(1, 3), actions=_actions.map(lambda actions: [a for a in actions if a[0] != "cool"]))
 def test_nobody_waits_beside_a_free_place(limit: int, actions: list[tuple[str, int]]) -> None:
     async def main() -> None:
@@ -115,7 +113,6 @@ def test_nobody_waits_beside_a_free_place(limit: int, actions: list[tuple[str, i
     run(main())
 
 
-@settings(deadline=None)
 @given(limit=st.integers(1, 3), priorities=st.lists(st.integers(-5, 0), min_size=1, max_size=30))
 def test_a_line_goes_by_priority_and_then_by_arrival(limit: int, priorities: list[int]) -> None:
     async def main() -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import now, run
 
@@ -56,7 +56,6 @@ def test_what_was_used_beyond_the_reservation_is_taken_too() -> None:
     assert bucket.level == -2
 
 
-@settings(deadline=None)
 @given(
     amounts=st.lists(st.floats(0.1, 50), min_size=1, max_size=30),
     rate=st.floats(0.1, 1000),
