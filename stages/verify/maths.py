@@ -56,6 +56,15 @@ class Maths(Check):
             equal.update(zip(hard, await self._workers.ask(pairs), strict=True))
         return [no_answer(gold) if answer is None else self._verdict(equal[answer], answer, gold) for answer in answers]
 
+    find = staticmethod(find_answer)
+
+    async def same(self, one: Answer, other: Answer) -> bool:
+        """Tell whether two answers are the same mathematics (see `stages.core.answers`)."""
+        decided = compare(one, other)
+        if decided is None:
+            (decided,) = await self._workers.ask([{"gold": str(one), "answer": str(other)}])
+        return decided is True
+
     def _verdict(self, equal: bool | Lost | None, answer: Answer, gold: Answer) -> Verdict:
         if isinstance(equal, Lost):
             return lost(equal, f"comparing {shown(answer)} with {shown(gold)}", self._workers.limit_s)
