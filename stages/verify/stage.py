@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from config.schema import Verify
 from stages.core.base import Place, Stage
-from stages.core.errors import CandidateError, InputError
+from stages.core.errors import CandidateError
 from stages.core.record import Group
 from stages.prompts.template import Template
 from stages.verify.check import Check, EachAlone, bad_reference
@@ -15,6 +15,7 @@ from stages.verify.json_schema import JsonSchema
 from stages.verify.maths import Maths
 from stages.verify.numeric import numeric
 from stages.verify.pattern import Pattern
+from stages.verify.python import PythonTests, tests_source
 
 _CHECKS: dict[str, Callable[[Verify], Check]] = {
     "numeric": lambda config: EachAlone(numeric),
@@ -22,22 +23,21 @@ _CHECKS: dict[str, Callable[[Verify], Check]] = {
     "regex": lambda config: Pattern(config.pattern or ""),
     "json_schema": lambda config: JsonSchema(config.schema_ or {}),
     "math": lambda config: Maths(),
+    "python": lambda config: PythonTests(),
 }
-_NEEDS_REFERENCE = ("numeric", "exact", "math")
 
 
 class VerifyStage(Stage):
-    """Judges every chosen candidate by `config.check`.
+    """Judges every chosen candidate by `config.check`; that the check has the keys it needs is proved before.
 
-    `against` sees the seed alone, and not the candidates' fields: an extracted `answer` must not stand in for the
-    column `answer` that holds what is right.
+    What is right is rendered from the seed alone, not from the candidates' fields: an extracted `answer` must not stand
+    in for the column `answer` that holds what is right.
     """
 
     def __init__(self, place: Place, config: Verify) -> None:
         super().__init__(place)
-        if config.check in _NEEDS_REFERENCE and config.against is None:
-            raise InputError(f"stage {place.name}: `check: {config.check}` needs `against`, what is right")
-        self._against = Template(config.against or "")
+        tests = tests_source(config.tests or "", config.entry_point)
+        self._reference = Template(tests if config.check == "python" else config.against or "")
         self._check = _CHECKS[config.check](config)
 
     async def start(self) -> None:
@@ -51,7 +51,7 @@ class VerifyStage(Stage):
         if not candidates:
             return
         try:
-            reference = self._against.render(group.scope())
+            reference = self._reference.render(group.scope())
         except CandidateError as error:
             verdicts = [bad_reference(error.detail) for _ in candidates]
         else:
