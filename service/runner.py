@@ -22,7 +22,16 @@ from config.yamlfile import write as to_yaml
 from queues.ledger import Ledger, LedgerError, Reader
 from service import rundir
 from service.fingerprint import differences
-from service.lifecycle import Drain, Ending, Interrupted, RunState, allow_many_connections, ending_of, signals
+from service.lifecycle import (
+    Drain,
+    Ending,
+    Interrupted,
+    RunState,
+    allow_many_connections,
+    collect_garbage_rarely,
+    ending_of,
+    signals,
+)
 from service.metrics import serve_metrics
 from service.plan import Plan, plan
 from service.rundir import RunDirectory
@@ -68,6 +77,7 @@ def run_pipeline(options: RunOptions) -> Result:
         what = plan(options.pipeline, options.sets, options.limit)
         run_dir = rundir.choose(options.out, what.pipeline.name, options.resume)
         allow_many_connections()
+        collect_garbage_rarely()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(what, run_dir, options))
     except KeyboardInterrupt:  # before the first call or after the last one; in between `signals` has the say
