@@ -16,8 +16,8 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
             at = ("stages", number, "until")
             for key, message in _sizes(stage, stage.until):
                 yield Finding((*at, key), message)
-            if (message := _place(pipeline, number, stage, stage.until)) is not None:
-                yield Finding((*at, "after"), message)
+            if (wrong := _place(pipeline, number, stage, stage.until)) is not None:
+                yield Finding((*at, "after"), wrong)
 
 
 def _sizes(stage: Generate, until: Until) -> Iterator[tuple[str, str]]:
