@@ -1,21 +1,20 @@
 """pipeline.yaml read: the file, the environment and `--set` above it, to a frozen Pipeline.
 
-Every mistake is found at once. `read_pipeline` returns what could be read and all that is wrong; `load_pipeline` raises
-where anything is. How to override a value is told in overrides.py.
+Every mistake is found at once; those that need more than the file to be seen are for service/check. How to override a
+value is told in overrides.py.
 """
 
 from __future__ import annotations
 
 import copy
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from config import availability, overrides, secrets, yamlfile
-from config.problems import ConfigError, Finding, Loc, Places, Problem, prefixes
+from config.problems import Finding, Loc, Places, Problem, prefixes
 from config.repair import Repair
 from config.schema import Pipeline
 
@@ -26,7 +25,6 @@ class Loaded:
 
     pipeline: Pipeline | None
     places: Places
-    base_dir: Path
     problems: tuple[Problem, ...]
     broken: frozenset[Loc]
 
@@ -40,71 +38,26 @@ class Loaded:
         ]
 
 
-def load_pipeline(
-    source: str | Path | Mapping[str, Any],
-    *,
-    env: Mapping[str, str] | None = None,
-    sets: Sequence[str] = (),
-    base_dir: Path | None = None,
-) -> Pipeline:
-    """Return the pipeline of a file or of plain data. Raises ConfigError with every problem."""
-    loaded = read_pipeline(source, env=env, sets=sets, base_dir=base_dir)
-    if loaded.problems or loaded.pipeline is None:
-        raise ConfigError(loaded.problems)
-    return loaded.pipeline
+def read_pipeline(source: Path | Mapping[str, Any], *, env: Mapping[str, str], sets: Sequence[str] = ()) -> Loaded:
+    """Read as much as can be read. Relative paths are relative to the file's folder, or else the working directory.
 
-
-def read_pipeline(
-    source: str | Path | Mapping[str, Any],
-    *,
-    env: Mapping[str, str] | None = None,
-    sets: Sequence[str] = (),
-    base_dir: Path | None = None,
-) -> Loaded:
-    """Read as much as can be read.
-
-    Relative paths in it are relative to `base_dir`: left out, the file's folder, for plain data the working directory.
+    Raises ConfigError where there is no file, or it is no YAML.
     """
-    data, places, problems = _data(source)
-    if isinstance(source, (str, Path)):
-        base_dir = base_dir or Path(source).parent
-    base_dir = (base_dir or Path.cwd()).resolve()
+    if isinstance(source, Path):
+        data, places, problems = yamlfile.read_file(source)
+        base_dir, name = source.parent, re.sub(r"[^A-Za-z0-9_.-]", "-", source.stem).lstrip("-.")
+    else:
+        data, places, problems = copy.deepcopy(dict(source)), Places(), list[Problem]()
+        base_dir, name = Path(), ""
     if not isinstance(data, dict):
         problems.append(places.problem((), "this is not a pipeline; `tamis init arithmetic` writes one to start from"))
-        return Loaded(None, places, base_dir, tuple(problems), frozenset())
-    problems += overrides.apply(data, places, os.environ if env is None else env, sets)
-    places.files.update(_files(data))
+        return Loaded(None, places, tuple(problems), frozenset())
+    data.setdefault("name", name or "pipeline")
+    problems += overrides.apply(data, places, env, sets)
     repair = Repair(data, places)
     for found in secrets.find(data.get("endpoints")):
         repair.take_out(found.loc, found.message)
-    pipeline = repair.run(base_dir)
-    loaded = Loaded(pipeline, places, base_dir, (*problems, *repair.problems), frozenset(repair.broken))
+    pipeline = repair.run(base_dir.resolve())
+    loaded = Loaded(pipeline, places, (*problems, *repair.problems), frozenset(repair.broken))
     later = loaded.fresh(availability.missing(pipeline)) if pipeline else []
     return replace(loaded, problems=(*loaded.problems, *later))
-
-
-def _data(source: str | Path | Mapping[str, Any]) -> tuple[Any, Places, list[Problem]]:
-    if isinstance(source, Mapping):
-        return copy.deepcopy(dict(source)), Places(), []
-    path, file = Path(source), str(source)
-    try:
-        data, places, problems = yamlfile.read(path.read_text(encoding="utf-8"), file)
-    except FileNotFoundError:
-        raise ConfigError([Problem(file, 0, (), "there is no such file")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(file, 0, (), f"cannot be read: {error}")]) from None
-    if isinstance(data, dict):
-        data.setdefault("name", re.sub(r"[^A-Za-z0-9_.-]", "-", path.stem).lstrip("-.") or "pipeline")
-    return data, places, problems
-
-
-def _files(data: Any, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
-    """Yield the places whose text was written as `{file: x}`."""
-    if isinstance(data, dict):
-        if len(loc) > 2 and set(data) == {"file"} and isinstance(data["file"], str):
-            yield loc, data["file"]
-        for key, value in data.items():
-            yield from _files(value, (*loc, key))
-    elif isinstance(data, list):
-        for index, value in enumerate(data):
-            yield from _files(value, (*loc, index))

@@ -6,11 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from config.base import (
-    Config,
-    Expr,
-    Name,
-)
+from config.base import Config, Expr, Name
 
 Extract = Literal["math", "numeric", "choice", "text"]
 """How an answer is read from a text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -49,13 +50,27 @@ def read(text: str, file: str) -> tuple[Any, Places, list[Problem]]:
     reader = _Reader(file)
     try:
         node = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise ConfigError([Problem(f"{file}:{line}", line, (), f"this is not YAML: {error.problem}")]) from None
+        return (None if node is None else reader.build(node, ())), reader.places, reader.problems
     except yaml.YAMLError as error:
-        raise ConfigError([Problem(f"{file}:1", 1, (), f"this is not YAML: {error}")]) from None
-    return (None if node is None else reader.build(node, ())), reader.places, reader.problems
+        mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        line = mark.line + 1 if mark else 1
+        message = f"this is not YAML: {getattr(error, 'problem', error)}"
+    except RecursionError:
+        line, message = 1, "there are too many values, or one inside the other; perhaps an alias (*) refers to itself"
+    raise ConfigError([Problem(f"{file}:{line}", line, (), message)])
+
+
+def read_file(path: Path) -> tuple[Any, Places, list[Problem]]:
+    """Read a file as `read` does. Raises ConfigError where it cannot be read, too."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        message = "there is no such file"
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"cannot be read: {error}"
+    else:
+        return read(text, str(path))
+    raise ConfigError([Problem(str(path), 0, (), message)])
 
 
 def write(data: Any, *, flow: bool = False) -> str:
@@ -74,27 +89,21 @@ class _Reader:
 
     def __init__(self, file: str) -> None:
         self.places, self.problems = Places(file), list[Problem]()
-        self._inside: list[yaml.Node] = []
         self._count = 0
 
     def build(self, node: yaml.Node, loc: Loc) -> Any:
         self.places.lines.setdefault(loc, node.start_mark.line + 1)
         self._count += 1
-        if node in self._inside or self._count > MAX_NODES:
-            raise ConfigError([self.places.problem(loc, "an alias (*) refers to itself, or there are far too many")])
-        self._inside.append(node)
-        try:
-            if isinstance(node, yaml.MappingNode):
-                if all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
-                    return self._mapping(node, loc)
-                self._complain(loc, 'this looks like a template; put it in quotes: "{{ question }}"')
-                return ""
-            if isinstance(node, yaml.SequenceNode):
-                return [self.build(item, (*loc, index)) for index, item in enumerate(node.value)]
-            assert isinstance(node, yaml.ScalarNode)  # noqa: S101  the third and last kind there is
+        if self._count > MAX_NODES:
+            raise RecursionError
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*loc, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, loc)
-        finally:
-            self._inside.pop()
+        if isinstance(node, yaml.MappingNode) and all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+            return self._mapping(node, loc)
+        self._complain(loc, 'this looks like a template; put it in quotes: "{{ question }}"')
+        return ""
 
     def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -111,6 +120,8 @@ class _Reader:
                 else:
                     self.places.lines[here] = key.start_mark.line + 1
                     data[key.value] = self.build(value, here)
+        if data.keys() == {"file"}:
+            self.places.files[loc] = str(data["file"])
         return merged | data
 
     def _merged(self, node: yaml.Node, loc: Loc) -> dict[str, Any]:

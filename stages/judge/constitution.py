@@ -68,12 +68,7 @@ class Constitution(Config):
 def load_constitution(path: str | Path) -> Constitution:
     """Read a constitution. Raises InputError with every mistake, each as `file:line: place: message`."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        data, places, problems = yamlfile.read(text, str(path))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; a constitution is a YAML file of principles") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        data, places, problems = yamlfile.read_file(Path(path))
     except ConfigError as error:
         raise InputError([str(problem) for problem in error.problems]) from None
     if not isinstance(data, dict):

@@ -79,7 +79,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def problems(text: str, env: dict[str, str] | None = None) -> list[str]:
     """Return everything wrong with a pipeline of this text, as printed."""
     Path("pipeline.yaml").write_text(text, encoding="utf-8")
-    loaded = read_pipeline("pipeline.yaml", env={})
+    loaded = read_pipeline(Path("pipeline.yaml"), env={})
     found = [*loaded.problems, *check(loaded, env or {})]
     return [str(problem) for problem in sorted(found, key=lambda problem: problem.line)]
 
