@@ -35,7 +35,6 @@ class Batch:
         """Write all rows in one transaction, later rows over earlier ones. Any error leaves nothing of them."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            (last_reply,) = connection.execute("SELECT ifnull(max(id), 0) FROM reply").fetchone()
             for table, rows in (
                 (schema.REPLY, self.replies),
                 (schema.SEED, self.seeds),
@@ -45,8 +44,6 @@ class Batch:
             ):
                 if rows:
                     connection.execute(table.statement, (as_json(table, rows),))
-            if self.replies:
-                connection.execute(schema.ADD_SPEND, (last_reply,))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -12,29 +12,55 @@ from typing import NamedTuple
 APPLICATION_ID = 0x74616D69  # "tami", in the file's header
 VERSION = 1
 
-TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+TABLES = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    """
 CREATE TABLE reply (
     id INTEGER PRIMARY KEY, seed INTEGER NOT NULL, key TEXT NOT NULL, stage TEXT NOT NULL, endpoint TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL, cost_usd REAL, wait_s REAL NOT NULL, duration_s REAL NOT NULL,
-    reused INTEGER NOT NULL, raw TEXT NOT NULL) STRICT;
-CREATE INDEX reply_seed ON reply (seed);
+    reused INTEGER NOT NULL, raw TEXT NOT NULL) STRICT""",
+    "CREATE INDEX reply_seed ON reply (seed)",
+    # the sums of the replies: a budget must be known at once, and ten million replies take a minute to read
+    """
 CREATE TABLE spend (
     stage TEXT NOT NULL, endpoint TEXT NOT NULL, calls INTEGER NOT NULL, reused INTEGER NOT NULL,
     unpriced INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     reasoning_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, cost_usd REAL NOT NULL, wait_s REAL NOT NULL,
-    duration_s REAL NOT NULL, PRIMARY KEY (stage, endpoint)) STRICT, WITHOUT ROWID;
+    duration_s REAL NOT NULL, PRIMARY KEY (stage, endpoint)) STRICT, WITHOUT ROWID""",
+    """
+CREATE TRIGGER reply_paid AFTER INSERT ON reply WHEN NOT new.reused BEGIN
+    INSERT INTO spend VALUES (
+        new.stage, new.endpoint, 1, 0, new.cost_usd IS NULL, new.prompt_tokens, new.completion_tokens,
+        new.reasoning_tokens, new.cached_tokens, ifnull(new.cost_usd, 0), new.wait_s, new.duration_s)
+    ON CONFLICT (stage, endpoint) DO UPDATE SET
+        calls = calls + 1, unpriced = unpriced + excluded.unpriced,
+        prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+        completion_tokens = completion_tokens + excluded.completion_tokens,
+        reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
+        cached_tokens = cached_tokens + excluded.cached_tokens, cost_usd = cost_usd + excluded.cost_usd,
+        wait_s = wait_s + excluded.wait_s, duration_s = duration_s + excluded.duration_s;
+END""",
+    """
+CREATE TRIGGER reply_reused AFTER INSERT ON reply WHEN new.reused BEGIN
+    INSERT INTO spend VALUES (new.stage, new.endpoint, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+    ON CONFLICT (stage, endpoint) DO UPDATE SET reused = reused + 1;
+END""",
+    """
 CREATE TABLE seed (
     no INTEGER PRIMARY KEY, id TEXT NOT NULL, topic TEXT NOT NULL, parent_id TEXT, root_id TEXT,
-    state TEXT NOT NULL, phase INTEGER NOT NULL, row TEXT NOT NULL, data TEXT NOT NULL) STRICT;
-CREATE INDEX seed_state ON seed (state, phase, no, parent_id);
+    state TEXT NOT NULL, phase INTEGER NOT NULL, row TEXT NOT NULL, data TEXT NOT NULL) STRICT""",
+    "CREATE INDEX seed_state ON seed (state, phase, no, parent_id)",
+    """
 CREATE TABLE candidate (
     seed INTEGER NOT NULL, n INTEGER NOT NULL, state TEXT NOT NULL, stage TEXT NOT NULL, reason TEXT NOT NULL,
-    detail TEXT NOT NULL, origin TEXT NOT NULL, text TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (seed, n)) STRICT;
-CREATE INDEX candidate_state ON candidate (state, stage, reason, origin);
-CREATE TABLE decision (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, scope TEXT NOT NULL, body TEXT NOT NULL) STRICT;
-"""
+    detail TEXT NOT NULL, origin TEXT NOT NULL, text TEXT NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (seed, n)) STRICT""",
+    "CREATE INDEX candidate_state ON candidate (state, stage, reason, origin)",
+    """
+CREATE TABLE decision (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, scope TEXT NOT NULL, body TEXT NOT NULL) STRICT""",
+)
 
 
 class Table(NamedTuple):
@@ -91,19 +117,3 @@ WHERE true ON CONFLICT (key) DO UPDATE SET value = excluded.value""",
     json=(),
     texts=(0, 1),
 )
-
-# the sums of all replies, kept with them: a budget must be known at once, and ten million replies take a minute to read
-ADD_SPEND = """
-INSERT INTO spend
-SELECT stage, endpoint, sum(NOT reused), sum(reused), sum(NOT reused AND cost_usd IS NULL),
-       sum(iif(reused, 0, prompt_tokens)), sum(iif(reused, 0, completion_tokens)),
-       sum(iif(reused, 0, reasoning_tokens)), sum(iif(reused, 0, cached_tokens)),
-       total(iif(reused, 0, cost_usd)), total(iif(reused, 0, wait_s)), total(iif(reused, 0, duration_s))
-FROM reply WHERE id > ? GROUP BY stage, endpoint
-ON CONFLICT (stage, endpoint) DO UPDATE SET
-    calls = calls + excluded.calls, reused = reused + excluded.reused, unpriced = unpriced + excluded.unpriced,
-    prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-    completion_tokens = completion_tokens + excluded.completion_tokens,
-    reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
-    cached_tokens = cached_tokens + excluded.cached_tokens, cost_usd = cost_usd + excluded.cost_usd,
-    wait_s = wait_s + excluded.wait_s, duration_s = duration_s + excluded.duration_s"""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ledger_rows import a_candidate, a_reply, a_seed, key_of, raw_of
 
-from queues.ledger import Ledger, Reader, commit
+from queues.ledger import Ledger, Reader, commit, writer
 
 CANDIDATES = 3
 
@@ -45,18 +45,25 @@ async def write_and_say(ledger: Ledger, number: int, said: int) -> None:
 
 
 def one_round(path: Path, first: int, chance: random.Random) -> list[str]:
-    """Fork a writer, kill it at some instant, return what it said was acknowledged."""
+    """Fork a writer, let it get somewhere, kill it at an instant soon after; return what it said was acknowledged."""
     heard, said = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(heard)
         asyncio.run(keep_writing(path, first, said))
     os.close(said)
-    time.sleep(chance.uniform(0.0, 0.12))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    with os.fdopen(heard) as pipe:
-        return pipe.read().split()
+    words = b""
+    enough = chance.choice([0, chance.randrange(400)])
+    with os.fdopen(heard, "rb", buffering=0) as pipe:
+        while words.count(b"\n") < enough and (more := pipe.read(4096)):
+            words += more
+        time.sleep(chance.uniform(0.0, 0.02))
+        os.kill(child, signal.SIGKILL)
+        words += pipe.read()
+    _, status = os.waitpid(child, 0)
+    if os.WTERMSIG(status) != signal.SIGKILL:
+        raise SystemExit("a writer ended by itself")
+    return words.decode().split()
 
 
 def keys_in(path: Path) -> Counter[str]:
@@ -86,7 +93,8 @@ def what_is_wrong(path: Path, acknowledged: set[str]) -> list[str]:
 
 def main() -> None:
     path, rounds, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    commit.WAL_BYTES = 1 << 18  # so that checkpoints are often under way
+    commit.WAL_BYTES = 1 << 18  # so that checkpoints are often under way, and commits more so
+    writer.GROUP_SECONDS = 0.002
     chance = random.Random(seed)
     acknowledged: set[str] = set()
     for number in range(rounds):

@@ -140,6 +140,6 @@ async def test_after_an_unclean_end_damage_is_found_before_anything_is_written(c
     path = cut.into(tmp_path, cut.wal)
     await Ledger.open(path).close()
     closed = Cut.of(path, 0)
-    replace(closed, file=closed.file[:-PAGE]).into(tmp_path, b"left behind")  # a copy that was cut short, say
+    replace(closed, file=closed.file[:-PAGE] + bytes(PAGE)).into(tmp_path, b"left behind")
     with pytest.raises(LedgerCorrupt, match=r"ledger\.sqlite is damaged .*a copy.*new run"):
         Ledger.open(path)
