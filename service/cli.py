@@ -81,13 +81,16 @@ def export(
     output_format: Annotated[str, typer.Option("--format", help="sft or dpo.")],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: RUN_DIR/exports/<format>.jsonl.")] = None,
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only what this expression is true for.")] = None,
+    threshold: Annotated[
+        Optional[list[str]],  # noqa: UP045  typer reads Optional, not `| None`, in a list option
+        typer.Option(metavar="STAGE.FIELD=X", help="As if the stage had asked for X and above. Repeatable."),
+    ] = None,
 ) -> None:
     """Write a run's samples in another format, from the ledger, without a call."""
     from service.reexport import export_run
 
-    path, written = export_run(run_dir, output_format, out, where)
-    lacking = f"; {written.undecided:,} samples lack what --where asks for" if written.undecided else ""
-    typer.echo(f"{path}: {written.rows:,} rows{lacking}")
+    path, rows, notes = export_run(run_dir, output_format, out, where, threshold or ())
+    typer.echo("\n  ".join([f"{path}: {rows:,} rows", *notes]))
 
 
 @app.command()

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from config import yamlfile
+from config.schema import Pipeline
 from queues.ledger import Ledger, LedgerError, Reader, ReplyIndex
 from queues.ledger.writer import OnCommit
 from stages.core.errors import InputError, RunStopped
@@ -28,6 +30,10 @@ class RunDirectory:
     @property
     def manifest(self) -> Path:
         return self.path / "manifest.json"
+
+    @property
+    def resolved(self) -> Path:
+        return self.path / "pipeline.resolved.yaml"
 
 
 def choose(out: Path | None, name: str, resume: bool) -> RunDirectory:
@@ -50,6 +56,16 @@ def existing(path: Path) -> RunDirectory:
     if not run_dir.ledger.exists():
         raise InputError(f"{path}: there is no run here ({LEDGER} is missing)")
     return run_dir
+
+
+def pipeline_of(run_dir: RunDirectory) -> Pipeline:
+    """Return what a run really ran. Raises InputError where that is not written yet."""
+    try:
+        text = run_dir.resolved.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{run_dir.resolved}: there is no such file; without it nobody knows the stages") from None
+    data, _, _ = yamlfile.read(text, str(run_dir.resolved))
+    return Pipeline.model_validate(data)
 
 
 def open_ledger(run_dir: RunDirectory, on_commit: OnCommit | None) -> Ledger:

@@ -152,6 +152,8 @@ class _Run:
 
     async def go(self, session: Session, watch: Watch) -> Ending:
         """Run the pipeline, and beside it what watches, until it is done, drained or broken."""
+        with replacing(self._dir.resolved) as file:
+            file.write(to_yaml(resolved(self._plan.pipeline)).encode())
         before = self.write_manifest("running")
         stopping = _Stopping(session.drain, watch)
         groups = fresh_groups(self._plan.source, self._reader, self._plan.limit, lambda: session.drain.begun)
@@ -179,8 +181,6 @@ class _Run:
         with suppress(LedgerError):  # what ended the run may be just this; the manifest tells from what is there
             await self._ledger.set_meta("wall_s", f"{self.wall_s:.3f}")
         try:
-            with replacing(self._dir.path / "pipeline.resolved.yaml") as file:
-                file.write(to_yaml(resolved(self._plan.pipeline)).encode())
             derive(self._reader, self._dir.path, self._plan.pipeline.outputs)
             return self.write_manifest(ending.state)
         except RunStopped:

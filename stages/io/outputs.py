@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -33,7 +33,19 @@ class Written(NamedTuple):
     undecided: int = 0
 
 
-def derive(reader: Reader, folder: Path, outputs: Sequence[Output]) -> dict[str, Written]:
+class Visitor(Protocol):
+    """Sees every group before rows are made of it, and may move its candidates."""
+
+    def see(self, group: Group) -> None: ...
+
+    def end(self) -> None:
+        """Be told that all were seen; raising here leaves every file as it was."""
+        ...
+
+
+def derive(
+    reader: Reader, folder: Path, outputs: Sequence[Output], visitors: Sequence[Visitor] = ()
+) -> dict[str, Written]:
     """Write all derived files of a run into its folder; return what each holds, by its path in the folder."""
     prompt = next((output.prompt for output in outputs if output.prompt is not None), None)
     turns = Turns(prompt)
@@ -45,14 +57,14 @@ def derive(reader: Reader, folder: Path, outputs: Sequence[Output]) -> dict[str,
         "unsolved.jsonl": unsolved_rows,
         **{name: _of_group(made.rows) for name, made in exports.items()},
     }
-    lines = _write(reader, {folder / name: rows for name, rows in files.items()})
+    lines = _write(reader, {folder / name: rows for name, rows in files.items()}, visitors)
     return {name: Written(lines[folder / name], exports[name].undecided if name in exports else 0) for name in files}
 
 
-def export(reader: Reader, output: Output, path: Path) -> Written:
+def export(reader: Reader, output: Output, path: Path, visitors: Sequence[Visitor] = ()) -> Written:
     """Write one export to `path`, anew or over an old one."""
     made = format_of(output)
-    return Written(_write(reader, {path: _of_group(made.rows)})[path], made.undecided)
+    return Written(_write(reader, {path: _of_group(made.rows)}, visitors)[path], made.undecided)
 
 
 def export_name(output: Output) -> str:
@@ -64,16 +76,20 @@ def _of_group(rows: Callable[[Group], Iterator[Row]]) -> Rows:
     return lambda stored: rows(stored.group)
 
 
-def _write(reader: Reader, files: Mapping[Path, Rows]) -> dict[Path, int]:
+def _write(reader: Reader, files: Mapping[Path, Rows], visitors: Sequence[Visitor]) -> dict[Path, int]:
     lines = dict.fromkeys(files, 0)
     with ExitStack() as stack:
         sinks = [(path, stack.enter_context(replacing(path)), rows) for path, rows in files.items()]
         for seed_row, candidate_rows in reader.groups():
             stored = unpack(seed_row, candidate_rows)
+            for visitor in visitors:
+                visitor.see(stored.group)
             for path, file, rows in sinks:
                 for row in rows(stored):
                     file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
                     lines[path] += 1
+        for visitor in visitors:
+            visitor.end()
     return lines
 
 

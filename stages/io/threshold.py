@@ -1,0 +1,78 @@
+"""A threshold moved after the run: who goes on when a stage asks for another value than it did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stages.core.errors import InputError
+from stages.core.record import Candidate, Group
+
+
+@dataclass(slots=True)
+class Threshold:
+    """`STAGE.FIELD=X`: of the candidates that a stage judged, those with X and above pass it, the others do not.
+
+    So those that the stage rejected may come back, and accepted ones may go. `counts` tells how many: `back`, `gone`,
+    `fell_before` (rejected or failed without a value of this stage), and `unjudged` (accepted without one: left out,
+    as where an expression cannot be told).
+    """
+
+    stage: str
+    name: str
+    least: float
+    counts: Counter[str] = field(default_factory=Counter)
+    known: int = 0
+
+    @classmethod
+    def parse(cls, text: str, stages: Sequence[str]) -> Threshold:
+        """Read the form on the command line. Raises InputError; `stages` are the names there are."""
+        place, _, least = text.rpartition("=")
+        named = [stage for stage in stages if place.startswith(f"{stage}.")]
+        try:
+            stage = max(named, key=len)
+            return cls(stage, place.removeprefix(f"{stage}."), float(least))
+        except ValueError:
+            form = "write STAGE.FIELD=NUMBER, such as judge.score=0.7"
+            raise InputError(f"--threshold {text}: {form}; the stages are: {', '.join(stages)}") from None
+
+    def see(self, group: Group) -> None:
+        """Move the candidates of a group that was read from a ledger."""
+        for candidate in group.candidates:
+            value = self._value(candidate)
+            if value is None:
+                self._without(candidate)
+                continue
+            self.known += 1
+            candidate.verdicts[self.stage].passed = passes = value >= self.least
+            if passes and candidate.state == "rejected" and candidate.stage == self.stage:
+                self.counts["back"] += 1
+                candidate.state, candidate.stage, candidate.reason, candidate.detail = "accepted", "", "", ""
+            elif not passes and candidate.state == "accepted":
+                self._reject(candidate, "gone", f"{self.name} {value:g} is below {self.least:g}")
+
+    def end(self) -> None:
+        """Raise InputError where no verdict of all that were looked at has the number."""
+        if not self.known:
+            raise InputError(f"--threshold: no verdict of {self.stage} in this run has a number {self.name}")
+
+    def _without(self, candidate: Candidate) -> None:
+        if candidate.state == "accepted":
+            self._reject(candidate, "unjudged", f"{self.stage} gave it no {self.name}")
+        elif candidate.state != "live":
+            self.counts["fell_before"] += 1
+
+    def _reject(self, candidate: Candidate, kind: str, why: str) -> None:
+        self.counts[kind] += 1
+        candidate.state, candidate.stage, candidate.reason = "rejected", self.stage, "below_threshold"
+        candidate.detail = why
+
+    def _value(self, candidate: Candidate) -> float | None:
+        """Return the number that the stage's verdict has under the name, through dots; yes is 1 and no is 0."""
+        verdict = candidate.verdicts.get(self.stage)
+        value: Any = None if verdict is None else verdict.as_dict()
+        for key in self.name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return float(value) if isinstance(value, (int, float)) else None
