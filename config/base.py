@@ -8,7 +8,6 @@ without one they are relative to the working directory.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -103,9 +102,18 @@ def _one_or_many(value: object) -> object:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def kinds(choose: Callable[[Any], str | None], message: str) -> Discriminator:
-    """Tell the members of a union apart by a function, so that only the one that was meant complains."""
-    return Discriminator(choose, custom_error_type="wrong", custom_error_message=message)
+def either(message: str, others: str | None = None) -> Discriminator:
+    """Tell the members of a union, tagged `text`, `list` and `keys`, apart by form: only the one meant complains.
+
+    Other values are for the member `others`, or get `message`.
+    """
+
+    def form(value: object) -> str | None:
+        if isinstance(value, (dict, BaseModel)):
+            return "keys"
+        return "list" if isinstance(value, (list, tuple)) else "text" if isinstance(value, str) else others
+
+    return Discriminator(form, custom_error_type="form", custom_error_message=message)
 
 
 class _File(Config):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from config.base import Config, Count, FilePath, Flag, NonNegative, OneOrMany, Positive, kinds, wrong
+from config.base import Config, Count, FilePath, Flag, NonNegative, OneOrMany, Positive, either, wrong
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 
@@ -36,13 +36,9 @@ class Gguf(Config):
     gguf: FilePath = Field(examples=["model.gguf"])
 
 
-def _embedded(value: object) -> str | None:
-    return "name" if value == "smollm2" else "file" if isinstance(value, (dict, Gguf)) else None
-
-
 Embedded = Annotated[
-    Annotated[Literal["smollm2"], Tag("name")] | Annotated[Gguf, Tag("file")],
-    kinds(_embedded, "write `smollm2`, or {gguf: PATH}"),
+    Annotated[Literal["smollm2"], Tag("text")] | Annotated[Gguf, Tag("keys")],
+    either("write `smollm2`, or {gguf: PATH}"),
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Field, Tag, model_validator
 
 from config.base import (
     Config,
@@ -18,6 +18,7 @@ from config.base import (
     Share,
     Text,
     Whole,
+    either,
     wrong,
 )
 from config.stage import Alias, BaseStage
@@ -62,31 +63,20 @@ class Between(Config):
 
 
 def _shares(value: object) -> object:
-    if isinstance(value, str):
-        return {value: 1}
-    if isinstance(value, (list, tuple)) and value and all(isinstance(alias, str) for alias in value):
-        return {alias: value.count(alias) for alias in value}
-    if isinstance(value, dict) and value:
-        return value
+    shares = (value,) if isinstance(value, str) else value
+    if isinstance(shares, (list, tuple)) and all(isinstance(alias, str) for alias in shares):
+        shares = {alias: shares.count(alias) for alias in shares}
+    if isinstance(shares, dict) and shares:
+        return shares
     raise wrong("write an endpoint's alias, a list of aliases, or shares such as {big: 8, small: 8}")
-
-
-def _temperatures(value: object) -> object:
-    if isinstance(value, (dict, Between)):
-        return value
-    items = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
-    if any(isinstance(item, bool) or not isinstance(item, (int, float)) for item in items):
-        raise wrong("write a number, a list of numbers such as [0.3, 1.0], or {min: 0.3, max: 1.0}")
-    return tuple(items)
 
 
 Shares = Annotated[
     dict[str, Count], BeforeValidator(_shares, json_schema_input_type=str | list[str] | dict[str, Count])
 ]
 Temperature = Annotated[
-    Annotated[tuple[NonNegative, ...], Tag("list")] | Annotated[Between, Tag("between")],
-    Discriminator(lambda value: "list" if isinstance(value, tuple) else "between"),
-    BeforeValidator(_temperatures, json_schema_input_type=float | list[float] | Between | None),
+    Annotated[OneOrMany[NonNegative], Tag("list")] | Annotated[Between, Tag("keys")],
+    either("write a number, a list of numbers such as [0.3, 1.0], or {min: 0.3, max: 1.0}", others="list"),
 ]
 
 

@@ -6,18 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from config.base import Config, Count, FilePath, Text, Whole, kinds, wrong
+from config.base import Config, Count, FilePath, Text, Whole, either, wrong
 
 Column = Annotated[str, Field(min_length=1)]
 
 
-def _given(value: object) -> str | None:
-    return "column" if isinstance(value, str) else "templates" if isinstance(value, (list, tuple)) else None
-
-
 Given = Annotated[
-    Annotated[Column, Tag("column")] | Annotated[tuple[Text, ...], Tag("templates")],
-    kinds(_given, 'write the name of a COLUMN, or a list of templates such as ["{{ answer }}"]'),
+    Annotated[Column, Tag("text")] | Annotated[tuple[Text, ...], Tag("list")],
+    either('write the name of a COLUMN, or a list of templates such as ["{{ answer }}"]'),
 ]
 
 
