@@ -18,27 +18,24 @@ PREFIX = "TAMIS__"
 
 def apply(data: dict[str, Any], places: Places, env: Mapping[str, str], sets: Sequence[str]) -> list[Problem]:
     """Write the overrides into `data`, note in `places` where they came from, return what is wrong with them."""
+    given = [
+        (name, name.removeprefix(PREFIX).lower().split("__"), text)
+        for name, text in sorted(env.items())
+        if name.startswith(PREFIX)
+    ]
+    for item in sets:
+        key, equals, text = item.partition("=")
+        # Only the key is shown again: a value could be what nobody should see in a log.
+        given.append((f"--set {key}", key.split(".") if equals else [], text))
     problems = []
-    for label, path, text in [*_of_environment(env), *_of_command_line(sets)]:
+    for label, path, text in given:
         try:
             value = yamlfile.read(text, label)[0]
-            loc = _put(data, path, value)
-            places.overrides[loc] = label
+            places.overrides[_put(data, path, value)] = label
         except (ConfigError, LookupError) as error:
             message = error.problems[0].message if isinstance(error, ConfigError) else str(error.args[0])
             problems.append(Problem(label, 0, (), message))
     return problems
-
-
-def _of_environment(env: Mapping[str, str]) -> list[tuple[str, list[str], str]]:
-    found = sorted((name, text) for name, text in env.items() if name.startswith(PREFIX))
-    return [(name, name.removeprefix(PREFIX).lower().split("__"), text) for name, text in found]
-
-
-def _of_command_line(sets: Sequence[str]) -> list[tuple[str, list[str], str]]:
-    split = [item.partition("=") for item in sets]
-    # Only the key is shown again: a value could be what nobody should see in a log.
-    return [(f"--set {key}", key.split(".") if equals else [], text) for key, equals, text in split]
 
 
 def _put(data: Any, path: list[str], value: Any) -> Loc:
