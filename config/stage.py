@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from config.base import Config, Expr, Name
+from config.problems import Loc
 
 Extract = Literal["math", "numeric", "choice", "text"]
 """How an answer is read from a text."""
@@ -29,3 +31,18 @@ class BaseStage(Config):
     def _name_by_type(cls, data: Any) -> Any:
         default = cls.model_fields["type"].default
         return {"name": default, **data} if isinstance(data, dict) else data
+
+    def aliases(self) -> Iterator[tuple[Loc, str]]:
+        """Yield every endpoint that the stage calls, with the place in the stage that names it."""
+        return _aliases(self, ())
+
+
+def _aliases(part: Config, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    for key, value in part:
+        if isinstance(value, Config):
+            yield from _aliases(value, (*loc, key))
+        elif key in ("endpoint", "to") and value is not None:  # `to` is where a judge escalates
+            several = (value,) if isinstance(value, str) else value
+            for place, alias in enumerate(several):
+                last: Loc = () if len(several) == 1 else (alias,) if isinstance(several, dict) else (place,)
+                yield (*loc, key, *last), alias

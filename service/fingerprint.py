@@ -23,7 +23,7 @@ _SHAPES_A_REPLY = {"model", "api", "body", "reasoning", "send_seed", "structured
 
 def fingerprint(pipeline: Pipeline, source_hash: str) -> dict[str, Any]:
     """Return the named hashes of a checked pipeline: plain JSON data, equal for equal meaning."""
-    used = {alias for stage in pipeline.stages for alias in aliases(stage)}
+    used = {alias for stage in pipeline.stages for _, alias in stage.aliases()}
     source = pipeline.source.model_dump(mode="json", exclude_defaults=True, exclude={"path"})
     return {
         "seed": pipeline.seed,
@@ -31,12 +31,6 @@ def fingerprint(pipeline: Pipeline, source_hash: str) -> dict[str, Any]:
         "endpoints": {alias: _endpoint(pipeline.endpoints[alias]) for alias in sorted(used)},
         "stages": {stage.name: _stage(stage, pipeline.constitution) for stage in pipeline.stages},
     }
-
-
-def aliases(stage: Stage) -> tuple[str, ...]:
-    """Return the aliases of the endpoints that a stage calls."""
-    endpoint = getattr(stage, "endpoint", None) or ()
-    return (endpoint,) if isinstance(endpoint, str) else tuple(endpoint)
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, str]:

@@ -50,6 +50,7 @@ REASONS = {
     "exact": ("wrong_answer", "no_answer"),
     "regex": ("no_match",),
     "json_schema": ("schema", "invalid_json"),
+    "python": ("wrong_answer", "error", "timeout", "memory", "exited", "crashed"),
     "judge": ("eliminated",),
     "select": ("not_selected",),
     "dedupe": ("duplicate",),
@@ -154,7 +155,7 @@ class Metrics:
 
     def _begin_at_zero(self, pipeline: Pipeline) -> None:
         for stage in pipeline.stages:
-            for endpoint in _aliases(stage):
+            for _, endpoint in stage.aliases():
                 self._call(endpoint, stage.name)
                 for cause in RETRY_CAUSES:
                     self._retries.labels(endpoint, cause)
@@ -223,12 +224,6 @@ def _served(series: _Calls, event: CallFinished) -> None:
         series.unpriced.inc()
     elif event.cost_usd:
         series.cost.inc(event.cost_usd)
-
-
-def _aliases(stage: Any) -> tuple[str, ...]:
-    """Return the endpoints that a stage's configuration names: one, a list, shares, or none."""
-    named = getattr(stage, "endpoint", None) or ()
-    return (named,) if isinstance(named, str) else tuple(named)
 
 
 class _Sampled(Collector):

@@ -12,7 +12,7 @@ from config.load import read_pipeline
 from config.problems import ConfigError
 from config.schema import Pipeline
 from service.check import check
-from service.fingerprint import aliases, fingerprint
+from service.fingerprint import fingerprint
 from stages.core.errors import InputError
 from stages.io.sources import Scan, Source, open_source
 from stages.llm.keys import ApiKey, read_keys
@@ -66,6 +66,6 @@ def plan(pipeline: Path | dict[str, Any], sets: Sequence[str], limit: int | None
     """Check a pipeline and read its source through once. Raises ConfigError or InputError."""
     config = checked(pipeline, sets)
     source, scan = scanned(config)
-    used = sorted({alias for stage in config.stages for alias in aliases(stage)})
+    used = sorted({alias for stage in config.stages for _, alias in stage.aliases()})
     keys = {alias: read_keys(alias, config.endpoints[alias], os.environ) for alias in used}
     return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from config.problems import Finding, Loc
 from config.schema import CsvSource, Endpoint, Gguf, JsonlSource, Judge, Pipeline, Price
-from config.schema import Stage as StageConfig
 from config.words import nearest, suggestion
 from stages.core.errors import InputError
 from stages.io.sources import open_source
@@ -65,7 +64,7 @@ def endpoints(pipeline: Pipeline, env: Mapping[str, str]) -> Iterator[Finding]:
     """Yield aliases that nothing stands behind, and what the endpoints in use lack."""
     used: set[str] = set()
     for number, stage in enumerate(pipeline.stages):
-        for keys, alias in _aliases(stage):
+        for keys, alias in stage.aliases():
             used.add(alias)
             if alias not in pipeline.endpoints:
                 how = suggestion(alias, pipeline.endpoints, "the endpoints are")
@@ -77,19 +76,6 @@ def endpoints(pipeline: Pipeline, env: Mapping[str, str]) -> Iterator[Finding]:
                 example = ", ".join(f"{key}: 0.5" for key in Price.model_fields)
                 message = f'the price of "{alias}" is unknown, so this cannot be held; write price: {{{example}}} there'
                 yield Finding(("budget", "usd"), message)
-
-
-def _aliases(stage: StageConfig) -> Iterator[tuple[Loc, str]]:
-    value: object = getattr(stage, "endpoint", None)
-    if isinstance(value, str):
-        yield ("endpoint",), value
-    elif isinstance(value, (dict, tuple)):
-        for place, alias in enumerate(value):
-            last = alias if isinstance(value, dict) else place
-            yield ("endpoint", last) if len(value) > 1 else ("endpoint",), alias
-    for key, inner in (("escalate", "to"), ("semantic", "endpoint")):
-        if (alias := getattr(getattr(stage, key, None), inner, None)) is not None:
-            yield (key, inner), alias
 
 
 def _lacks(alias: str, endpoint: Endpoint, env: Mapping[str, str]) -> Iterator[Finding]:
