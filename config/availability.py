@@ -29,7 +29,7 @@ NOT_YET = (
     Row("generate", "per_request"),
     Row("generate", "on_truncated", {"continue"}),
     Row("generate", "emit", {"seeds"}),
-    Row("verify", "check", {"python", "grounded", "plugin"}),
+    Row("verify", "check", {"grounded", "plugin"}),
     Row("judge", "mode", {"rubric", "checklist"}),
     Row("judge", "escalate"),
     Row("judge", "rubric"),

@@ -12,6 +12,7 @@ from stages.core.errors import InputError
 from stages.verify.json_schema import JsonSchema
 from stages.verify.maths import require_package
 from stages.verify.pattern import Pattern
+from stages.verify.python import PythonTests
 
 VERIFY_KEYS = {
     "numeric": ("against",),
@@ -36,6 +37,7 @@ TRIALS: dict[str, tuple[str, Callable[[Verify], object]]] = {
     "regex": ("pattern", lambda stage: Pattern(stage.pattern or "")),
     "json_schema": ("schema", lambda stage: JsonSchema(stage.schema_ or {})),
     "math": ("check", lambda stage: require_package()),
+    "python": ("check", lambda stage: PythonTests()),
 }
 """Checks that may not work as they were asked for: the key to mend, and what raises InputError then."""
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")

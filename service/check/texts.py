@@ -20,6 +20,8 @@ TEMPLATES: dict[tuple[str, str], tuple[str, ...] | None] = {
     ("generate", "prompts"): None,
     ("generate", "system"): None,
     ("verify", "against"): None,
+    ("verify", "tests"): None,
+    ("verify", "entry_point"): None,
     ("judge", "prompt"): ("task", "principles"),
 }
 """The templates of each stage: None if they see the seed alone, else what they see besides a candidate's variables."""

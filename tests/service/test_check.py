@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from needs import need_program
 
 from config.load import read_pipeline
 from service.check import check
@@ -325,3 +326,23 @@ def test_a_package_that_a_check_lacks_is_told_before_anything_runs(monkeypatch: 
     assert found.startswith(
         "pipeline.yaml:7: stages[1].check: `check: math` needs a package that is not installed. Type: "
     )
+
+
+PYTHON = GOOD.replace(
+    "numeric, against: \"{{ answer | after('####') }}\"", "python, tests: '{{ TEST }}', entry_point: f"
+)
+
+
+def test_the_tests_of_code_see_columns_and_nothing_of_a_response() -> None:
+    need_program("bwrap")
+    assert problems(PYTHON.replace("TEST", "answer")) == []
+    (found,) = problems(PYTHON.replace("TEST", "response"))
+    assert found.startswith('pipeline.yaml:7: stages[1].tests: unknown variable "response"; the source has: id, ')
+    (found,) = problems(PYTHON.replace("TEST", "answer").replace("entry_point: f", "entry_point: '{{ nme }}'"))
+    assert found.startswith('pipeline.yaml:7: stages[1].entry_point: unknown variable "nme"')
+
+
+def test_code_that_nothing_could_confine_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    (found,) = problems(PYTHON.replace("TEST", "answer"))
+    assert found.startswith("pipeline.yaml:7: stages[1].check: code is run in a sandbox only, on Linux with bubblewrap")
