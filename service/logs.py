@@ -23,6 +23,9 @@ Format = Literal["console", "json"]
 
 TELL_EVERY_S = 10.0
 
+Notable = tuple[str, *tuple[tuple[str, str], ...]]
+"""What happened, and its labels as pairs of name and value."""
+
 _SECRET = re.compile(r"(?i)^(?:[\w-]*[-_])?(?:api[-_]?key|key|token|secret|password|authorization|cookie)$")
 _IN_TEXT = re.compile(
     r"\b(?:(?:sk-|gsk_|hf_|xai-|nvapi-)[\w-]{8,}|AIza[\w-]{20,})"
@@ -114,15 +117,14 @@ class LogObserver:
 
     def __init__(self, log: FilteringBoundLogger, clock: Callable[[], float] = time.monotonic) -> None:
         self._log, self._clock = log, clock
-        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._counts: Counter[Notable] = Counter()
         self._since = clock()
 
     def __call__(self, event: Event) -> None:
-        key = _notable(event)
-        if key is not None:
+        if notable := _notable(event):
             if not self._counts:
                 self._since = self._clock()
-            self._counts[key] += 1
+            self._counts[notable] += 1
         if self._counts and self._clock() - self._since >= TELL_EVERY_S:
             self.close()
 
@@ -131,22 +133,16 @@ class LogObserver:
         seconds = round(self._clock() - self._since, 1)
         counts, self._counts = self._counts, Counter()
         for (what, *labels), count in counts.items():
-            self._log.warning(what, **dict(zip(_LABELS[what], labels, strict=True)), count=count, seconds=seconds)
+            self._log.warning(what, **dict(labels), count=count, seconds=seconds)
 
 
-_LABELS = {
-    "calls are made again": ("endpoint", "stage", "cause"),
-    "candidates failed": ("stage", "reason"),
-    "seeds failed": (),
-}
-
-
-def _notable(event: Event) -> tuple[str, ...] | None:
+def _notable(event: Event) -> Notable | None:
     match event:
         case CallRetried():
-            return "calls are made again", event.endpoint, event.stage, event.cause
+            labels = (("endpoint", event.endpoint), ("stage", event.stage), ("cause", event.cause))
+            return ("calls are made again", *labels)
         case VerdictGiven(outcome="failed"):
-            return "candidates failed", event.stage, event.reason
+            return "candidates failed", ("stage", event.stage), ("reason", event.reason)
         case GroupSettled(outcome="failed"):
             return ("seeds failed",)
         case _:

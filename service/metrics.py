@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
-from typing import Any, NamedTuple, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from config.schema import Pipeline
 from queues.bounded import QueueStatistics
@@ -57,23 +56,17 @@ REASONS = {
 }
 """Why a stage of this type (or a verify stage with this check) rejects; any other reason appears when it is given."""
 
+QUEUE_GAUGES = (
+    ("queue_depth", "depth", "Groups that wait before a stage"),
+    ("queue_capacity", "capacity", "Groups that may wait before a stage"),
+    ("queue_oldest_seconds", "oldest_s", "Age of the oldest that waits"),
+)
+
 LAG_EVERY_S = 0.5
 
+M = TypeVar("M", Counter, Gauge, Histogram)
 Queues = Callable[[], Mapping[str, QueueStatistics]]
 Limits = Callable[[], Mapping[str, float]]
-
-
-class _Calls(NamedTuple):
-    """The series of the calls of one stage to one endpoint, looked up once."""
-
-    outcomes: dict[str, Counter]
-    duration: Histogram
-    wait: Histogram
-    in_flight: Gauge
-    refused: Counter
-    tokens: tuple[Counter, ...]
-    cost: Counter
-    unpriced: Counter
 
 
 class Metrics:
@@ -84,24 +77,29 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._make_call_metrics()
         self._make_flow_metrics()
-        self._of_call: dict[tuple[str, str], _Calls] = {}
-        self._looked_up: dict[tuple[Counter | str, ...], Counter] = {}
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            CallStarted: self._call_started,
-            CallFinished: self._call_finished,
-            CallRetried: lambda event: self._retries.labels(event.endpoint, event.cause).inc(),
-            CandidatesMade: self._candidates_made,
-            VerdictGiven: self._verdict_given,
-            GroupStarted: lambda _: self._groups.inc(),
-            GroupSettled: self._group_settled,
-        }
+        self._looked_up: dict[tuple[object, ...], Any] = {}
         self._begin_at_zero(pipeline)
 
     def __call__(self, event: Event) -> None:
         """Observe one event."""
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
+        match event:
+            case CallStarted():
+                self._of(self._in_flight, event.endpoint).inc()
+            case CallFinished():
+                self._call_finished(event)
+            case CallRetried():
+                self._of(self._retries, event.endpoint, event.cause).inc()
+            case CandidatesMade():
+                self._of(self._candidates, event.stage, event.origin).inc(event.count)
+            case VerdictGiven():
+                self._of(self._candidates, event.stage, event.outcome).inc()
+                if event.outcome == "rejected":
+                    self._of(self._rejections, event.stage, event.reason).inc()
+            case GroupStarted():
+                self._groups.inc()
+            case GroupSettled():
+                self._groups.dec()
+                self._of(self._seeds, event.outcome).inc()
 
     def committed(self, rows: int, seconds: float) -> None:
         """Observe one commit of the ledger; any thread may call it."""
@@ -109,7 +107,20 @@ class Metrics:
 
     def sample(self, queues: Queues, limits: Limits) -> None:
         """Say where to read at each scrape: statistics of queues by stage, concurrency limits by endpoint."""
-        self.registry.register(_Sampled(queues, limits))
+
+        def queue(stage: str, field: str) -> float:
+            return float(getattr(queues()[stage], field))
+
+        def limit(endpoint: str) -> float:
+            return limits()[endpoint]
+
+        for name, field, text in QUEUE_GAUGES:
+            gauge = self._gauge(name, text, "stage")
+            for stage in queues():
+                gauge.labels(stage).set_function(partial(queue, stage, field))
+        gauge = self._gauge("concurrency_limit", "Calls that may be on the wire", "endpoint")
+        for endpoint in limits():
+            gauge.labels(endpoint).set_function(partial(limit, endpoint))
 
     async def measure_lag(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Measure how late the event loop wakes, until cancelled; the owner runs this as a task."""
@@ -156,94 +167,53 @@ class Metrics:
     def _begin_at_zero(self, pipeline: Pipeline) -> None:
         for stage in pipeline.stages:
             for _, endpoint in stage.aliases():
-                self._call(endpoint, stage.name)
-                for cause in RETRY_CAUSES:
-                    self._retries.labels(endpoint, cause)
+                self._begin_call_at_zero(endpoint, stage.name)
             for outcome in CANDIDATE_OUTCOMES:
-                self._candidates.labels(stage.name, outcome)
+                self._of(self._candidates, stage.name, outcome)
             for reason in REASONS.get(getattr(stage, "check", stage.type), ()):
-                self._rejections.labels(stage.name, reason)
+                self._of(self._rejections, stage.name, reason)
         for outcome in SEED_OUTCOMES:
-            self._seeds.labels(outcome)
+            self._of(self._seeds, outcome)
 
-    def _call(self, endpoint: str, stage: str) -> _Calls:
-        series = self._of_call.get((endpoint, stage))
-        if series is None:
-            series = self._of_call[endpoint, stage] = _Calls(
-                {outcome: self._calls.labels(endpoint, stage, outcome) for outcome in get_args(CallOutcome)},
-                self._duration.labels(endpoint, stage),
-                self._wait.labels(endpoint, stage),
-                self._in_flight.labels(endpoint),
-                self._refused.labels(endpoint),
-                tuple(self._tokens.labels(endpoint, kind) for kind in TOKEN_KINDS),
-                self._cost.labels(endpoint, stage),
-                self._unpriced.labels(endpoint, stage),
-            )
-        return series
-
-    def _call_started(self, event: CallStarted) -> None:
-        self._call(event.endpoint, event.stage).in_flight.inc()
+    def _begin_call_at_zero(self, endpoint: str, stage: str) -> None:
+        for times in (self._duration, self._wait):
+            self._of(times, endpoint, stage)
+        for sums in (self._cost, self._unpriced):
+            self._of(sums, endpoint, stage)
+        for outcome in get_args(CallOutcome):
+            self._of(self._calls, endpoint, stage, outcome)
+        self._of(self._in_flight, endpoint)
+        self._of(self._refused, endpoint)
+        for cause in RETRY_CAUSES:
+            self._of(self._retries, endpoint, cause)
+        for kind in TOKEN_KINDS:
+            self._of(self._tokens, endpoint, kind)
 
     def _call_finished(self, event: CallFinished) -> None:
-        series = self._call(event.endpoint, event.stage)
-        series.in_flight.dec()
-        series.outcomes[event.outcome].inc()
-        series.duration.observe(event.duration_s)
-        series.wait.observe(event.wait_s)
-        if event.outcome == "ok":
-            _served(series, event)
-        elif event.outcome == "refused":
-            series.refused.inc()
+        call = (event.endpoint, event.stage)
+        self._of(self._in_flight, event.endpoint).dec()
+        self._of(self._calls, *call, event.outcome).inc()
+        self._of(self._duration, *call).observe(event.duration_s)
+        self._of(self._wait, *call).observe(event.wait_s)
+        if event.outcome == "refused":
+            self._of(self._refused, event.endpoint).inc()
+        if event.outcome != "ok":
+            return
+        counts = (event.prompt_tokens, event.completion_tokens, event.reasoning_tokens, event.cached_tokens)
+        for kind, count in zip(TOKEN_KINDS, counts, strict=True):
+            if count:
+                self._of(self._tokens, event.endpoint, kind).inc(count)
+        if event.cost_usd is None:
+            self._of(self._unpriced, *call).inc()
+        elif event.cost_usd:
+            self._of(self._cost, *call).inc(event.cost_usd)
 
-    def _candidates_made(self, event: CandidatesMade) -> None:
-        self._series(self._candidates, event.stage, event.origin).inc(event.count)
-
-    def _verdict_given(self, event: VerdictGiven) -> None:
-        self._series(self._candidates, event.stage, event.outcome).inc()
-        if event.outcome == "rejected":
-            self._series(self._rejections, event.stage, event.reason).inc()
-
-    def _group_settled(self, event: GroupSettled) -> None:
-        self._groups.dec()
-        self._series(self._seeds, event.outcome).inc()
-
-    def _series(self, counter: Counter, *labels: str) -> Counter:
-        """Return the counter of these labels; the library's own look-up takes as long as a whole event may."""
-        series = self._looked_up.get((counter, *labels))
+    def _of(self, metric: M, *labels: str) -> M:
+        """Return the series of these labels; the library's own look-up takes as long as a whole event may."""
+        series = self._looked_up.get((metric, labels))
         if series is None:
-            series = self._looked_up[counter, *labels] = counter.labels(*labels)
-        return series
-
-
-def _served(series: _Calls, event: CallFinished) -> None:
-    counts = (event.prompt_tokens, event.completion_tokens, event.reasoning_tokens, event.cached_tokens)
-    for tokens, count in zip(series.tokens, counts, strict=True):
-        if count:
-            tokens.inc(count)
-    if event.cost_usd is None:
-        series.unpriced.inc()
-    elif event.cost_usd:
-        series.cost.inc(event.cost_usd)
-
-
-class _Sampled(Collector):
-    """Reads queues and limits when a scrape asks."""
-
-    def __init__(self, queues: Queues, limits: Limits) -> None:
-        self._queues, self._limits = queues, limits
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        depth = GaugeMetricFamily("tamis_queue_depth", "Groups that wait before a stage", labels=["stage"])
-        capacity = GaugeMetricFamily("tamis_queue_capacity", "Groups that may wait before a stage", labels=["stage"])
-        oldest = GaugeMetricFamily("tamis_queue_oldest_seconds", "Age of the oldest that waits", labels=["stage"])
-        for stage, queue in self._queues().items():
-            depth.add_metric([stage], queue.depth)
-            capacity.add_metric([stage], queue.capacity)
-            oldest.add_metric([stage], queue.oldest_s)
-        limit = GaugeMetricFamily("tamis_concurrency_limit", "Calls that may be on the wire", labels=["endpoint"])
-        for endpoint, value in self._limits().items():
-            limit.add_metric([endpoint], value)
-        yield from (depth, capacity, oldest, limit)
+            series = self._looked_up[metric, labels] = metric.labels(*labels)
+        return cast(M, series)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from rich.text import Text
 from config.schema import Pipeline
 from queues.bounded import QueueStatistics
 from service.human import brief, dollars, duration, rate
-from service.tally import StageTally, Tally
+from service.tally import Tally
 
 LIVE_EVERY_S = 0.5
 LINE_EVERY_S = 10.0
@@ -31,13 +31,20 @@ LEFT_OVER_S = 60.0
 BAR = 18
 
 WORDS = {
-    "verify": ("checked", "right", "wrong", "not checkable"),
-    "judge": ("judged", "", "eliminated", "unreadable"),
-    "select": ("seen", "selected", "", "failed"),
-    "dedupe": ("seen", "", "duplicates", "failed"),
+    "generate": {"made": "candidates", "rejected": "rejected", "failed": "failed"},
+    "verify": {
+        "seen": "checked",
+        "passed": "right",
+        "rejected": "wrong",
+        "failed": "not checkable",
+        "marked": "marked",
+    },
+    "judge": {"seen": "judged", "rejected": "eliminated", "failed": "unreadable", "marked": "marked"},
+    "select": {"seen": "seen", "passed": "selected", "failed": "failed"},
+    "dedupe": {"seen": "seen", "rejected": "duplicates", "failed": "failed", "marked": "marked"},
 }
-"""What a stage of this type calls the candidates it saw, passed, rejected and failed; empty: not shown."""
-OTHERS = ("seen", "", "rejected", "failed")
+"""What the counts of a stage of this type are called, in the order in which they are shown; the first two always."""
+OTHERS = {"seen": "seen", "rejected": "rejected", "failed": "failed", "marked": "marked"}
 
 
 class StageNow(NamedTuple):
@@ -98,7 +105,7 @@ class Progress:
         self._calls = Rate(RATE_OVER_S)
         self._made = {stage.name: Rate(RATE_OVER_S) for stage in shown.pipeline.stages if stage.type == "generate"}
         self._left = Rate(LEFT_OVER_S)
-        self._phase = tally.phase.number
+        self._phase = tally.phase
         self.look()
 
     async def run(self, console: Console) -> None:
@@ -117,16 +124,16 @@ class Progress:
     def look(self) -> None:
         """Note the counts that rates are made of."""
         now, tally = self._clock(), self._tally
-        if tally.phase.number != self._phase:
-            self._phase, self._left = tally.phase.number, Rate(LEFT_OVER_S)
+        if tally.phase != self._phase:
+            self._phase, self._left = tally.phase, Rate(LEFT_OVER_S)
         self._calls.note(now, tally.served)
-        self._left.note(now, tally.phase.left)
+        self._left.note(now, tally.phase_left)
         for name, made in self._made.items():
-            made.note(now, tally.stages[name].made)
+            made.note(now, tally.found[name, "made"])
 
     def line(self) -> str:
         """Return everything in one line."""
-        made = sum(self._tally.stages[name].made for name in self._made)
+        made = sum(self._tally.found[name, "made"] for name in self._made)
         return " · ".join([f"{made:,} candidates", *self._outcomes(), *self._calls_and_cost()])
 
     def screen(self) -> RenderableType:
@@ -136,36 +143,29 @@ class Progress:
         table = Table.grid(padding=(0, 2, 0, 1))
         for row in self._rows():
             table.add_row(*row)
-        return Group(
-            Text(title, style="bold"),
-            table,
-            Text(" " + "   ".join(self._outcomes())),
-            Text(" " + " · ".join(self._calls_and_cost())),
-        )
+        below = (" " + "   ".join(self._outcomes()), " " + " · ".join(self._calls_and_cost()))
+        return Group(Text(title, style="bold"), table, *map(Text, below))
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         now = self._stages()
         for stage in self._shown.pipeline.stages:
-            tally = self._tally.stages[stage.name]
             at = now.get(stage.name)
             place = ("", "") if at is None else (self._bar(stage.name, now), f"in {at.inbox.depth}/{at.inbox.capacity}")
+            words = enumerate(WORDS.get(stage.type, OTHERS).items())
+            counts = ((at, self._tally.found[stage.name, what], called) for at, (what, called) in words)
+            facts = [f"{count:,} {called}" for at, count, called in counts if count or at < 2]
             if stage.name in self._made:
-                facts = [f"{tally.made:,} candidates", rate(self._made[stage.name].per_second)]
-                facts += [f"{tally.rejected:,} rejected"] * bool(tally.rejected)
-                facts += [f"{tally.failed:,} failed"] * bool(tally.failed)
-            else:
-                facts = _found(tally, WORDS.get(stage.type, OTHERS))
+                facts.insert(1, rate(self._made[stage.name].per_second))
             yield (stage.name, *place, facts[0], "  ".join(facts[1:]))
 
     def _bar(self, name: str, now: Mapping[str, StageNow]) -> str:
         """Return how many of the phase's seeds are past a stage: those that left, and those at a later stage."""
-        phase, names = self._tally.phase, list(now)
-        own = now[name].phase
+        tally, names, own = self._tally, list(now), now[name].phase
         later = [now[other] for other in names[names.index(name) + 1 :] if now[other].phase == own]
-        past = phase.left + sum(stage.inbox.depth + stage.busy for stage in later)
-        if own != phase.number:
-            past = phase.seeds if own < phase.number else 0
-        filled = min(BAR, BAR * past // phase.seeds) if phase.seeds else BAR
+        past = tally.phase_left + sum(stage.inbox.depth + stage.busy for stage in later)
+        if own != tally.phase:
+            past = tally.phase_seeds if own < tally.phase else 0
+        filled = min(BAR, BAR * past // tally.phase_seeds) if tally.phase_seeds else BAR
         return "█" * filled + "░" * (BAR - filled)
 
     def _outcomes(self) -> list[str]:
@@ -177,7 +177,7 @@ class Progress:
         ]
         twins = [stage.name for stage in self._shown.pipeline.stages if stage.type == "dedupe"]
         if twins:
-            parts.append(f"duplicates {sum(tally.stages[name].rejected for name in twins):,}")
+            parts.append(f"duplicates {sum(tally.found[name, 'rejected'] for name in twins):,}")
         return parts
 
     def _calls_and_cost(self) -> list[str]:
@@ -199,22 +199,8 @@ class Progress:
     def _time(self) -> str:
         """Return the time that went, and about how much is left (of this phase, where there are several)."""
         took = duration(self._shown.before_s + self._clock() - self._started)
-        phase, speed = self._tally.phase, self._left.per_second
-        if not speed or phase.left >= phase.seeds:
+        left, speed = self._tally.phase_seeds - self._tally.phase_left, self._left.per_second
+        if not speed or left <= 0:
             return took
         where = " in this phase" if self._shown.phases > 1 else ""
-        return f"{took}, about {duration((phase.seeds - phase.left) / speed)} left{where}"
-
-
-def _found(tally: StageTally, words: tuple[str, str, str, str]) -> list[str]:
-    seen, passed, rejected, failed = words
-    facts = [f"{tally.seen:,} {seen}"]
-    if passed:
-        facts.append(f"{tally.passed:,} {passed}")
-    if rejected and (tally.rejected or not passed):
-        facts.append(f"{tally.rejected:,} {rejected}")
-    if tally.failed:
-        facts.append(f"{tally.failed:,} {failed}")
-    if tally.marked:
-        facts.append(f"{tally.marked:,} marked")
-    return facts
+        return f"{took}, about {duration(left / speed)} left{where}"

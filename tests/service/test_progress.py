@@ -47,7 +47,7 @@ def drawn(progress: Progress, width: int = 160) -> list[str]:
 
 @pytest.fixture
 def tally() -> Tally:
-    return Tally([stage.name for stage in SHOWN.pipeline.stages], seeds=4)
+    return Tally(seeds=4)
 
 
 @pytest.fixture
