@@ -57,7 +57,7 @@ class Session:
         self.drain = Drain()
         self.spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight)
         self._ledger = ledger
-        reused = None if reuse is None else _lookup(reuse)
+        reused = None if reuse is None else reuse.get
         used = {alias: config.endpoints[alias] for alias in keys}
         self.gates = _gates(used)
         self._gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
@@ -119,13 +119,6 @@ class Session:
                 receipt.reused,
             )
         )
-
-
-def _lookup(index: ReplyIndex) -> Callable[[str], Awaitable[bytes | None]]:
-    async def reused(key: str) -> bytes | None:
-        return index.get(key)
-
-    return reused
 
 
 def _group(alias: str, endpoint: EndpointConfig) -> str:

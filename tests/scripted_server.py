@@ -127,7 +127,7 @@ class Run:
     async def commit(self, _call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
         self.committed.append((key, raw, receipt))
 
-    async def reuse(self, key: str) -> bytes | None:
+    def reuse(self, key: str) -> bytes | None:
         return self.reusable.get(key)
 
     def admit_budget(self) -> None:

@@ -29,7 +29,6 @@ SLOT_TOKENS = 2048
 """Prompt and reply of one call."""
 
 START_S = 120.0
-STOP_S = 5.0
 
 # Asks the kernel to kill the server when its parent dies (PR_SET_PDEATHSIG is 1, SIGKILL 9), unless it is dead already.
 _BOUND_TO_PARENT = """\
@@ -80,7 +79,7 @@ def _wheel_folder(package: str) -> Path | None:
 
 
 class EmbeddedServer:
-    """One `llama-server` process. Use as an async context manager; `watch` restarts it once, should it crash."""
+    """One `llama-server` process. Use as an async context manager; `watch` tells of a crash."""
 
     def __init__(self, alias: str, embedded: Literal["smollm2"] | Gguf) -> None:
         self._alias, self._embedded = alias, embedded
@@ -110,37 +109,20 @@ class EmbeddedServer:
 
     async def __aexit__(self, *_: object) -> None:
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), STOP_S)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        if process is not None:
+            if process.returncode is None:
+                process.kill()  # it holds nothing that could be lost
+            await process.wait()
         self._log.close()
 
     async def watch(self) -> None:
-        """Return when the server was stopped; restart it after a first crash. Raises RunStopped after the second."""
-        if not await self._crashed():
-            return
-        try:
-            await self._start()
-        except InputError as error:
-            raise self._stopped(str(error)) from error
-        if await self._crashed():
-            raise self._stopped(self._said("crashed twice"))
-
-    async def _crashed(self) -> bool:
-        """Wait for the end of the process; return whether it was not us who ended it."""
+        """Return when the server was stopped by us. Raises RunStopped when it crashes: what broke it may do so again."""
         process = self._process
         if process is not None:
             await process.wait()
-        return process is not None and process is self._process
-
-    @staticmethod
-    def _stopped(cause: str) -> RunStopped:
-        remedy = "See that there is enough memory (about 1 GB for smollm2), or name another server with base_url"
-        return RunStopped(cause, remedy)
+            if process is self._process:
+                remedy = "See that there is enough memory (about 1 GB for smollm2), or name another server with base_url"
+                raise RunStopped(self._said(f"ended with status {process.returncode}"), remedy)
 
     async def _start(self) -> None:
         binary, model = find_server(), find_model(self._embedded)
@@ -163,40 +145,30 @@ class EmbeddedServer:
             env=_environment(binary),
             start_new_session=True,
         )
-        await self._answers(self._process)
-
-    async def _answers(self, process: Process) -> None:
-        """Wait until `/health` says ready. The server tells nobody when it is, so this asks, at start only."""
-        ready = asyncio.create_task(_healthy(f"http://127.0.0.1:{self._port}/health"), name="embedded-ready")
-        ended = asyncio.create_task(process.wait(), name="embedded-ended")
         try:
-            await asyncio.wait((ready, ended), timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done() or not ready.done():
-                how = f"ended with status {ended.result()}" if ended.done() else f"was not ready after {START_S:.0f} s"
-                raise InputError(self._said(how))
-            ready.result()
-        finally:
-            for task in (ready, ended):
-                task.cancel()
-            await asyncio.gather(ready, ended, return_exceptions=True)
+            async with asyncio.timeout(START_S):
+                await self._ready(self._process)
+        except TimeoutError:
+            raise InputError(self._said(f"was not ready after {START_S:.0f} s")) from None
+
+    async def _ready(self, process: Process) -> None:
+        """Wait until `/health` says ready. The server tells nobody when it is, so this asks, at start only."""
+        async with aiohttp.ClientSession(trust_env=False) as session:
+            while process.returncode is None:
+                try:
+                    async with session.get(f"http://127.0.0.1:{self._port}/health") as reply:
+                        if reply.status == 200:
+                            return
+                except aiohttp.ClientConnectionError:
+                    pass  # not listening yet
+                await asyncio.sleep(0.05)
+        raise InputError(self._said(f"ended with status {process.returncode}"))
 
     def _said(self, how: str) -> str:
         """Return how the server fared, with the last lines of its log."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()[-15:] or ["(none)"]
         return "\n".join([f"{self._alias}: the embedded llama-server {how}; its last words:", *lines])
-
-
-async def _healthy(url: str) -> None:
-    async with aiohttp.ClientSession(trust_env=False) as session:
-        while True:
-            try:
-                async with session.get(url) as reply:
-                    if reply.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass  # not listening yet
-            await asyncio.sleep(0.05)
 
 
 def _environment(binary: Path) -> dict[str, str]:

@@ -56,21 +56,8 @@ class Hooks:
 
     commit: Callable[[Call, str, bytes, Receipt], Awaitable[None]]
     admit_budget: Callable[[], None]
-    reuse: Callable[[str], Awaitable[bytes | None]] | None = None
+    reuse: Callable[[str], bytes | None] | None = None
     observe: Observe | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointStatistics:
-    """An endpoint at one moment. `refused` counts answers 429, `retried` attempts made again for whatever cause."""
-
-    alias: str
-    in_flight: int
-    served: int
-    replayed: int
-    refused: int
-    retried: int
-    keys: int
 
 
 class Endpoint:
@@ -89,23 +76,11 @@ class Endpoint:
         self._config, self._gate, self._hooks, self._policy = config, gate, hooks, policy or RetryPolicy()
         self._embedded = None if config.embedded is None else EmbeddedServer(alias, config.embedded)
         self.name = config.model or (self._embedded.model if self._embedded else "")
+        self.sends_seed, self.structured, self.logprobs = config.send_seed, config.structured, config.logprobs
         self._servers = Servers(alias, config, keys)
         self._estimate, self._share = TokenEstimate(), RefusedShare()
         self._served_at: float | None = None
-        self._served = self._replayed = self._refused = self._retried = 0
         self._stack = AsyncExitStack()
-
-    @property
-    def sends_seed(self) -> bool:
-        return self._config.send_seed
-
-    @property
-    def structured(self) -> bool:
-        return self._config.structured
-
-    @property
-    def logprobs(self) -> bool:
-        return self._config.logprobs
 
     async def __aenter__(self) -> Self:
         """Open the connections; start the embedded server. Raises InputError where it cannot start."""
@@ -127,33 +102,30 @@ class Endpoint:
         if self._embedded is not None:
             await self._embedded.watch()
 
-    def statistics(self) -> EndpointStatistics:
-        counts = (self._served, self._replayed, self._refused, self._retried)
-        return EndpointStatistics(self.alias, self._servers.in_flight, *counts, self._servers.keys_left)
-
     def __repr__(self) -> str:
-        return f"<{self.statistics()} behind {self._gate!r}>"
+        return f"<Endpoint {self.alias}: {self._servers!r}, behind {self._gate!r}>"
 
     async def ask(self, call: Call) -> Reply:
         """Return the reply to `call`, sending it unless a ledger has it. Errors as in `protocol.py`."""
         api = self._config.api if call.route == "generate" else "chat"  # only generating has two forms
         body = request_body(call.body, self.name, api, self._config.body)
         key = call_key(call, self.alias, body)
-        reply = self._replay(call, call.group.replies.get(key))
-        if reply is None and self._hooks.reuse is not None:
-            raw = await self._hooks.reuse(key)
-            reply = self._replay(call, raw)
-            if reply is not None and raw is not None:
-                await self._hooks.commit(call, key, raw, Receipt(reply.usage, 0.0, 0.0, 0.0, reused=True))
-        return reply or await self._serve(call, key, body)
-
-    def _replay(self, call: Call, raw: bytes | None) -> Reply | None:
+        raw = call.group.replies.get(key)
+        if raw is None and self._hooks.reuse is not None:
+            raw = self._hooks.reuse(key)
+            if raw is not None:
+                usage = parse(raw).usage
+                await self._commit(call, key, raw, Receipt(usage, 0.0, 0.0, 0.0, reused=True))
         if raw is None:
-            return None
-        self._replayed += 1
+            return await self._serve(call, key, body)
         if self._hooks.observe is not None:
             self._hooks.observe(CallReplayed(self.alias, call.stage))
         return parse(raw, self._config.reasoning)
+
+    async def _commit(self, call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
+        await self._hooks.commit(call, key, raw, receipt)
+        if call.keep:
+            call.group.replies[key] = raw
 
     async def _serve(self, call: Call, key: str, body: bytes) -> Reply:
         """Send until the call is served or given up, and commit the reply."""
@@ -161,12 +133,11 @@ class Endpoint:
         while True:
             outcome, receipt = await self._attempt(call, body)
             if isinstance(outcome, Served):
-                await self._hooks.commit(call, key, outcome.raw, receipt)
+                await self._commit(call, key, outcome.raw, receipt)
                 return outcome.reply
             if retries is None:
                 retries = Retries(self._policy, self.alias)
             delay = retries.wait(outcome, self._served_at)
-            self._retried += 1
             if self._hooks.observe is not None:
                 self._hooks.observe(CallRetried(self.alias, call.stage, outcome.cause, delay))
             await self._policy.sleep(delay)
@@ -212,14 +183,12 @@ class Endpoint:
         if isinstance(outcome, Served):
             usage = outcome.reply.usage
             lease.done(usage.prompt_tokens + usage.completion_tokens or None)
-            self._served += 1
             self._served_at = now
             self._share.served(now)
             self._estimate.learn(size, usage)
             return usage
         if outcome is not None and outcome.unserved:
             lease.refund()
-            self._refused += outcome.cause == "rate_limited"
             if self._share.refused(now):
                 asked = COOL_S if outcome.retry_after_s is None else outcome.retry_after_s
                 self._gate.cool(min(asked, self._policy.longest_retry_after))

@@ -22,6 +22,8 @@ class Call:
     `purpose`, `sample` and `part` tell calls of one stage and seed apart (`part`: panellist, pair, order, re-ask).
     `depth` is the stage's place in the pipeline: later stages are served first.
 
+    `keep`: the group will ask this again, in a later wave, and then gets the reply that is there.
+
     The reply to any other `route` than `generate` is one number, its `text`; `body` is then what that route takes.
     """
 
@@ -33,6 +35,7 @@ class Call:
     sample: int = 0
     part: str = ""
     route: Route = "generate"
+    keep: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
-from typing import NamedTuple, Self, get_args
+from typing import NamedTuple, get_args
 
 import aiohttp
 from yarl import URL
@@ -49,21 +49,15 @@ class Servers:
         self._transport = Transport(config.timeout_s, config.proxy, config.ca_file)
         self._servers: list[_Server] = []
 
-    @property
-    def in_flight(self) -> int:
-        return sum(server.outstanding for server in self._servers)
+    def __repr__(self) -> str:
+        return f"{sum(server.outstanding for server in self._servers)} in flight, keys: {len(self._ring)}"
 
-    @property
-    def keys_left(self) -> int:
-        return len(self._ring)
-
-    async def open(self, urls: Sequence[str]) -> Self:
+    async def open(self, urls: Sequence[str]) -> None:
         api, query = self._config.api, self._config.query
         self._servers = [
             _Server({route: request_url(url, api, query, route) for route in get_args(Route)}) for url in urls
         ]
         await self._transport.open()
-        return self
 
     async def close(self) -> None:
         await self._transport.close()

@@ -83,20 +83,13 @@ async def test_the_embedded_model_answers_and_ends_with_its_endpoint(run: Run) -
 
 
 @pytest.mark.usefixtures("smollm2")
-async def test_a_crash_is_repaired_once_and_then_told() -> None:
+async def test_a_crash_is_told() -> None:
     async with EmbeddedServer("local", "smollm2") as server:
         watching = asyncio.create_task(server.watch())
-        first = server.pid
-        os.kill(first, signal.SIGKILL)
-        assert ended(first)
-        await embedded._healthy(server.base_url.replace("/v1", "/health"))
-        assert server.pid != first
         os.kill(server.pid, signal.SIGKILL)
-        with pytest.raises(
-            RunStopped, match=r"llama-server (crashed twice|ended with status -9); its last words:"
-        ) as error:
-            await watching  # it says which: the second end may come before the watcher saw the server well again
-    assert "memory" in error.value.remedy
+        with pytest.raises(RunStopped, match=r"llama-server ended with status -9; its last words:") as error:
+            await watching
+        assert "memory" in error.value.remedy
 
 
 @pytest.mark.usefixtures("smollm2")
