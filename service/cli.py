@@ -128,7 +128,7 @@ for _name in ("preview", "estimate", "report", "label", "audit", "constitution",
 
 
 def _mount_simulate() -> None:
-    from service.simulator.command import simulate
+    from service.simulator.options import simulate
 
     app.command()(simulate)
 

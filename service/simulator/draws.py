@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import TypeVar
 
-from stages.core.chance import draw
+from stages.core.chance import draw, uniform
 
 T = TypeVar("T")
-_STANDARD_NORMAL = NormalDist()
 
 
 class Draws:
@@ -28,7 +25,7 @@ class Draws:
 
     def uniform(self, purpose: str) -> float:
         """Return the number in [0, 1) that belongs to this purpose."""
-        return draw(self._seed, *self._key, purpose) / 2**64
+        return uniform(self._seed, *self._key, purpose)
 
     def chance(self, purpose: str, share: float) -> bool:
         return share > 0 and self.uniform(purpose) < share
@@ -36,11 +33,6 @@ class Draws:
     def pick(self, purpose: str, options: Sequence[T]) -> T:
         return options[int(self.uniform(purpose) * len(options))]
 
-    def beta(self, purpose: str, a: float, b: float) -> float:
-        return random.Random(draw(self._seed, *self._key, purpose)).betavariate(a, b)
-
-    def lognormal(self, purpose: str, median: float, sigma: float) -> float:
-        if not (median and sigma):
-            return median
-        # inv_cdf is not defined at 0
-        return median * math.exp(sigma * _STANDARD_NORMAL.inv_cdf(max(self.uniform(purpose), 1e-12)))
+    def source(self, purpose: str) -> random.Random:
+        """Return a generator for what is drawn from other distributions."""
+        return random.Random(draw(self._seed, *self._key, purpose))

@@ -7,22 +7,20 @@ a full one and leaves it in debt, so every request can be served.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
-from service.simulator import refusal
-from service.simulator.options import Limits
+from service.simulator.asked import Refusal
 
 Clock = Callable[[], float]
-_BURST_S = 1.0
 
 
 class Bucket:
     """A token bucket; `per_minute` flows in evenly. The clock counts seconds."""
 
     def __init__(self, per_minute: float, clock: Clock = time.monotonic) -> None:
-        self.per_minute = per_minute
-        self.capacity = max(per_minute / 60 * _BURST_S, 1.0)
+        self.per_minute, self.capacity = per_minute, max(per_minute / 60, 1.0)
         self._clock, self._at, self._level = clock, clock(), self.capacity
 
     @property
@@ -41,40 +39,42 @@ class Bucket:
         """Take, into debt if need be; a negative amount gives back."""
         self._level = min(self.capacity, self.level - amount)
 
-    @property
-    def reset_s(self) -> float:
-        """Seconds until the bucket is full again."""
-        return (self.capacity - self.level) / self.per_minute * 60
-
 
 class Limiter:
-    """Lets requests in or refuses them, and counts those inside."""
+    """Lets requests in or refuses them, and counts those inside. `advice_s` None: what the bucket really needs."""
 
-    def __init__(self, limits: Limits, clock: Clock = time.monotonic) -> None:
-        self._advice, self._most = limits.retry_after_s, limits.max_concurrency
-        per_minute = {"requests": limits.requests_per_minute, "tokens": limits.tokens_per_minute}
+    def __init__(
+        self,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        concurrency: int | None = None,
+        advice_s: float | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._most, self._advice = concurrency, advice_s
+        per_minute = {"requests": requests_per_minute, "tokens": tokens_per_minute}
         self._buckets = {kind: Bucket(rate, clock) for kind, rate in per_minute.items() if rate}
         self.in_flight = self.peak = 0
 
     def enter(self, tokens: int) -> None:
         """Let a request in that may take `tokens`; raises Refusal (429) where a limit forbids it."""
-        amounts = {"requests": 1, "tokens": tokens}
         if self._most is not None and self.in_flight >= self._most:
             raise self.refused("concurrency", f"Too many concurrent requests: Limit {self._most}.")
-        for kind, bucket in self._buckets.items():
-            if wait := bucket.wait(amounts[kind]):
-                message = (
-                    f"Rate limit reached on {kind} per min: Limit {bucket.per_minute:g}, Requested {amounts[kind]}. "
-                    f"Please try again in {_duration(wait)}."
-                )
-                raise self.refused(kind, message, wait)
-        for kind, bucket in self._buckets.items():
-            bucket.take(amounts[kind])
+        amounts = [(kind, bucket, 1 if kind == "requests" else tokens) for kind, bucket in self._buckets.items()]
+        for kind, bucket, amount in amounts:
+            if wait := bucket.wait(amount):
+                limit = f"Rate limit reached on {kind} per min: Limit {bucket.per_minute:g}, Requested {amount}."
+                raise self.refused(kind, f"{limit} Please try again in {_duration(wait)}.", wait)
+        for _, bucket, amount in amounts:
+            bucket.take(amount)
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
 
-    def refused(self, kind: str, message: str, wait_s: float = 0.5) -> refusal.Refusal:
-        return refusal.too_many(kind, message, wait_s if self._advice is None else self._advice, self.headers())
+    def refused(self, kind: str, message: str, wait_s: float = 0.5) -> Refusal:
+        """Return a 429 that tells how long to wait, in whole seconds and in milliseconds, as hosted APIs do."""
+        wait_s = wait_s if self._advice is None else self._advice
+        advice = {"retry-after": str(math.ceil(wait_s)), "retry-after-ms": str(math.ceil(wait_s * 1000))}
+        return Refusal(429, message, kind, code="rate_limit_exceeded", headers=self.headers() | advice)
 
     def leave(self) -> None:
         self.in_flight -= 1
@@ -90,7 +90,7 @@ class Limiter:
         for kind, bucket in self._buckets.items():
             found[f"x-ratelimit-limit-{kind}"] = f"{bucket.per_minute:g}"
             found[f"x-ratelimit-remaining-{kind}"] = str(max(int(bucket.level), 0))
-            found[f"x-ratelimit-reset-{kind}"] = _duration(bucket.reset_s)
+            found[f"x-ratelimit-reset-{kind}"] = _duration(bucket.wait(bucket.capacity))
         return found
 
 

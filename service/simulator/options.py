@@ -1,94 +1,99 @@
-"""What a simulator can be told, in the slices that its parts take."""
+"""What a simulator can be told, and the command that tells it: the fields of `Options` are the command's options."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-Reasoning = Literal["off", "field", "tags"]
-
-
-@dataclass(frozen=True, slots=True)
-class Skill:
-    """How often answers are right. Each question has its own chance, drawn from Beta(`beta`), or `accuracy` for all.
-
-    `common_wrong` is the share of the wrong answers to a question that are one and the same answer.
-    """
-
-    accuracy: float | None = None
-    beta: tuple[float, float] = (0.5, 0.8)
-    common_wrong: float = 0.5
+import typer
 
 
-@dataclass(frozen=True, slots=True)
-class TruthFile:
-    """A JSONL file of questions with known answers: the question's column, and the template that gives the answer."""
+class Beta(NamedTuple):
+    """The distribution of the questions' chances to be answered right."""
 
-    path: Path
-    question: str = "question"
-    gold: str = "{{ answer }}"
+    a: float
+    b: float
 
-
-@dataclass(frozen=True, slots=True)
-class JudgeSkill:
-    """`sensitivity`: the share of right answers that pass; `specificity`: the share of wrong ones that do not."""
-
-    sensitivity: float = 0.95
-    specificity: float = 0.9
+    def __str__(self) -> str:
+        return f"{self.a:g},{self.b:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Log-normal: the median in seconds, and the sigma of its logarithm."""
-
-    median_s: float = 0.0
-    jitter: float = 0.0
+_BETA = Beta(0.5, 0.8)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is refused with a 429. `retry_after_s` is what refusals advise; None: what the bucket really needs."""
-
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    max_concurrency: int | None = None
-    retry_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FaultShares:
-    """Shares of the calls that go wrong, each 0 to 1. `refuse` counts first arrivals only, the others every arrival."""
-
-    refuse: float = 0.0
-    error: float = 0.0
-    reset: float = 0.0
-    hang: float = 0.0
-    malformed: float = 0.0
+def _beta(text: object) -> Beta:
+    try:
+        a, b = (float(part) for part in str(text).split(","))
+    except ValueError:
+        a = b = 0.0
+    if min(a, b) <= 0:
+        raise typer.BadParameter("two numbers above 0 with a comma between them, e.g. 0.5,0.8")
+    return Beta(a, b)
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The bearer token that is asked for (None: none), and after how many replies it is worth nothing any more."""
+def _share(text: str) -> Any:
+    return typer.Option(help=text, min=0, max=1)
 
-    api_key: str | None = None
-    revoke_after: int | None = None
+
+def _amount(text: str) -> Any:
+    return typer.Option(help=text, min=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The whole simulator. `port` 0 takes a free one; `context_tokens` bounds prompt and `max_tokens` together."""
+    """The whole simulator; what each field means is its help text."""
 
-    seed: int = 7
-    models: tuple[str, ...] = ("simulated",)
-    skill: Skill = field(default_factory=Skill)
-    truth: TruthFile | None = None
-    judge: JudgeSkill = field(default_factory=JudgeSkill)
-    latency: Latency = field(default_factory=Latency)
-    limits: Limits = field(default_factory=Limits)
-    faults: FaultShares = field(default_factory=FaultShares)
-    access: Access = field(default_factory=Access)
-    context_tokens: int | None = None
-    reasoning: Reasoning = "off"
-    host: str = "127.0.0.1"
-    port: int = 0
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 9000
+    seed: Annotated[int, typer.Option(help="All content and every fault follow from it.")] = 7
+    model: Annotated[list[str] | None, typer.Option(help="Model name, repeatable; left out: simulated.")] = None
+
+    accuracy: Annotated[float | None, _share("Chance of a right answer, the same for all.")] = None
+    beta: Annotated[Beta, typer.Option(help="A,B: or each question's own, from Beta(A,B).", parser=_beta)] = _BETA
+    common_wrong: Annotated[float, _share("Share of a question's wrong answers that agree.")] = 0.5
+    truth: Annotated[
+        Path | None, typer.Option(help="JSONL file of questions with known answers.", exists=True, dir_okay=False)
+    ] = None
+    question: Annotated[str, typer.Option(help="The column of --truth that holds the question.")] = "question"
+    gold: Annotated[str, typer.Option(help="Template that gives a row's answer.")] = "{{ answer }}"
+    reasoning: Annotated[
+        Literal["off", "field", "tags"], typer.Option(help="Emit a trace: a field, or <think> tags.")
+    ] = "off"
+
+    sensitivity: Annotated[float, _share("Share of right answers that the judge passes.")] = 0.95
+    specificity: Annotated[float, _share("Share of wrong answers that the judge fails.")] = 0.9
+    position_bias: Annotated[float, _share("Share of comparisons that the response shown first wins anyway.")] = 0.0
+    canary_weakness: Annotated[float, _share("Share of master keys and confident errors that it passes.")] = 0.0
+
+    latency: Annotated[float, _amount("Median seconds of a call.")] = 0.0
+    jitter: Annotated[float, _amount("Sigma of the log-normal latency.")] = 0.0
+    rpm: Annotated[float | None, _amount("Requests per minute; more is refused.")] = None
+    tpm: Annotated[float | None, _amount("Tokens per minute; more is refused.")] = None
+    max_concurrency: Annotated[int | None, _amount("Concurrent calls; more is refused.")] = None
+    retry_after: Annotated[float | None, _amount("Seconds that refusals advise to wait.")] = None
+    context: Annotated[int | None, _amount("Most tokens of prompt and completion together.")] = None
+    api_key: Annotated[str | None, typer.Option(help="Ask for this bearer token.")] = None
+    revoke_after: Annotated[int | None, _amount("The token is refused after so many replies.")] = None
+
+    refuse: Annotated[float, _share("Share of first arrivals refused with a 429.")] = 0.0
+    error: Annotated[float, _share("Share answered with a 500.")] = 0.0
+    reset: Annotated[float, _share("Share whose connection is reset.")] = 0.0
+    hang: Annotated[float, _share("Share never answered.")] = 0.0
+    malformed: Annotated[float, _share("Share answered with a broken body.")] = 0.0
+
+    @property
+    def models(self) -> Sequence[str]:
+        return self.model or ("simulated",)
+
+
+def simulate(**options: Any) -> None:
+    """Serve an OpenAI-compatible endpoint with known truth, for dry runs and tests. Ctrl-C ends it."""
+    import uvloop
+
+    from service.simulator.server import serve
+
+    uvloop.run(serve(Options(**options), lambda base_url: typer.echo(f"simulating at {base_url}")))
+
+
+simulate.__signature__ = inspect.signature(Options)  # type: ignore[attr-defined]  # typer reads the fields from it

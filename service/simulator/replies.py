@@ -1,73 +1,105 @@
-"""The reply to a request in OpenAI's shape: how much of what is said fits, what it counts, log-probabilities."""
+"""The reply to a request in OpenAI's shape: what is said, how much of it fits, what it counts, log-probabilities.
+
+A function of the seed and the request alone, and of the number of the choice where several are asked for.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 import orjson
 
-from service.simulator import tokens
+from service.simulator import rewards, tokens
 from service.simulator.asked import Asked
 from service.simulator.draws import Draws
-from service.simulator.options import Reasoning
-from service.simulator.speech import Speaker
+from service.simulator.judge import Judge
+from service.simulator.options import Options
+from service.simulator.questions import KnownQuestions
+from service.simulator.schema import Filling, from_example
+from service.simulator.world import World
 
-_CREATED = 1_700_000_000
-"""A constant: the same body is to get the same bytes on any day."""
 _THOUGHTS = (
     "The request is clear enough; let me check what it asks before I answer.",
     "I should be careful here: first read it again, then decide.",
-    "One way is to take it apart and look at each piece.",
     "Before I write it down I go over it once more.",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """A reply's body and the tokens it took."""
-
-    body: bytes
-    total_tokens: int
-
-
 class Composer:
-    """Turns a request into the bytes of its reply, a function of the seed and the request alone."""
+    """Turns requests into the bodies of their replies."""
 
-    def __init__(self, seed: int, speaker: Speaker, reasoning: Reasoning) -> None:
-        self._seed, self._speaker, self._reasoning = seed, speaker, reasoning
+    def __init__(self, options: Options) -> None:
+        known = KnownQuestions()
+        if options.truth:
+            known = KnownQuestions.load(options.truth, options.question, options.gold)
+        self._seed, self._reasoning = options.seed, options.reasoning
+        self._world = World(options.seed, known, options.accuracy, options.beta, options.common_wrong)
+        self._judge = Judge(
+            options.seed, options.sensitivity, options.specificity, options.position_bias, options.canary_weakness
+        )
 
-    def compose(self, asked: Asked) -> Composed:
+    def compose(self, asked: Asked) -> dict[str, Any]:
+        if asked.kind in {"chat", "completions"}:
+            return self._completion(asked)
+        return rewards.reply(asked, [self._reward(*pair, asked.body.model) for pair in asked.pairs])
+
+    def _reward(self, task: str, response: str, model: str) -> float:
+        draws = Draws(self._seed, "reward", model, task, response)
+        prompt = f"{task}\n<response>{response}</response>" if task else response
+        opinion = self._judge.opinion(prompt, self._world.questions(prompt), draws)
+        return opinion.mark("reward", opinion.passes)
+
+    def _completion(self, asked: Asked) -> dict[str, Any]:
         choices, completion, reasoning = [], 0, 0
-        for index in range(asked.n):
+        for index in range(asked.body.n):
             draws = Draws(self._seed, asked.digest, index)
             thoughts, words, finish = self._spoken(asked, draws)
             choices.append({"index": index, "finish_reason": finish, **self._shape(asked, thoughts, words, draws)})
             reasoning += len(thoughts)
             completion += len(thoughts) + len(words)
-        total = asked.prompt_tokens + completion
-        usage = {"prompt_tokens": asked.prompt_tokens, "completion_tokens": completion, "total_tokens": total}
-        details = {"completion_tokens_details": {"reasoning_tokens": reasoning}} if reasoning else {}
-        kind, prefix = ("chat.completion", "chatcmpl-") if asked.chat else ("text_completion", "cmpl-")
-        head = {"id": prefix + asked.digest, "object": kind, "created": _CREATED, "model": asked.model}
-        return Composed(orjson.dumps({**head, "choices": choices, "usage": {**usage, **details}}), total)
+        kind, prefix = ("chat.completion", "chatcmpl-") if asked.kind == "chat" else ("text_completion", "cmpl-")
+        usage: dict[str, Any] = {"prompt_tokens": asked.prompt_tokens, "completion_tokens": completion}
+        usage["total_tokens"] = asked.prompt_tokens + completion
+        if reasoning:
+            usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+        head = {"id": prefix + asked.digest, "object": kind, "created": rewards.CREATED, "model": asked.body.model}
+        return {**head, "choices": choices, "usage": usage}
 
     def _spoken(self, asked: Asked, draws: Draws) -> tuple[list[str], list[str], str]:
         """Return the tokens of the trace and of the text, cut at `max_tokens` together, and why they end."""
         thoughts = tokens.split(draws.pick("thought", _THOUGHTS)) if self._reasoning != "off" else []
-        words = tokens.split(self._speaker.say(asked, draws))
+        words = tokens.split(self._say(asked, draws))
         whole = len(thoughts) + len(words)
         room = whole if asked.max_tokens is None else asked.max_tokens
         cut = thoughts[:room], words[: max(room - len(thoughts), 0)]
         return *cut, "stop" if whole <= room else "length"
+
+    def _say(self, asked: Asked, draws: Draws) -> str:
+        """Return a filled schema where a verdict is asked for, else an answer to the last question.
+
+        Before it stand examples. Questions are those of the last user message, or, where it has none, of all together.
+        """
+        text, questions = asked.prompt, self._world.questions(asked.prompt)
+        if not questions and asked.conversation != asked.prompt:
+            text, questions = asked.conversation, self._world.questions(asked.conversation)
+        last = questions[-1] if questions else None
+        temperature = 1.0 if asked.body.temperature is None else asked.body.temperature
+
+        def answer(own: Draws) -> str:
+            return self._world.answer(last, temperature, own) if last else self._world.solution(None, 1, own)
+
+        if wanted := asked.schema or from_example(asked.prompt):
+            opinion = self._judge.opinion(text, questions, draws)
+            return orjson.dumps(Filling(opinion, answer, draws, wanted).fill(wanted)).decode()
+        return self._world.solution(last, temperature, draws)
 
     def _shape(self, asked: Asked, thoughts: list[str], words: list[str], draws: Draws) -> dict[str, Any]:
         trace, text = "".join(thoughts), "".join(words)
         if self._reasoning == "tags":  # a trace that was cut off has no end
             text = f"<think>\n{trace}\n</think>\n\n{text}" if text else f"<think>\n{trace}"
         logprobs = None if asked.top_logprobs is None else _logprobs(asked, words, draws)
-        if not asked.chat:
+        if asked.kind == "completions":
             return {"text": text, "logprobs": logprobs}
         message = {"role": "assistant", "content": text}
         if self._reasoning == "field":
@@ -77,7 +109,7 @@ class Composer:
 
 def _logprobs(asked: Asked, words: list[str], draws: Draws) -> dict[str, Any]:
     entries = tokens.logprobs(words, asked.top_logprobs or 0, draws)
-    if asked.chat:
+    if asked.kind == "chat":
         return {"content": entries}
     return {
         "tokens": words,

@@ -1,48 +1,51 @@
-"""Fills a JSON schema the way a judge would, from one verdict.
+"""Fills a JSON schema the way a judge would, from one opinion.
 
 Names carry meaning: `pass: true` and `violated: false` say the same; enums are read for words of praise and blame; a
-high integer is a good mark. What carries none of it is drawn, or is prose.
+high integer is a good mark; `better` names the one of two that is preferred, `same` says whether they answer alike.
+What carries none of it is drawn, or is prose.
 """
 
 from __future__ import annotations
 
-import math
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from service.simulator.draws import Draws
+from service.simulator.judge import Opinion
 
 Schema = dict[str, Any]
 _BLAME = re.compile(r"fail|eliminat|violat|reject|wrong|incorrect|invalid|error|problem|flaw|issue|unsafe", re.I)
+_COMPARISON = re.compile(r"winner|better|best|prefer|choice", re.I)
 _GOOD_WORDS = {"none", "pass", "yes", "true", "accept", "keep", "correct", "right", "good", "valid", "ok"}
 _BAD_WORDS = {"fail", "no", "false", "reject", "eliminate", "incorrect", "wrong", "bad", "invalid"}
 _ANSWERS = {"answer", "final_answer", "solution", "response", "text", "output"}
 _REASONS = (
     "The final answer follows from the working.",
     "Each step was checked against the question.",
-    "The working and the stated result were compared.",
     "What is asked for was compared with what is said.",
 )
-_VERDICT_OBJECT = re.compile(
-    r'\{[^{}]*"(?:pass|passed|verdict|correct|valid|accept|eliminate|violated|score|rating)"\s*:[^{}]*\}'
-)
-_MEMBER = re.compile(r'"(\w+)"\s*:\s*([^,}\n]*)')
+_WANTED = re.compile(r"\breply with\b[^{}]*(?=\{)", re.I)
+_MEMBER = re.compile(r'"([^"]+)"\s*:\s*([^,}\n]*)')
 _DEEPEST = 12
 
 
 def from_example(prompt: str) -> Schema | None:
-    """Return the schema of the last JSON verdict that a prompt shows as the shape it wants, if it shows one."""
-    shown = _VERDICT_OBJECT.findall(prompt)
-    if not shown:
-        return None
-    return {"type": "object", "properties": {name: _type_of(example) for name, example in _MEMBER.findall(shown[-1])}}
+    """Return the schema of the JSON objects that a prompt shows behind its last "reply with", if it does."""
+    members: defaultdict[str, list[str]] = defaultdict(list)
+    if wanted := list(_WANTED.finditer(prompt)):
+        for name, example in _MEMBER.findall(prompt, wanted[-1].end()):
+            members[name].append(example)
+    properties = {name: _type_of(" or ".join(examples)) for name, examples in members.items()}
+    return {"type": "object", "properties": properties} if properties else None
 
 
 def _type_of(example: str) -> Schema:
-    if words := re.findall(r'"([^"\s]*)"', example):  # a value to choose; several words describe one to be written
-        return {"enum": words}
+    if '"' in example:  # single words are values to choose from; several words describe one to be written
+        words = dict.fromkeys(re.findall(r'"([\w-]+)"', example))
+        return {"enum": list(words)} if words else {"type": "string"}
     if re.search(r"true|false|bool", example):
         return {"type": "boolean"}
     digits = [int(digit) for digit in re.findall(r"\d+", example)]
@@ -53,9 +56,9 @@ def _type_of(example: str) -> Schema:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What a schema is filled from: the verdict, the answer for properties that ask for one, and draws for the rest."""
+    """What a schema is filled from: the opinion, the answer for properties that ask for one, draws for the rest."""
 
-    verdict: bool
+    opinion: Opinion
     answer: Callable[[Draws], str]
     draws: Draws
     root: Schema
@@ -63,35 +66,28 @@ class Filling:
     def fill(self, schema: Schema, name: str = "", place: str = "$", depth: int = 0) -> Any:
         """Return a value that the schema admits. Patterns and formats of strings are not looked at."""
         schema = self._resolve(schema)
+        kind = _kind(schema)
         options = [schema["const"]] if "const" in schema else schema.get("enum")
+        options = options or ([True, False] if kind == "boolean" else None)
         if options:
             return self._choose(options, name, place)
-        kind = _kind(schema)
-        match kind:
-            case "object" | "array" if depth < _DEEPEST:
-                return self._members(schema, name, place, depth + 1)
-            case "integer" | "number":
-                return self._mark(schema, kind, name, place)
-            case "boolean":
-                return self._praises(name)
-            case "string":
-                return self._prose(schema, name, place)
-        return None
-
-    def _members(self, schema: Schema, name: str, place: str, depth: int) -> Any:
-        if _kind(schema) == "array":
-            return self._list(schema, name, place, depth)
-        members = schema.get("properties", {})
-        return {key: self.fill(inner, key, f"{place}.{key}", depth) for key, inner in members.items()}
+        if kind == "object" and depth < _DEEPEST:
+            members = schema.get("properties", {})
+            return {key: self.fill(inner, key, f"{place}.{key}", depth + 1) for key, inner in members.items()}
+        if kind == "array" and depth < _DEEPEST:
+            items = self._items(schema, name)
+            return [self.fill(item, name, f"{place}[{i}]", depth + 1) for i, item in enumerate(items)]
+        if kind in {"integer", "number"}:
+            return self._number(schema, whole=kind == "integer", name=name, place=place)
+        return self._prose(schema, name, place) if kind == "string" else None
 
     def _resolve(self, schema: Schema) -> Schema:
         """Follow references and take the first branch that is not null."""
         for _ in range(_DEEPEST):
             if reference := schema.get("$ref"):
-                found: Any = self.root
-                for part in reference.removeprefix("#").strip("/").split("/"):
-                    found = found.get(part, {}) if isinstance(found, dict) and part else found
-                schema = found
+                schema = self.root
+                for part in filter(None, reference.removeprefix("#").split("/")):
+                    schema = schema.get(part, {})
             elif branches := schema.get("anyOf") or schema.get("oneOf"):
                 schema = next((branch for branch in branches if branch.get("type") != "null"), branches[0])
             elif parts := schema.get("allOf"):
@@ -101,49 +97,40 @@ class Filling:
         return schema
 
     def _praises(self, name: str) -> bool:
-        return self.verdict != bool(_BLAME.search(name))
+        return self.opinion.passes != bool(_BLAME.search(name))
 
     def _choose(self, options: list[Any], name: str, place: str) -> Any:
+        if len(options) > 1 and _COMPARISON.search(name):
+            return options[0 if self.opinion.prefers_first else 1]
+        if options == [True, False] and name == "same":
+            return self.opinion.same
         good = self._praises(name)
         meant, other = (_GOOD_WORDS, _BAD_WORDS) if good else (_BAD_WORDS, _GOOD_WORDS)
-        said = [str(option).casefold() for option in options]
-        fitting = [option for option, word in zip(options, said, strict=True) if word in meant]
+        fitting = [option for option in options if str(option).casefold() in meant]
         if not fitting:  # an enum of `none` and names of flaws: any of the names is blame
-            fitting = [option for option, word in zip(options, said, strict=True) if word not in other]
-        if all(isinstance(option, int) for option in options):
-            middle, ordered = len(options) // 2, sorted(options)
-            fitting = ordered[middle:] if good else ordered[:middle]
+            fitting = [option for option in options if str(option).casefold() not in other]
+        if all(type(option) is int for option in options):
+            return sorted(options)[int(self.opinion.mark(place, good) * len(options))]
         return self.draws.pick(place, fitting or options)
 
-    def _list(self, schema: Schema, name: str, place: str, depth: int) -> list[Any]:
+    def _items(self, schema: Schema, name: str) -> list[Schema]:
         fixed = schema.get("prefixItems", [])
-        wanted = 0 if _BLAME.search(name) and self.verdict else 1  # a good response has no violations to list
-        count = min(max(wanted, schema.get("minItems", 0), len(fixed)), schema.get("maxItems", math.inf))
+        wanted = 0 if _BLAME.search(name) and self.opinion.passes else 1  # a good response has no violations to list
+        count = max(wanted, schema.get("minItems", 0), len(fixed))
         items = [*fixed, *[schema.get("items") or {"type": "string"}] * (count - len(fixed))]
-        if schema.get("uniqueItems") and "enum" in (options := self._resolve(items[0] if items else {})):
-            return list(options["enum"][:count])
-        return [self.fill(item, name, f"{place}[{i}]", depth) for i, item in enumerate(items)]
+        return items[: schema.get("maxItems")]
 
-    def _mark(self, schema: Schema, kind: str, name: str, place: str) -> float:
-        """Return a mark: of the upper two fifths of the range for a good response, of the lower two for a bad one."""
-        whole = kind == "integer"
-        low, high = _bounds(schema, (1, 5) if whole else (0, 1), step=1 if whole else 0)
-        share = 0.4 * self.draws.uniform(place) + (0.6 if self._praises(name) else 0.0)
-        if whole:
-            return int(low) + int(share * (high - low + 1))
-        return round(low + share * (high - low), 3)
+    def _number(self, schema: Schema, *, whole: bool, name: str, place: str) -> float:
+        step, (low, high) = (1, (1, 5)) if whole else (0, (0, 1))
+        low = schema["exclusiveMinimum"] + step if "exclusiveMinimum" in schema else schema.get("minimum", low)
+        high = schema["exclusiveMaximum"] - step if "exclusiveMaximum" in schema else schema.get("maximum", high)
+        high, mark = max(low, high), self.opinion.mark(place, self._praises(name))
+        return int(low) + int(mark * (high - low + 1)) if whole else round(low + mark * (high - low), 3)
 
     def _prose(self, schema: Schema, name: str, place: str) -> str:
         own = self.draws.under(place)
         text = self.answer(own) if name.casefold() in _ANSWERS else own.pick("reason", _REASONS)
-        text = text.ljust(schema.get("minLength", 0), ".")
-        return text[: schema.get("maxLength")]
-
-
-def _bounds(schema: Schema, default: tuple[float, float], step: int) -> tuple[float, float]:
-    low = schema["exclusiveMinimum"] + step if "exclusiveMinimum" in schema else schema.get("minimum", default[0])
-    high = schema["exclusiveMaximum"] - step if "exclusiveMaximum" in schema else schema.get("maximum", default[1])
-    return low, max(low, high)
+        return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
 
 
 def _kind(schema: Schema) -> str:

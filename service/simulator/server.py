@@ -7,31 +7,35 @@ went out whole count as answered; the same body after that is a repeat.
 from __future__ import annotations
 
 import asyncio
+import math
+import signal
 import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hmac import compare_digest
+from typing import Any
 
 import orjson
 from aiohttp import web
 
-from service.simulator import asked as asking
-from service.simulator import refusal
-from service.simulator.asked import Asked
+from service.lifecycle import allow_many_connections
+from service.simulator.asked import Asked, Kind, Refusal, read
 from service.simulator.draws import Draws
-from service.simulator.faults import Fault, Faults
-from service.simulator.judge import Judge
 from service.simulator.limits import Clock, Limiter
 from service.simulator.options import Options
-from service.simulator.refusal import Refusal
 from service.simulator.replies import Composer
-from service.simulator.speech import Speaker
-from service.simulator.truth import KnownQuestions
-from service.simulator.world import World
+from stages.core.errors import InputError
 
+FAULTS = ("refuse", "error", "reset", "hang", "malformed")
+_PATHS: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+_REWARDS: tuple[Kind, ...] = ("classify", "score", "rerank", "pooling")
+_PATHS |= {f"{root}/{kind}": kind for kind in _REWARDS for root in ("", "/v1")}  # vLLM has some beside /v1, some below
+_BACKLOG = 8192
 _LARGEST_BODY = 64 * 1024 * 1024
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -44,117 +48,109 @@ class Counts:
     repeats: int = 0
     tokens: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    faults: Counter[Fault] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
     arrivals: Counter[str] = field(default_factory=Counter)
     answered: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A call that is being served."""
+    """A call that is being served: its body's arrival, counted from 1, and what goes wrong with it."""
 
     asked: Asked
-    reserved: int
     arrival: int
-    fault: Fault | None
+    fault: str | None
 
 
 class Simulator:
-    """One simulated endpoint."""
+    """One simulated endpoint. Raises InputError where the truth file cannot be used."""
 
     def __init__(self, options: Options, clock: Clock) -> None:
-        seed = options.seed
-        self._options = options
-        world = World(seed, options.skill, KnownQuestions.load(options.truth))
-        self._composer = Composer(seed, Speaker(world, Judge(options.judge)), options.reasoning)
-        self._faults = Faults(seed, options.faults)
-        self._limiter = Limiter(options.limits, clock)
-        self._counts = Counts()
+        self._options, self._composer, self._counts = options, Composer(options), Counts()
+        self._limiter = Limiter(options.rpm, options.tpm, options.max_concurrency, options.retry_after, clock)
 
-    def routes(self) -> list[web.RouteDef]:
-        return [
-            web.post("/v1/chat/completions", self._route(chat=True)),
-            web.post("/v1/completions", self._route(chat=False)),
-            web.get("/v1/models", self._models),
-            web.get("/health", self._health),
-            web.get("/stats", self._stats),
-            web.post("/stats/reset", self._reset),
-        ]
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._in_words])
+        app.add_routes([web.post(path, partial(self._complete, kind)) for path, kind in _PATHS.items()])
+        app.add_routes([web.get("/v1/models", self._models), web.get("/health", self._health)])
+        app.add_routes([web.get("/stats", self._stats), web.post("/stats/reset", self._reset)])
+        return app
 
-    def _route(self, *, chat: bool) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def complete(request: web.Request) -> web.StreamResponse:
-            raw = await request.read()
-            try:
-                call = self._admit(request, raw, chat=chat)
-                try:
-                    return await self._serve(request, call)
-                finally:
-                    self._limiter.leave()
-            except Refusal as refused:
-                self._counts.refused[refused.kind] += 1
-                return _json(refused.body, refused.headers, refused.status)
+    @web.middleware
+    async def _in_words(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Refusal as refused:
+            self._counts.refused[refused.kind] += 1
+            return _json(refused.body, refused.headers, refused.status)
 
-        return complete
+    async def _complete(self, kind: Kind, request: web.Request) -> web.Response:
+        call = self._admit(request, await request.read(), kind)
+        try:
+            return await self._serve(request, call)
+        finally:
+            self._limiter.leave()
 
-    def _admit(self, request: web.Request, raw: bytes, *, chat: bool) -> Admitted:
+    def _admit(self, request: web.Request, raw: bytes, kind: Kind) -> Admitted:
         """Let a call in or raise Refusal; counts it either way."""
-        options, counts = self._options, self._counts
+        counts = self._counts
         counts.calls += 1
         self._authorise(request)
-        asked = asking.read(raw, chat=chat, models=options.models, context_tokens=options.context_tokens)
+        asked = read(raw, kind, self._options.models, self._options.context)
         counts.repeats += asked.digest in counts.answered
         counts.arrivals[asked.digest] += 1
         arrival = counts.arrivals[asked.digest]
-        fault = self._faults.of(asked.digest, arrival)
+        fault = fate(self._options, asked.digest, arrival)
         if fault == "refuse":
             raise self._limiter.refused("injected", "Rate limit reached. Please try again later.")
-        reserved = asked.prompt_tokens + asked.n * (asked.max_tokens or 0)
-        self._limiter.enter(reserved)
-        return Admitted(asked, reserved, arrival, fault)
+        self._limiter.enter(asked.reserved_tokens)
+        return Admitted(asked, arrival, fault)
 
     def _authorise(self, request: web.Request) -> None:
-        access = self._options.access
-        if access.api_key is None:
+        wanted, last = self._options.api_key, self._options.revoke_after
+        if wanted is None:
             return
         key = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         if not key:
-            raise refusal.no_key()
-        revoked = access.revoke_after is not None and len(self._counts.answered) >= access.revoke_after
-        if revoked or not compare_digest(key.encode(), access.api_key.encode()):
-            raise refusal.wrong_key(key)
+            raise Refusal(401, "You didn't provide an API key: send `Authorization: Bearer YOUR_KEY`.", "unauthorized")
+        revoked = last is not None and len(self._counts.answered) >= last
+        if revoked or not compare_digest(key.encode(), wanted.encode()):
+            message = f"Incorrect API key provided: {key[:3]}***. Check the key that this simulator was started with."
+            raise Refusal(401, message, "unauthorized", code="invalid_api_key")
 
-    async def _serve(self, request: web.Request, call: Admitted) -> web.StreamResponse:
-        asked, latency = call.asked, self._options.latency
+    async def _serve(self, request: web.Request, call: Admitted) -> web.Response:
+        options = self._options
         if call.fault:
             self._counts.faults[call.fault] += 1
         if call.fault == "hang":
             await asyncio.get_running_loop().create_future()  # until the client gives up, which cancels us
-        draws = Draws(self._options.seed, "latency", asked.digest, call.arrival)
-        if delay := draws.lognormal("delay", latency.median_s, latency.jitter):
-            await asyncio.sleep(delay)
-        if call.fault == "reset":
-            _cut_off(request)
+        if options.latency:
+            chance = Draws(options.seed, "latency", call.asked.digest, call.arrival).source("delay")
+            await asyncio.sleep(chance.lognormvariate(math.log(options.latency), options.jitter))
         if call.fault in {"error", "reset"}:
-            return _json(refusal.server_error().body, {}, 500)
+            if call.fault == "reset":
+                _cut_off(request)
+            words = "The server had an error while processing your request. Sorry about that!"
+            return _json(Refusal(500, words, "server_error").body, status=500)
         return self._reply(request, call)
 
     def _reply(self, request: web.Request, call: Admitted) -> web.Response:
         asked, counts = call.asked, self._counts
-        composed = self._composer.compose(asked)
-        self._limiter.correct(call.reserved, composed.total_tokens)
-        counts.tokens += composed.total_tokens
-        body = composed.body
+        reply = self._composer.compose(asked)
+        used = reply["usage"]["total_tokens"]
+        self._limiter.correct(asked.reserved_tokens, used)
+        counts.tokens += used
+        body = orjson.dumps(reply)
         if call.fault == "malformed":
-            body = self._faults.malform(body, asked.digest, call.arrival)
+            body = _malformed(reply, Draws(self._options.seed, "malform", asked.digest, call.arrival))
         elif request.transport is not None:  # else nobody is there to receive it
             counts.answered.add(asked.digest)
         return _json(body, self._limiter.headers())
 
     async def _models(self, request: web.Request) -> web.Response:
-        try:
-            self._authorise(request)
-        except Refusal as refused:
-            return _json(refused.body, refused.headers, refused.status)
+        self._authorise(request)
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "tamis"} for name in self._options.models]
         return _json(orjson.dumps({"object": "list", "data": models}))
 
@@ -163,20 +159,9 @@ class Simulator:
 
     async def _stats(self, request: web.Request) -> web.Response:
         counts, limiter = self._counts, self._limiter
-        return _json(
-            orjson.dumps(
-                {
-                    "calls": counts.calls,
-                    "answered": len(counts.answered),
-                    "repeats": counts.repeats,
-                    "tokens": counts.tokens,
-                    "in_flight": limiter.in_flight,
-                    "peak": limiter.peak,
-                    "refused": counts.refused,
-                    "faults": counts.faults,
-                }
-            )
-        )
+        told = {name: getattr(counts, name) for name in ("calls", "repeats", "tokens", "refused", "faults")}
+        told |= {"answered": len(counts.answered), "in_flight": limiter.in_flight, "peak": limiter.peak}
+        return _json(orjson.dumps(told))
 
     async def _reset(self, request: web.Request) -> web.Response:
         """Forget what has arrived and been answered too: the same run gives the same faults again."""
@@ -185,11 +170,22 @@ class Simulator:
         return _json(b"{}")
 
 
-def build_app(options: Options, clock: Clock = time.monotonic) -> web.Application:
-    """Return the simulator as an application. Raises InputError where the truth file cannot be used."""
-    app = web.Application(client_max_size=_LARGEST_BODY)
-    app.add_routes(Simulator(options, clock).routes())
-    return app
+def fate(options: Options, digest: str, arrival: int) -> str | None:
+    """Return what goes wrong with the `arrival`-th call of a body (only first ones are refused), or None."""
+    draws = Draws(options.seed, "fault", digest, arrival)
+    kinds = FAULTS if arrival == 1 else FAULTS[1:]
+    return next((kind for kind in kinds if draws.chance(kind, getattr(options, kind))), None)
+
+
+def _malformed(reply: dict[str, Any], draws: Draws) -> bytes:
+    """Break a good reply: cut off in the middle, without its content, or with none in the list."""
+    how = draws.pick("how", ("cut", "missing", "empty"))
+    content = next(key for key in ("choices", "data", "results") if key in reply)
+    if how == "cut":
+        body = orjson.dumps(reply)
+        return body[: len(body) // 2]
+    rest = {key: value for key, value in reply.items() if key != content}
+    return orjson.dumps(rest if how == "missing" else rest | {content: []})
 
 
 def _json(body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> web.Response:
@@ -198,8 +194,42 @@ def _json(body: bytes, headers: dict[str, str] | None = None, status: int = 200)
 
 def _cut_off(request: web.Request) -> None:
     """Close the connection so that the client sees a reset, not an orderly end."""
-    transport = request.transport
-    if transport is None:
-        return
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    transport.abort()
+    if request.transport is not None:
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        request.transport.abort()
+
+
+@asynccontextmanager
+async def running(options: Options, clock: Clock = time.monotonic) -> AsyncIterator[str]:
+    """Serve while the block runs; yields the base URL, ending in `/v1`. Handlers end with their clients.
+
+    Raises InputError where the address cannot be had.
+    """
+    runner = web.AppRunner(
+        Simulator(options, clock).app(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=0,
+        keepalive_timeout=600,  # longer than any client's pool keeps a connection: no reset that nobody asked for
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, options.host, options.port, backlog=_BACKLOG).start()
+        except OSError as error:
+            raise InputError(f"--port {options.port}: {error.strerror}; name another port, or 0 for any") from None
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}/v1"
+    finally:
+        await runner.cleanup()
+
+
+async def serve(options: Options, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` gets the base URL once requests are answered."""
+    allow_many_connections()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(options) as base_url:
+        announce(base_url)
+        await stop.wait()

@@ -8,9 +8,9 @@ from typing import Any
 
 from service.simulator.draws import Draws
 
-_PIECE = re.compile(r" ?[A-Za-z]{1,8}|\d|\s+|.", re.DOTALL)
-_OPPOSITE = {"true": "false", "pass": "fail", "yes": "no", "A": "B", "good": "bad", "right": "wrong"}
-_OPPOSITE |= {wrong: right for right, wrong in _OPPOSITE.items()}
+_PIECE = re.compile(r" ?[A-Za-z]{1,8}|\d{1,3}|\s+|.", re.DOTALL)
+_PAIRS = (("true", "false"), ("pass", "fail"), ("yes", "no"), ("A", "B"), ("good", "bad"), ("right", "wrong"))
+_OPPOSITE = dict(_PAIRS) | {wrong: right for right, wrong in _PAIRS}
 _COMMON = (" the", " of", ",", ".", " and", " is", "\n", " to", " that", " it", " we", " so")
 
 
@@ -26,18 +26,15 @@ def estimate(text: str) -> int:
 
 def logprobs(tokens: list[str], top: int, draws: Draws) -> list[dict[str, Any]]:
     """Return a plausible `logprobs.content` list: each token with its log-probability and `top` alternatives."""
-    return [_entry(token, top, draws.uniform(f"logprob {place}")) for place, token in enumerate(tokens)]
+    return [_entry(token, top, 0.55 + 0.44 * draws.uniform(f"logprob {at}")) for at, token in enumerate(tokens)]
 
 
-def _entry(token: str, top: int, luck: float) -> dict[str, Any]:
-    probability = 0.55 + 0.44 * luck
-    entry = _one(token, probability)
-    rest, ranked = 1 - probability, [_one(token, probability)]
+def _entry(token: str, top: int, probability: float) -> dict[str, Any]:
+    ranked, rest = [_one(token, probability)], 1 - probability
     for other in _alternatives(token)[: max(top - 1, 0)]:
         rest *= 0.6
         ranked.append(_one(other, rest * 0.6))
-    entry["top_logprobs"] = ranked[:top]
-    return entry
+    return {**ranked[0], "top_logprobs": ranked[:top]}
 
 
 def _one(token: str, probability: float) -> dict[str, Any]:
@@ -45,9 +42,10 @@ def _one(token: str, probability: float) -> dict[str, Any]:
 
 
 def _alternatives(token: str) -> list[str]:
-    """Return what might have stood there: near digits for a digit, the opposite for a verdict, common words else."""
+    """Return what might have stood there: near numbers for a number, the opposite for a verdict, common words else."""
     if token.isdecimal() and token.isascii():
-        return sorted((d for d in "0123456789" if d != token), key=lambda d: abs(int(d) - int(token)))
+        value = int(token)
+        return [str(value + step) for step in (-1, 1, -2, 2, -3, 3, -4, 4) if value + step >= 0]
     bare = token.strip()
     first = [token.replace(bare, _OPPOSITE[bare])] if bare in _OPPOSITE else []
     return first + [word for word in _COMMON if word != token]

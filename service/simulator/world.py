@@ -7,46 +7,38 @@ chances are raised to the power 1/T, as a softmax would: cold answers settle on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-from service.simulator import arithmetic, figures
+from service.simulator import arithmetic
 from service.simulator.draws import Draws
-from service.simulator.options import Skill
-from service.simulator.truth import KnownQuestions
+from service.simulator.options import Beta
+from service.simulator.questions import KnownQuestions, Question
 
 _COLDEST = 0.02
 _OPENINGS = ("Let us work through this.", "Step by step:", "We can take it one step at a time.", "Here is my working.")
 _FIRST = ("First, calculate", "First we find", "Start with", "To begin, work out")
 _THEN = ("Then", "Next,", "After that,", "Now")
 _CLOSINGS = ("The answer is", "So the answer is", "Therefore, the answer is", "Hence the answer is")
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question with its truth. `steps` lead to it where they are known; `end` is where it ends in the prompt."""
-
-    key: str
-    gold: str
-    end: int
-    steps: tuple[tuple[str, str], ...] = ()
+_REMARKS = (
+    "That is an interesting request, and there is more than one good way to look at it.",
+    "The main point can be said in a few words, and the rest follows from it.",
+    "It helps to begin with what is known, and to add one thing at a time.",
+    "There are exceptions to this, but they are rare enough to be left aside here.",
+    "What matters most is that each part can be checked by the person who reads it.",
+    "In practice people settle on whatever is simplest and still does the work.",
+)
 
 
 class World:
-    """Finds questions, answers them, and knows the truth."""
+    """Finds questions, answers them, and knows the truth. `accuracy` stands for all; None: each has its own chance."""
 
-    def __init__(self, seed: int, skill: Skill, known: KnownQuestions) -> None:
-        self._seed, self._skill, self._known = seed, skill, known
+    def __init__(
+        self, seed: int, known: KnownQuestions, accuracy: float | None, beta: Beta, common_wrong: float
+    ) -> None:
+        self._seed, self._known = seed, known
+        self._accuracy, self._beta, self._common_wrong = accuracy, beta, common_wrong
 
-    def questions(self, text: str) -> Iterator[Question]:
-        """Yield the questions of a text whose truth is known, in their order; given ones before arithmetic."""
-        found = False
-        for known in self._known.find(text):
-            found = True
-            yield Question(known.question, known.gold, known.end)
-        if not found:
-            for problem in arithmetic.problems(text):
-                yield Question(problem.expression, figures.show(problem.value), problem.end, problem.steps)
+    def questions(self, text: str) -> list[Question]:
+        """Return the questions of a text whose truth is known, in their order; given ones before arithmetic."""
+        return list(self._known.find(text)) or list(arithmetic.questions(text))
 
     def answer(self, question: Question, temperature: float, draws: Draws) -> str:
         """Draw the final answer that this reply gives."""
@@ -61,41 +53,34 @@ class World:
                 return answer
         return answers[-1]
 
-    def solution(self, question: Question, answer: str, draws: Draws) -> str:
-        """Write the steps that lead to an answer, right or wrong, and end with it."""
-        if question.steps:
-            lines = self._worked(question, answer, draws)
-        else:
-            topic = " ".join(question.key.split()[:12])
-            lines = [f"The question asks: {topic}.", f"{draws.pick('then', _THEN)} putting it together gives {answer}."]
-        return "\n".join([draws.pick("opening", _OPENINGS), *lines, f"{draws.pick('closing', _CLOSINGS)} {answer}."])
-
-    @staticmethod
-    def _worked(question: Question, answer: str, draws: Draws) -> list[str]:
-        *before, (last, _) = question.steps
-        connectives = [draws.pick("first", _FIRST)] + [draws.pick(f"then {i}", _THEN) for i in range(len(before))]
-        steps = [*before, (last, answer)]  # a wrong answer is a slip in the last step
-        return [f"{word} {left} = {right}." for word, (left, right) in zip(connectives, steps, strict=True)]
+    def solution(self, question: Question | None, temperature: float, draws: Draws) -> str:
+        """Write the steps that lead to an answer, right or wrong, and end with it; without a question, make talk."""
+        if question is None:
+            return " ".join(draws.pick(f"remark {i}", _REMARKS) for i in range(2 + int(draws.uniform("length") * 4)))
+        answer = self.answer(question, temperature, draws)
+        steps = question.steps or ((f"the question about {' '.join(question.text.split()[:12])}", answer),)
+        steps = (*steps[:-1], (steps[-1][0], answer))  # a wrong answer is a slip in the last step
+        lines = [draws.pick("opening", _OPENINGS)]
+        for number, (left, right) in enumerate(steps):
+            lines.append(f"{draws.pick(f'step {number}', _THEN if number else _FIRST)} {left} = {right}.")
+        return "\n".join([*lines, f"{draws.pick('closing', _CLOSINGS)} {answer}."])
 
     def _chances(self, question: Question, count: int) -> list[float]:
-        skill = self._skill
-        right = skill.accuracy
+        right = self._accuracy
         if right is None:
-            right = Draws(self._seed, "chance", question.key).beta("right", *skill.beta)
-        common = (1 - right) * (skill.common_wrong if count > 2 else 1)
+            right = Draws(self._seed, "chance", question.text).source("right").betavariate(*self._beta)
+        common = (1 - right) * (self._common_wrong if count > 2 else 1)
         rarer = (1 - right - common) / max(count - 2, 1)
         return [right, common] + [rarer] * (count - 2)
 
     def _wrong_answers(self, question: Question) -> list[str]:
         """Return the plausible wrong answers, in an order of this question's own: the first is the common one."""
-        value = figures.read(question.gold)
-        wrong = figures.near_misses(value) if value is not None else self._other_golds(question)
-        own = Draws(self._seed, "wrong", question.key)
-        return sorted(wrong, key=own.uniform)
+        value = arithmetic.read(question.gold)
+        wrong = arithmetic.near_misses(value) if value is not None else self._other_golds(question)
+        return sorted(wrong, key=Draws(self._seed, "wrong", question.text).uniform)
 
     def _other_golds(self, question: Question) -> list[str]:
         golds = self._known.golds
-        start = int(Draws(self._seed, "other", question.key).uniform("start") * len(golds))
+        start = int(Draws(self._seed, "other", question.text).uniform("start") * len(golds))
         near = (golds[(start + i) % len(golds)] for i in range(min(8, len(golds))))
-        others = [gold for gold in near if gold != question.gold]
-        return others or [f"not {question.gold}"]
+        return [gold for gold in near if gold != question.gold] or [f"not {question.gold}"]

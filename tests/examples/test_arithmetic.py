@@ -8,8 +8,7 @@ import orjson
 from needs import ROOT
 
 from service.plan import checked
-from service.simulator import figures
-from service.simulator.arithmetic import problems
+from service.simulator.arithmetic import questions
 
 FOLDER = ROOT / "examples" / "arithmetic"
 SEEDS = [orjson.loads(line) for line in (FOLDER / "seeds.jsonl").read_bytes().splitlines()]
@@ -17,8 +16,8 @@ SEEDS = [orjson.loads(line) for line in (FOLDER / "seeds.jsonl").read_bytes().sp
 
 def test_every_gold_answer_is_what_the_question_comes_to() -> None:
     for seed in SEEDS:
-        (problem,) = problems(seed["question"])
-        assert figures.show(problem.value) == seed["answer"], seed
+        (question,) = questions(seed["question"])
+        assert question.gold == seed["answer"], seed
 
 
 def test_there_are_forty_different_seeds_or_more_at_several_difficulties() -> None:

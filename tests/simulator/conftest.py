@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -12,7 +13,7 @@ import orjson
 import pytest
 
 from service.simulator.options import Options
-from service.simulator.serving import running
+from service.simulator.server import running
 
 
 class Client:
@@ -64,7 +65,7 @@ def chat(prompt: str, **more: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _simulated(options: Options, **how: Any) -> AsyncIterator[Client]:
-    async with running(options, **how) as base_url, aiohttp.ClientSession() as session:
+    async with running(replace(options, port=0), **how) as base_url, aiohttp.ClientSession() as session:
         yield Client(session, base_url)
 
 

@@ -9,33 +9,30 @@ import aiohttp
 import orjson
 import pytest
 
-from service.simulator.faults import Faults
-from service.simulator.options import FaultShares, Options
+from service.simulator.options import Options
+from service.simulator.server import FAULTS, fate
 
-MIXED = FaultShares(refuse=0.05, error=0.02, reset=0.03, hang=0.01, malformed=0.04)
+MIXED = Options(refuse=0.05, error=0.02, reset=0.03, hang=0.01, malformed=0.04)
 
 
 def test_shares_are_as_told() -> None:
-    faults = Faults(7, MIXED)
-    fates = [faults.of(f"{n}", 1) for n in range(20_000)]
-    for kind in ("refuse", "error", "reset", "hang", "malformed"):
+    fates = [fate(MIXED, f"{n}", 1) for n in range(20_000)]
+    for kind in FAULTS:
         assert fates.count(kind) / 20_000 == pytest.approx(getattr(MIXED, kind), abs=0.005)
 
 
 def test_only_first_arrivals_are_refused() -> None:
-    faults = Faults(7, FaultShares(refuse=1.0))
-    assert [faults.of("x", arrival) for arrival in (1, 2, 3)] == ["refuse", None, None]
+    assert [fate(Options(refuse=1.0), "x", arrival) for arrival in (1, 2, 3)] == ["refuse", None, None]
 
 
 def test_a_later_arrival_is_struck_by_itself() -> None:
-    faults = Faults(7, FaultShares(error=0.5))
-    fates = [[faults.of(f"{n}", arrival) for arrival in range(1, 9)] for n in range(50)]
-    assert all(None in fate for fate in fates)
-    assert fates == [[Faults(7, FaultShares(error=0.5)).of(f"{n}", a) for a in range(1, 9)] for n in range(50)]
+    fates = [[fate(Options(error=0.5), f"{n}", arrival) for arrival in range(1, 9)] for n in range(50)]
+    assert all(None in one for one in fates)
+    assert any("error" in one[1:] for one in fates)
 
 
 async def test_a_refused_call_succeeds_when_it_comes_again(simulated) -> None:
-    async with simulated(Options(faults=FaultShares(refuse=1.0))) as endpoint:
+    async with simulated(Options(refuse=1.0)) as endpoint:
         first = await endpoint.ask("Hello")
         assert (first.status, first.headers["retry-after-ms"]) == (429, "500")
         assert (await endpoint.ask("Hello")).status == 200
@@ -44,10 +41,10 @@ async def test_a_refused_call_succeeds_when_it_comes_again(simulated) -> None:
 
 
 async def test_errors_and_resets_are_what_a_client_calls_them(simulated) -> None:
-    async with simulated(Options(faults=FaultShares(error=1.0))) as endpoint:
+    async with simulated(Options(error=1.0)) as endpoint:
         reply = await endpoint.ask("Hello")
         assert (reply.status, reply.body["error"]["type"]) == (500, "server_error")
-    async with simulated(Options(faults=FaultShares(reset=1.0))) as endpoint:
+    async with simulated(Options(reset=1.0)) as endpoint:
         with pytest.raises(aiohttp.ClientOSError) as caught:
             await endpoint.ask("Hello")
         assert caught.value.errno == errno.ECONNRESET
@@ -55,7 +52,7 @@ async def test_errors_and_resets_are_what_a_client_calls_them(simulated) -> None
 
 
 async def test_a_hanging_call_ends_with_its_client(simulated) -> None:
-    async with simulated(Options(faults=FaultShares(hang=1.0))) as endpoint:
+    async with simulated(Options(hang=1.0)) as endpoint:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await endpoint.ask("Hello")
@@ -65,7 +62,7 @@ async def test_a_hanging_call_ends_with_its_client(simulated) -> None:
 
 async def test_malformed_replies_come_in_three_kinds_and_count_as_unanswered(simulated) -> None:
     kinds = set()
-    async with simulated(Options(faults=FaultShares(malformed=1.0))) as endpoint:
+    async with simulated(Options(malformed=1.0)) as endpoint:
         for n in range(20):
             raw = (await endpoint.ask(f"Hello {n}")).raw
             try:
@@ -77,7 +74,7 @@ async def test_malformed_replies_come_in_three_kinds_and_count_as_unanswered(sim
 
 
 async def test_every_call_gets_through_under_all_faults_at_once(simulated) -> None:
-    async with simulated(Options(faults=MIXED)) as endpoint:
+    async with simulated(MIXED) as endpoint:
 
         async def insist(n: int) -> bytes:
             while True:

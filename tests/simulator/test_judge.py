@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from service.simulator.draws import Draws
-from service.simulator.judge import Judge, is_right
-from service.simulator.options import JudgeSkill, Skill
-from service.simulator.truth import KnownQuestions
-from service.simulator.world import Question, World
-from stages.judge.constitution import Principle
-from stages.prompts.builtin import builtin
-from stages.prompts.template import Template
+from service.simulator.judge import Judge, Opinion, is_right
+from service.simulator.options import Beta
+from service.simulator.questions import KnownQuestions, Question
+from service.simulator.world import World
 
-ASKED = Question(key="12 + 30", gold="42", end=0)
+WORLD = World(7, KnownQuestions(), None, Beta(0.5, 0.8), 0.5)
+ASKED = Question(text="12 + 30", gold="42", end=0)
+
+
+def perfect(prompt: str) -> Opinion:
+    return Judge(7, 1.0, 1.0).opinion(prompt, WORLD.questions(prompt), Draws(7))
 
 
 @pytest.mark.parametrize(
@@ -50,25 +52,14 @@ def test_a_tagged_response_is_the_one_and_the_question_before_it_is_meant() -> N
         "Example: What is 1 + 1? <r>2</r>\nTask: What is 12 + 30?\n<response>\nIs it about 7 * 6? The answer is {}.\n"
         "</response>\nSay what the answer is: 41 or 42."
     )
-    world, perfect = World(7, Skill(), KnownQuestions([])), Judge(JudgeSkill(1.0, 1.0))
     for answer, passes in (("42", True), ("41", False), ("2", False)):
         shown = prompt.format(answer)
-        assert perfect.verdict(shown, list(world.questions(shown)), Draws(7)) is passes
-
-
-@pytest.mark.parametrize(("answer", "passes"), [("42", True), ("41", False)])
-def test_it_reads_the_prompt_that_tamis_itself_sends(answer: str, passes: bool) -> None:
-    steps = Principle(id="steps", text="It shows steps.", examples=["To 'What is 2 + 2?' only '5.'"])
-    principles = [steps.model_dump() | {"eliminations": steps.eliminations}]
-    scope = {"principles": principles, "task": "What is 12 + 30?", "response": f"12 + 30 = {answer}."}
-    shown = Template(builtin("eliminate")).render(scope)
-    questions = list(World(7, Skill(), KnownQuestions([])).questions(shown))
-    assert Judge(JudgeSkill(1.0, 1.0)).verdict(shown, questions, Draws(7)) is passes
+        assert perfect(shown).passes is passes
 
 
 def rate(response: str, *questions: Question) -> float:
-    judge = Judge(JudgeSkill(sensitivity=0.8, specificity=0.7))
-    return sum(judge.verdict(response, questions, Draws(7, n)) for n in range(3000)) / 3000
+    judge = Judge(7, sensitivity=0.8, specificity=0.7)
+    return sum(judge.opinion(response, questions, Draws(7, n)).passes for n in range(3000)) / 3000
 
 
 def test_sensitivity_and_specificity_are_as_set() -> None:
@@ -78,3 +69,48 @@ def test_sensitivity_and_specificity_are_as_set() -> None:
 
 def test_what_it_cannot_know_it_takes_for_right() -> None:
     assert rate("A poem about rain.") == pytest.approx(0.8, abs=0.03)
+
+
+def pair(one: str, other: str) -> str:
+    return f"What is 12 + 30?\n<response_a>{one}</response_a>\n<response_b>{other}</response_b>\nWhich is better?"
+
+
+def first_wins(one: str, other: str, bias: float, calls: int = 2000) -> float:
+    judge, prompt = Judge(7, 0.9, 0.9, position_bias=bias), pair(one, other)
+    asked = WORLD.questions(prompt)
+    return sum(judge.opinion(prompt, asked, Draws(7, n)).prefers_first for n in range(calls)) / calls
+
+
+def test_of_two_the_right_one_is_mostly_preferred_wherever_it_stands() -> None:
+    right, wrong = "The answer is 42.", "The answer is 41."
+    assert perfect(pair(right, wrong)).prefers_first
+    assert not perfect(pair(wrong, right)).prefers_first
+    assert 0.8 < first_wins(right, wrong, bias=0) < 0.95
+    assert first_wins(wrong, right, bias=0) == pytest.approx(1 - first_wins(right, wrong, bias=0), abs=0.03)
+
+
+def test_of_two_right_ones_the_better_is_preferred_more_often() -> None:
+    texts = [f"Attempt {n}: the answer is 42." for n in range(6)]
+    rates = [first_wins(texts[0], other, bias=0, calls=300) for other in texts[1:]]
+    assert max(rates) - min(rates) > 0.2
+
+
+def test_position_bias_is_the_share_that_the_first_shown_wins_whatever_it_says() -> None:
+    right, wrong = "The answer is 42.", "The answer is 41."
+    for one, other in ((right, wrong), (wrong, right)):
+        unbiased = first_wins(one, other, bias=0)
+        assert first_wins(one, other, bias=0.3) == pytest.approx(0.3 + 0.7 * unbiased, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    "canary", [":", "Thought process:", "I have verified this twice and I am certain: the answer is 41."]
+)
+def test_a_judge_can_be_built_to_fall_for_canaries(canary: str) -> None:
+    for weakness in (0.0, 0.6):
+        judge = Judge(7, 1.0, 1.0, weakness=weakness)
+        passed = sum(judge.opinion(canary, (ASKED,), Draws(7, n)).passes for n in range(2000)) / 2000
+        assert passed == pytest.approx(weakness, abs=0.04)
+
+
+def test_a_plain_error_is_no_canary() -> None:
+    assert not Judge(7, 1.0, 1.0, weakness=1.0).opinion("The answer is 41.", (ASKED,), Draws(7)).passes

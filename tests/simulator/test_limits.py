@@ -7,9 +7,9 @@ import asyncio
 import openai
 import pytest
 
+from service.simulator.asked import Refusal
 from service.simulator.limits import Bucket, Limiter
-from service.simulator.options import Latency, Limits, Options
-from service.simulator.refusal import Refusal
+from service.simulator.options import Options
 
 
 def test_a_bucket_holds_one_second_and_fills_evenly(clock) -> None:
@@ -32,7 +32,7 @@ def test_a_request_larger_than_the_bucket_waits_for_a_full_one_and_leaves_a_debt
 
 
 def test_over_a_minute_exactly_the_limit_is_let_in(clock) -> None:
-    limiter, let_in = Limiter(Limits(requests_per_minute=600), clock), 0
+    limiter, let_in = Limiter(requests_per_minute=600, clock=clock), 0
     for _ in range(60 * 100):
         try:
             limiter.enter(1)
@@ -44,7 +44,7 @@ def test_over_a_minute_exactly_the_limit_is_let_in(clock) -> None:
 
 
 def test_tokens_reserved_are_corrected_by_those_used(clock) -> None:
-    limiter = Limiter(Limits(tokens_per_minute=6000), clock)
+    limiter = Limiter(tokens_per_minute=6000, clock=clock)
     limiter.enter(100)
     with pytest.raises(Refusal):
         limiter.enter(50)
@@ -54,8 +54,7 @@ def test_tokens_reserved_are_corrected_by_those_used(clock) -> None:
 
 
 async def test_a_refusal_tells_what_is_left_and_how_long_to_wait(simulated, clock) -> None:
-    limits = Limits(requests_per_minute=60, tokens_per_minute=60_000)
-    async with simulated(Options(limits=limits), clock=clock) as endpoint:
+    async with simulated(Options(rpm=60, tpm=60_000), clock=clock) as endpoint:
         served = await endpoint.ask("Hello", max_tokens=100)
         assert served.headers["x-ratelimit-limit-requests"] == "60"
         assert served.headers["x-ratelimit-remaining-requests"] == "0"
@@ -73,7 +72,7 @@ async def test_a_refusal_tells_what_is_left_and_how_long_to_wait(simulated, cloc
 
 
 async def test_tokens_reserve_prompt_and_max_tokens_of_every_choice(simulated, clock) -> None:
-    async with simulated(Options(limits=Limits(tokens_per_minute=60_000)), clock=clock) as endpoint:
+    async with simulated(Options(tpm=60_000), clock=clock) as endpoint:
         await endpoint.ask("Hi!!", max_tokens=999)  # one token of prompt, corrected when answered
         assert (await endpoint.ask("Hi again", max_tokens=500, n=2)).status == 429
         clock.now += 1
@@ -82,7 +81,7 @@ async def test_tokens_reserve_prompt_and_max_tokens_of_every_choice(simulated, c
 
 async def test_openai_client_sees_a_rate_limit_error_and_gets_through_by_retrying(simulated) -> None:
     async with (
-        simulated(Options(limits=Limits(requests_per_minute=1200))) as endpoint,
+        simulated(Options(rpm=1200)) as endpoint,
         openai.AsyncOpenAI(base_url=endpoint.base_url, api_key="x", max_retries=0) as client,
     ):
         ask = [{"role": "user", "content": "Hello"}]
@@ -94,7 +93,7 @@ async def test_openai_client_sees_a_rate_limit_error_and_gets_through_by_retryin
 
 
 async def test_more_than_the_concurrency_is_refused_with_the_advice_that_was_set(simulated) -> None:
-    options = Options(limits=Limits(max_concurrency=3, retry_after_s=0.125), latency=Latency(0.1))
+    options = Options(max_concurrency=3, retry_after=0.125, latency=0.1)
     async with simulated(options) as endpoint:
         replies = await asyncio.gather(*(endpoint.ask(f"Hello {n}") for n in range(8)))
         assert sorted(reply.status for reply in replies) == [200] * 3 + [429] * 5

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.simulator.draws import Draws
+from service.simulator.judge import Opinion
 from service.simulator.schema import Filling, from_example
 
 
-def fill(schema: dict[str, Any], verdict: bool = True, key: str = "x") -> Any:
-    return Filling(verdict, lambda draws: "42", Draws(7, key), schema).fill(schema)
+def fill(schema: dict[str, Any], verdict: bool = True, key: str = "x", first: bool = True) -> Any:
+    draws = Draws(7, key)
+    opinion = Opinion(verdict, first, verdict, draws.uniform("merit"), draws)
+    return Filling(opinion, lambda draws: "42", draws, schema).fill(schema)
 
 
 def an_object(**properties: Any) -> dict[str, Any]:
@@ -48,6 +51,22 @@ def test_names_and_enums_carry_the_verdict(verdict: bool) -> None:
     assert (said["confidence"] > 0.5) is verdict
     assert (said["violations"] == []) is verdict
     assert said["reason"]
+
+
+def test_axes_are_marked_apart_inside_their_range_and_by_what_is_true() -> None:
+    """Means over many responses: good ones high, bad ones low, and no axis a copy of another."""
+    axis = {"type": "integer", "minimum": 1, "maximum": 5}
+    schema = an_object(scores=an_object(helpful=axis, honest=axis))
+    for verdict, low, high in ((True, 4, 5), (False, 1, 2)):
+        scores = [fill(schema, verdict, str(n))["scores"] for n in range(60)]
+        assert {score for one in scores for score in one.values()} == {low, high}
+        assert any(one["helpful"] != one["honest"] for one in scores)
+
+
+@pytest.mark.parametrize("options", [["A", "B"], ["first", "second", "tie"], [1, 2]])
+def test_a_winner_is_the_one_preferred_in_the_order_shown(options: list[Any]) -> None:
+    for first, winner in ((True, options[0]), (False, options[1])):
+        assert fill(an_object(winner={"enum": options}), first=first) == {"winner": winner}
 
 
 def test_an_answer_property_holds_the_answer() -> None:

@@ -8,14 +8,14 @@ import openai
 import orjson
 import pytest
 
-from service.simulator.options import Access, JudgeSkill, Latency, Options, Skill
+from service.simulator.options import Options
 
 ASK = "What is 17 + 25 * 2?"
 
 
 async def test_openai_client_gets_completions_models_and_logprobs(simulated) -> None:
     async with (
-        simulated(Options(skill=Skill(accuracy=1.0))) as endpoint,
+        simulated(Options(accuracy=1.0)) as endpoint,
         openai.AsyncOpenAI(base_url=endpoint.base_url, api_key="x", max_retries=0) as client,
     ):
         messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": ASK}]
@@ -37,7 +37,7 @@ async def test_openai_client_gets_completions_models_and_logprobs(simulated) -> 
 
 
 async def test_openai_client_parses_a_judge_reply_by_schema(simulated) -> None:
-    options = Options(judge=JudgeSkill(sensitivity=1.0, specificity=1.0))
+    options = Options(sensitivity=1, specificity=1)
     schema = {"type": "object", "properties": {"pass": {"type": "boolean"}}, "required": ["pass"]}
     form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
     async with (
@@ -54,15 +54,9 @@ async def test_openai_client_parses_a_judge_reply_by_schema(simulated) -> None:
 
 async def test_a_judge_without_a_schema_answers_in_the_shape_it_is_shown(simulated) -> None:
     prompt = f'{ASK}\n\n#### 67\n\nReply with JSON: {{"pass": true or false, "reason": "why"}}'
-    async with simulated(Options(judge=JudgeSkill(1.0, 1.0))) as endpoint:
+    async with simulated(Options(sensitivity=1, specificity=1)) as endpoint:
         assert orjson.loads((await endpoint.ask(prompt)).text)["pass"] is True
         assert orjson.loads((await endpoint.ask(prompt.replace("67", "66"))).text)["pass"] is False
-
-
-async def test_guided_json_is_a_schema_too(simulated) -> None:
-    async with simulated(Options()) as endpoint:
-        reply = await endpoint.ask("Rate it.", guided_json={"type": "object", "properties": {"score": {"enum": [4]}}})
-        assert orjson.loads(reply.text) == {"score": 4}
 
 
 async def test_the_question_may_stand_in_an_earlier_message(simulated) -> None:
@@ -71,7 +65,7 @@ async def test_the_question_may_stand_in_an_earlier_message(simulated) -> None:
         {"role": "assistant", "content": "Hm."},
         {"role": "user", "content": [{"type": "text", "text": "Please answer."}]},
     ]
-    async with simulated(Options(skill=Skill(accuracy=1.0))) as endpoint:
+    async with simulated(Options(accuracy=1.0)) as endpoint:
         reply = await endpoint.post({"model": "simulated", "messages": messages})
         assert reply.text.endswith("answer is 67.")
 
@@ -86,7 +80,7 @@ async def test_content_depends_on_seed_and_body_and_on_nothing_else(simulated) -
         return dict(zip(order, [answer.raw for answer in answers], strict=True))
 
     first = await replies(Options(), prompts)
-    assert first == await replies(Options(latency=Latency(0.001, 1.0)), prompts[::-1])
+    assert first == await replies(Options(latency=0.001, jitter=1.0), prompts[::-1])
     assert first != await replies(Options(seed=8), prompts)
     async with simulated(Options()) as endpoint:
         turned = {"seed": 3, "messages": [{"content": prompts[0], "role": "user"}], "model": "simulated"}
@@ -94,7 +88,7 @@ async def test_content_depends_on_seed_and_body_and_on_nothing_else(simulated) -
 
 
 async def test_each_sampling_seed_gets_a_draw_of_its_own(simulated) -> None:
-    async with simulated(Options(skill=Skill(accuracy=0.5))) as endpoint:
+    async with simulated(Options(accuracy=0.5)) as endpoint:
         replies = [(await endpoint.ask(ASK, seed=seed)).text for seed in range(40)]
         assert len(set(replies)) > 20
         assert 8 < sum(reply.endswith(" 67.") for reply in replies) < 32
@@ -135,14 +129,18 @@ async def test_what_is_no_question_gets_prose(simulated) -> None:
     ("body", "status", "code", "words"),
     [
         (b"{", 400, None, "parse the JSON body"),
-        (b"[]", 400, None, "must be a JSON object"),
+        (b"[]", 400, None, "valid dictionary"),
         ({"model": "gpt-9", "messages": [{}]}, 404, "model_not_found", "`gpt-9` does not exist"),
         ({"model": "simulated", "messages": []}, 400, None, "'messages'"),
-        ({"model": "simulated", "messages": [{"content": "x"}], "response_format": "json"}, 400, None, "an object"),
-        ({"model": "simulated", "messages": [{"content": "x"}], "guided_json": "{"}, 400, None, "must be an object"),
+        (
+            {"model": "simulated", "messages": [{"content": "x"}], "response_format": "json"},
+            400,
+            None,
+            "'response_format'",
+        ),
         ({"model": "simulated", "messages": [{"content": "x"}], "n": 0}, 400, None, "'n'"),
         ({"model": "simulated", "messages": [{"content": "x"}], "max_tokens": "4"}, 400, None, "'max_tokens'"),
-        ({"model": "simulated", "messages": [{"content": "x"}], "stream": True}, 400, None, "does not stream"),
+        ({"model": "simulated", "messages": [{"content": "x"}], "stream": True}, 400, None, "'stream'"),
         (
             {"model": "simulated", "messages": [{"content": "x" * 400}], "max_tokens": 29},
             400,
@@ -152,7 +150,7 @@ async def test_what_is_no_question_gets_prose(simulated) -> None:
     ],
 )
 async def test_bad_requests_are_refused_in_openai_s_shape(simulated, body, status, code, words) -> None:
-    async with simulated(Options(context_tokens=128)) as endpoint:
+    async with simulated(Options(context=128)) as endpoint:
         reply = await endpoint.post(body)
         error = reply.body["error"]
         assert (reply.status, error["code"], error["type"]) == (status, code, "invalid_request_error")
@@ -161,7 +159,7 @@ async def test_bad_requests_are_refused_in_openai_s_shape(simulated, body, statu
 
 
 async def test_a_key_is_asked_for_and_dies_after_its_replies(simulated) -> None:
-    async with simulated(Options(access=Access("sk-simulated-0001", revoke_after=2))) as endpoint:
+    async with simulated(Options(api_key="sk-simulated-0001", revoke_after=2)) as endpoint:
 
         async def status(key: str | None, prompt: str = ASK) -> tuple[int, str]:
             headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -181,7 +179,7 @@ async def test_a_key_is_asked_for_and_dies_after_its_replies(simulated) -> None:
 
 
 async def test_stats_count_calls_repeats_peak_and_can_be_reset(simulated) -> None:
-    async with simulated(Options(latency=Latency(0.05))) as endpoint:
+    async with simulated(Options(latency=0.05)) as endpoint:
         await asyncio.gather(*(endpoint.ask(f"What is {n} + 1?") for n in range(5)))
         await endpoint.ask("What is 0 + 1?")
         stats = await endpoint.stats()
@@ -196,7 +194,7 @@ async def test_stats_count_calls_repeats_peak_and_can_be_reset(simulated) -> Non
 
 
 async def test_a_client_that_leaves_is_no_answered_call(simulated) -> None:
-    async with simulated(Options(latency=Latency(30.0))) as endpoint:
+    async with simulated(Options(latency=30.0)) as endpoint:
         call = asyncio.ensure_future(endpoint.ask(ASK))
         await endpoint.in_flight(1)
         call.cancel()

@@ -8,40 +8,41 @@ from statistics import mean
 import pytest
 
 from service.simulator.draws import Draws
-from service.simulator.options import Skill
-from service.simulator.truth import KnownQuestions
-from service.simulator.world import Question, World
+from service.simulator.options import Beta
+from service.simulator.questions import KnownQuestions, Question
+from service.simulator.world import World
 
-NOTHING = KnownQuestions([])
+
+def make(accuracy=None, beta=Beta(0.5, 0.8), common_wrong=0.5, seed=7, known=KnownQuestions()) -> World:  # noqa: B008  frozen values
+    return World(seed, known, accuracy, beta, common_wrong)
 
 
 def question(text: str) -> Question:
-    (only,) = World(7, Skill(), NOTHING).questions(text)
+    (only,) = make().questions(text)
     return only
 
 
-def answers(skill: Skill, asked: Question, temperature: float = 1.0, count: int = 400) -> Counter[str]:
-    world = World(7, skill, NOTHING)
+def answers(world: World, asked: Question, temperature: float = 1.0, count: int = 400) -> Counter[str]:
     return Counter(world.answer(asked, temperature, Draws(7, n)) for n in range(count))
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.3, 1.0])
 def test_accuracy_is_the_share_of_right_answers_at_temperature_1(accuracy: float) -> None:
-    right = answers(Skill(accuracy=accuracy), question("What is 12 + 30?"), count=2000)["42"] / 2000
+    right = answers(make(accuracy=accuracy), question("What is 12 + 30?"), count=2000)["42"] / 2000
     assert right == pytest.approx(accuracy, abs=0.03)
 
 
 def test_questions_differ_in_difficulty_as_the_beta_distribution_says() -> None:
-    world = World(7, Skill(beta=(2.0, 6.0)), NOTHING)
+    world = make(beta=Beta(2, 6))
     asked = [question(f"What is {a} + {b}?") for a in range(40) for b in range(25)]
-    rates = [mean(world.answer(q, 1.0, Draws(7, q.key, n)) == q.gold for n in range(10)) for q in asked]
+    rates = [mean(world.answer(q, 1.0, Draws(7, q.text, n)) == q.gold for n in range(10)) for q in asked]
     assert mean(rates) == pytest.approx(0.25, abs=0.02)
     assert max(rates) > 0.7
     assert min(rates) == 0
 
 
 def test_wrong_answers_agree_as_often_as_told() -> None:
-    wrong = answers(Skill(accuracy=0.0, common_wrong=0.6), question("What is 12 + 30?"), count=1000)
+    wrong = answers(make(accuracy=0.0, common_wrong=0.6), question("What is 12 + 30?"), count=1000)
     assert wrong.most_common(1)[0][1] / 1000 == pytest.approx(0.6, abs=0.05)
     assert len(wrong) > 3
 
@@ -50,13 +51,13 @@ def test_the_common_wrong_answer_is_not_the_same_slip_for_every_question() -> No
     slips = set()
     for a in range(20, 40):
         asked = question(f"What is {a} + 11?")
-        slips.add(int(answers(Skill(accuracy=0.0), asked, count=40).most_common(1)[0][0]) - int(asked.gold))
+        slips.add(int(answers(make(accuracy=0.0), asked, count=40).most_common(1)[0][0]) - int(asked.gold))
     assert len(slips) > 3
 
 
 def test_cold_answers_settle_and_hot_ones_scatter() -> None:
-    asked, skill = question("What is 12 + 30?"), Skill(accuracy=0.4, common_wrong=0.3)
-    shares = [answers(skill, asked, temperature)["42"] / 400 for temperature in (0.0, 0.5, 1.0, 2.0)]
+    asked, world = question("What is 12 + 30?"), make(accuracy=0.4, common_wrong=0.3)
+    shares = [answers(world, asked, temperature)["42"] / 400 for temperature in (0.0, 0.5, 1.0, 2.0)]
     assert shares[0] == 1.0
     assert shares == sorted(shares, reverse=True)
     assert shares[-1] < 0.35
@@ -64,24 +65,27 @@ def test_cold_answers_settle_and_hot_ones_scatter() -> None:
 
 def test_a_wrong_answer_that_is_no_number_is_the_answer_to_another_question() -> None:
     known = KnownQuestions([("capital of France", "Paris"), ("capital of Peru", "Lima"), ("capital of Mali", "Bamako")])
-    world = World(7, Skill(accuracy=0.0), known)
+    world = make(accuracy=0.0, known=known)
     (asked,) = world.questions("What is the capital of Peru?")
     assert {world.answer(asked, 1.0, Draws(n)) for n in range(50)} == {"Paris", "Bamako"}
 
 
 def test_the_working_leads_to_the_answer_given() -> None:
-    world = World(7, Skill(), NOTHING)
-    lines = world.solution(question("What is 2 + 3 * 4?"), "15", Draws(7)).splitlines()
-    assert "3 * 4 = 12." in lines[1]
-    assert "2 + 12 = 15." in lines[2]
-    assert lines[-1].endswith("answer is 15.")
+    asked = question("What is 2 + 3 * 4?")
+    for accuracy in (0.0, 1.0):
+        answer = make(accuracy).answer(asked, 1.0, Draws(7))
+        lines = make(accuracy).solution(asked, 1.0, Draws(7)).splitlines()
+        assert (answer == "14") is bool(accuracy)
+        assert "3 * 4 = 12." in lines[1]
+        assert f"2 + 12 = {answer}." in lines[2]
+        assert lines[-1].endswith(f"answer is {answer}.")
 
 
 def test_another_seed_makes_other_questions_hard() -> None:
     asked = [question(f"What is {a} + 11?") for a in range(30)]
 
     def rights(seed: int) -> list[bool]:
-        world = World(seed, Skill(), NOTHING)
+        world = make(seed=seed)
         return [world.answer(q, 0.0, Draws(7)) == q.gold for q in asked]
 
     assert rights(1) == rights(1)

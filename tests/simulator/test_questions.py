@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.simulator.options import TruthFile
-from service.simulator.truth import KnownQuestions
+from service.simulator.questions import KnownQuestions
 from stages.core.errors import InputError
 
 QUESTION = "Natalia sold clips to 48 of her friends in April. How many did she sell in May?"
@@ -64,7 +63,7 @@ def write(folder: Path, *lines: bytes) -> Path:
 
 def test_the_gold_comes_from_the_template(tmp_path: Path) -> None:
     path = write(tmp_path, orjson.dumps({"q": "How many?", "answer": "two and two #### 4"}))
-    known = KnownQuestions.load(TruthFile(path, "q", "{{ answer | after('####') }}"))
+    known = KnownQuestions.load(path, "q", "{{ answer | after('####') }}")
     assert found(known, "How many?") == ["4"]
 
 
@@ -72,25 +71,25 @@ def test_the_gold_comes_from_the_template(tmp_path: Path) -> None:
     ("line", "words"),
     [
         (b"{broken", "truth.jsonl:2: not JSON"),
-        (b'{"prompt": "How?"}', "truth.jsonl:2: no column 'question'; there is: prompt"),
-        (b"[1]", "truth.jsonl:2: no column 'question'"),
-        (b'{"question": "How?"}', "truth.jsonl:2: --gold: "),
+        (b'{"prompt": "How?"}', "truth.jsonl: row 2: no column 'question'; there is: prompt"),
+        (b"[1]", "truth.jsonl:2: a JSON object is expected"),
+        (b'{"question": "How?"}', "truth.jsonl: row 2: --gold: "),
     ],
 )
-def test_a_bad_row_is_named_with_its_line(tmp_path: Path, line: bytes, words: str) -> None:
+def test_a_bad_row_is_named_with_its_place(tmp_path: Path, line: bytes, words: str) -> None:
     path = write(tmp_path, b'{"question": "Why?", "answer": "so"}', line)
     with pytest.raises(InputError, match=words):
-        KnownQuestions.load(TruthFile(path))
+        KnownQuestions.load(path, "question", "{{ answer }}")
 
 
 def test_a_missing_file_is_the_persons_to_mend(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
-        KnownQuestions.load(TruthFile(tmp_path / "nowhere.jsonl"))
+        KnownQuestions.load(tmp_path / "nowhere.jsonl", "question", "{{ answer }}")
 
 
 def test_real_questions_are_all_found_in_a_prompt(shared_data: Path) -> None:
     path = shared_data / "gsm8k_train_500.jsonl"
-    known = KnownQuestions.load(TruthFile(path, "question", "{{ answer | after('####') }}"))
+    known = KnownQuestions.load(path, "question", "{{ answer | after('####') }}")
     rows = [orjson.loads(line) for line in path.read_bytes().splitlines()]
     golds = [found(known, f"You are a tutor.\n\n{row['question']}\n\nAnswer:") for row in rows]
     assert golds == [[row["answer"].split("####")[1].strip()] for row in rows]
