@@ -13,6 +13,7 @@ COPY config config
 COPY queues queues
 COPY stages stages
 COPY service service
+COPY examples examples
 RUN /opt/tamis/bin/pip install ".[math,parquet]"
 
 FROM python:3.12-slim

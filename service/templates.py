@@ -1,4 +1,4 @@
-"""The pipelines that `tamis init` writes to start from: folders beside this file."""
+"""The pipelines that `tamis init` writes to start from: the examples, which a wheel has inside this package."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from pathlib import Path
 
 from stages.core.errors import InputError
 
-FOLDER = Path(__file__).parent / "templates"
+_HERE = Path(__file__).parent
+FOLDER = next(folder for folder in (_HERE / "examples", _HERE.parent / "examples") if folder.is_dir())
 
 
 def names() -> list[str]:
-    return sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
+    return sorted(folder.name for folder in FOLDER.iterdir() if (folder / "pipeline.yaml").is_file())
 
 
 def write_template(name: str, out: Path) -> list[Path]:
     """Copy a template's files into `out`, overwriting nothing. Raises InputError."""
     if name not in names():
         raise InputError(f"tamis init {name}: not available; write one of: {', '.join(names())}")
-    files = sorted((FOLDER / name).iterdir())
+    files = sorted(file for file in (FOLDER / name).iterdir() if file.is_file())
     targets = [out / file.name for file in files]
     # An empty file may be there already: the shell makes one in `tamis init > pipeline.yaml`.
     if taken := [target for target in targets if target.exists() and target.stat().st_size]:
