@@ -30,8 +30,7 @@ class PythonTests(Check):
         verdicts: dict[int, Verdict] = {}
 
         async def one(candidate: Candidate) -> None:
-            outcome = await self._sandbox.run(code_of(candidate.text), reference)
-            verdicts[candidate.n] = Verdict(outcome.passed, reason=outcome.reason, detail=outcome.detail)
+            verdicts[candidate.n] = await self._sandbox.run(code_of(candidate.text), reference)
 
         await each(one, candidates)
         return [verdicts[candidate.n] for candidate in candidates]

@@ -16,13 +16,13 @@ import marshal, sys
 for name, code in marshal.loads({modules!r}):
     sys.modules[name] = module = type(sys)(name)
     exec(code, module.__dict__)
-module.main()
+module.main(*{arguments!r})
 """
 
 
-def command(program: str, disk_bytes: int) -> list[str]:
-    """Return the command that starts `inside.main` in a sandbox whose tmpfs holds `disk_bytes`."""
-    return [program, *_sandbox(disk_bytes), *_python()]
+def command(program: str, disk_bytes: int, *arguments: object) -> list[str]:
+    """Return the command that runs `inside.main` with these arguments in a sandbox whose tmpfs holds `disk_bytes`."""
+    return [program, *_sandbox(disk_bytes), *_python(arguments)]
 
 
 def _sandbox(disk_bytes: int) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _interpreter() -> str:
     return str((installed if installed.exists() else Path(sys.executable)).resolve())
 
 
-def _python() -> Iterator[str]:
+def _python(arguments: tuple[object, ...]) -> Iterator[str]:
     """Yield the command that runs the modules of `inside`, compiled already: that is a fifth of what a run costs."""
     folder = Path(inside.__file__).parent
     modules = [
@@ -72,4 +72,4 @@ def _python() -> Iterator[str]:
         for name in inside.MODULES
     ]
     yield from ("--", _interpreter(), "-I", "-S", "-B", "-X", "utf8")
-    yield from ("-c", _BOOT.format(modules=marshal.dumps(modules)))
+    yield from ("-c", _BOOT.format(modules=marshal.dumps(modules), arguments=arguments))

@@ -22,6 +22,7 @@ from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 
 from stages.core.errors import InputError
+from stages.core.record import Verdict
 from stages.verify.sandbox import bubblewrap, seccomp, selftest
 
 _REMEDY = "install bubblewrap (Debian: apt-get install bubblewrap) and allow user namespaces"
@@ -39,18 +40,6 @@ class Limits:
     disk_bytes: int = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run went. `passed` None: it could not be told.
-
-    reason: wrong_answer, error, timeout, memory, exited, crashed; or, with None, bad_reference, unsupported, sandbox.
-    """
-
-    passed: bool | None
-    reason: str = ""
-    detail: str = ""
-
-
 class Sandbox:
     """Runs up to `size` pieces of code at once, after `start` has proved that they are confined.
 
@@ -58,78 +47,50 @@ class Sandbox:
     """
 
     def __init__(self, size: int = 0, limits: Limits | None = None, program: str = "bwrap") -> None:
-        self._limits = limits or Limits()
+        self._limits = limits = limits or Limits()
         self._free = asyncio.Semaphore(size or os.cpu_count() or 1)
         self._sound = False
         found = shutil.which(program)
-        if sys.platform != "linux" or not seccomp.known(platform.machine()) or found is None:
+        if sys.platform != "linux" or platform.machine() not in seccomp.MACHINES or found is None:
             raise InputError(f"code is run in a sandbox only, on Linux with bubblewrap: {_REMEDY}")
-        self._command = bubblewrap.command(found, self._limits.disk_bytes)
-        self._filter = seccomp.filter_for_everything()
-        self._filter_for_code = seccomp.filter_for_code().hex()
+        filters = seccomp.filter_for_everything(), seccomp.filter_for_code()
+        most = limits.memory_bytes, limits.disk_bytes, math.ceil(limits.wall_s)
+        self._command = bubblewrap.command(found, limits.disk_bytes, *most, filters)
 
     async def start(self) -> None:
         """Try to get out. Raises InputError with the ways that are open, or with why nothing can be run."""
-        found = await selftest.problems(self._run, self._limits)
+        found = await selftest.problem(self._run, self._limits.disk_bytes, self._limits.memory_bytes)
         if found:
-            raise InputError(
-                f"the sandbox does not hold, so no code is run: {'; '.join(found)}. {_REMEDY.capitalize()}"
-            )
+            raise InputError(f"the sandbox does not hold, so no code is run: {found}. {_REMEDY.capitalize()}")
         self._sound = True
 
-    async def run(self, code: str, tests: str) -> Outcome:
-        """Run `tests` against `code`: a program of assertions that calls by name what the code defines."""
+    async def run(self, code: str, tests: str) -> Verdict:
+        """Run `tests` against `code`: a program of assertions that calls by name what the code defines.
+
+        Reasons: wrong_answer, error, timeout, memory, exited, crashed; or, where it could not be told, bad_reference,
+        unsupported, sandbox.
+        """
         if not self._sound:
             raise InputError("the sandbox has not been started")
         return await self._run(code, tests)
 
-    async def _run(self, code: str, tests: str) -> Outcome:
-        job = {
-            "code": code,
-            "filter": self._filter_for_code,
-            "memory": self._limits.memory_bytes,
-            "file_size": self._limits.disk_bytes,
-            "cpu_s": math.ceil(self._limits.wall_s),
-        }
+    async def _run(self, code: str, tests: str) -> Verdict:
+        job = json.dumps({"code": code, "tests": tests}).encode()
         async with self._free:
-            return await self._execute(_frame(job) + _frame({"tests": tests}))
-
-    async def _execute(self, frames: bytes) -> Outcome:
-        program = os.memfd_create("seccomp")
-        try:
-            os.write(program, self._filter)
-            os.lseek(program, 0, os.SEEK_SET)
-            process = await asyncio.create_subprocess_exec(
-                *(self._command[0], "--seccomp", str(program), *self._command[1:]),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=PIPE,
-                pass_fds=(program,),
-                env={},
-            )
-        finally:
-            os.close(program)
-        try:
-            async with asyncio.timeout(self._limits.wall_s):
-                said, complained = await process.communicate(frames)
-        except TimeoutError:
-            return Outcome(False, "timeout", f"it took longer than {self._limits.wall_s:g} s")
-        finally:
-            if process.returncode is None:
-                process.kill()  # and bubblewrap takes everything inside with it
-                await process.wait()
-        return _outcome(said, complained)
-
-
-def _outcome(said: bytes, complained: bytes) -> Outcome:
-    started, _, verdict = said.partition(b"\n")
-    if started != b"started":
-        return Outcome(None, "sandbox", f"the sandbox does not start: {complained.decode(errors='replace').strip()}")
-    if not verdict.endswith(b"\n"):
-        return Outcome(False, "crashed", "the process of the tests ended without a verdict")
-    return Outcome(**json.loads(verdict))
-
-
-def _frame(value: dict[str, object]) -> bytes:
-    data = json.dumps(value).encode()
-    return len(data).to_bytes(4, "big") + data
+            process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env={})
+            try:
+                async with asyncio.timeout(self._limits.wall_s):
+                    said, complained = await process.communicate(job)
+            except TimeoutError:
+                return Verdict(False, reason="timeout", detail=f"it took longer than {self._limits.wall_s:g} s")
+            finally:
+                if process.returncode is None:
+                    process.kill()  # and bubblewrap takes everything inside with it
+                    await process.wait()
+        started, _, verdict = said.partition(b"\n")
+        if started != b"started":
+            words = complained.decode(errors="replace").strip()
+            return Verdict(None, reason="sandbox", detail=f"the sandbox does not start: {words}")
+        if not verdict.endswith(b"\n"):
+            return Verdict(False, reason="crashed", detail="the process of the tests ended without a verdict")
+        return Verdict(**json.loads(verdict))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import platform
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 _ALLOW, _REFUSE, _UNKNOWN, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS, 0x80000000
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -20,15 +20,15 @@ _X32 = 0x40000000  # the x32 calls of x86-64 begin here
 _NEW_NAMESPACES = 0x7E020080  # CLONE_NEWNS .. CLONE_NEWNET, CLONE_NEWTIME
 
 
-class _Machine(NamedTuple):
-    audit: int
-    column: int
+MACHINES: Final = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+"""What the kernel calls an architecture in its records, and the column of its numbers below."""
 
-
-_MACHINES: Final = {"x86_64": _Machine(0xC000003E, 0), "aarch64": _Machine(0xC00000B7, 1)}
+_Calls = dict[str, tuple[int | None, int | None]]
+_Instruction = tuple[int, int, int, int]
+"""Code, how many instructions to skip if true and if false, operand: struct sock_filter."""
 
 # name: its number on x86-64, on aarch64; None where there is no such call
-EVERYTHING: Final[dict[str, tuple[int | None, int | None]]] = {
+EVERYTHING: Final[_Calls] = {
     **{"socket": (41, 198), "connect": (42, 203), "bind": (49, 200)},
     **{"ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272)},
     **{"pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "process_madvise": (440, 440)},
@@ -47,7 +47,7 @@ EVERYTHING: Final[dict[str, tuple[int | None, int | None]]] = {
     **{"shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180)},
     **{"memfd_create": (319, 279), "memfd_secret": (447, 447)},
 }
-CODE: Final[dict[str, tuple[int | None, int | None]]] = {
+CODE: Final[_Calls] = {
     **{"fork": (57, None), "vfork": (58, None), "clone": (56, 220), "execve": (59, 221), "execveat": (322, 281)},
     **{"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "pidfd_send_signal": (424, 424)},
     **{"rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261)},
@@ -56,56 +56,37 @@ CLONE: Final = (56, 220)
 _CLONE3: Final = 435  # its flags lie in memory, out of a filter's sight: "no such call" makes libraries use clone
 
 
-def known(machine: str) -> bool:
-    """Tell whether there are filters for this machine."""
-    return machine in _MACHINES
-
-
-def filter_for_everything(machine: str = "") -> bytes:
+def filter_for_everything(machine: str = platform.machine()) -> bytes:
     """Return the program for the whole sandbox. New processes may be made in it, but no new namespaces."""
-    kind = _MACHINES[machine or platform.machine()]
-    number = CLONE[kind.column]
-    clone = [
+    clone = (
         (_IF_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, _UNKNOWN),
-        (_IF_EQUAL, 0, 4, number),
+        (_IF_EQUAL, 0, 4, CLONE[MACHINES[machine][1]]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_IF_ANY_BIT, 0, 1, _NEW_NAMESPACES),
         (_RETURN, 0, 0, _REFUSE),
         (_LOAD, 0, 0, _NUMBER),
-    ]
-    return _program(kind, clone + _refused(EVERYTHING, kind))
+    )
+    return _program(EVERYTHING, machine, clone)
 
 
-def filter_for_code(machine: str = "") -> bytes:
+def filter_for_code(machine: str = platform.machine()) -> bytes:
     """Return the program that the code itself gets on top."""
-    kind = _MACHINES[machine or platform.machine()]
-    return _program(kind, _refused(CODE, kind))
+    return _program(CODE, machine)
 
 
-_Instruction = tuple[int, int, int, int]
-"""Code, how many instructions to skip if true and if false, operand: struct sock_filter."""
-
-
-def _refused(calls: dict[str, tuple[int | None, int | None]], machine: _Machine) -> list[_Instruction]:
-    numbers = [numbers[machine.column] for numbers in calls.values()]
-    return [
-        instruction
-        for number in numbers
-        if number is not None
-        for instruction in ((_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _REFUSE))
-    ]
-
-
-def _program(machine: _Machine, rules: list[_Instruction]) -> bytes:
-    instructions = [
+def _program(calls: _Calls, machine: str, first: tuple[_Instruction, ...] = ()) -> bytes:
+    audit, column = MACHINES[machine]
+    refused = [number for numbers in calls.values() if (number := numbers[column]) is not None]
+    instructions: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
-        (_IF_EQUAL, 1, 0, machine.audit),
+        (_IF_EQUAL, 1, 0, audit),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER),
         (_IF_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, _KILL),
-        *rules,
+        *first,
+        *(step for number in refused for step in ((_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _REFUSE))),
         (_RETURN, 0, 0, _ALLOW),
     ]
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in instructions)

@@ -11,7 +11,8 @@ import sys
 from dataclasses import asdict
 from typing import NamedTuple
 
-from stages.verify.sandbox.sandbox import Limits, Outcome, Sandbox
+from stages.core.record import Verdict
+from stages.verify.sandbox.sandbox import Limits, Sandbox
 
 LIMITS = Limits(wall_s=8.0, memory_bytes=256 << 20, disk_bytes=4 << 20)
 BRIEF = Limits(wall_s=1.0, memory_bytes=256 << 20, disk_bytes=4 << 20)
@@ -184,13 +185,13 @@ ESCAPES = {
 }
 
 
-async def outcomes(secret: str) -> dict[str, Outcome]:
+async def outcomes(secret: str) -> dict[str, Verdict]:
     """Run the whole suite; `secret` is a file that the user who runs it can read."""
     patient, brief = Sandbox(2, LIMITS), Sandbox(2, BRIEF)
     await patient.start()
     await brief.start()
 
-    async def one(escape: Escape) -> Outcome:
+    async def one(escape: Escape) -> Verdict:
         sandbox = brief if escape.brief else patient
         return await sandbox.run(escape.code.replace("SECRET", repr(secret)), escape.tests)
 

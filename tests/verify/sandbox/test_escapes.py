@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from verify.sandbox.escapes import ESCAPES, outcomes
 
-from stages.verify.sandbox.sandbox import Outcome
+from stages.core.record import Verdict
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
-def as_ourselves(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+def as_ourselves(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
     if shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is missing")
     secret = tmp_path_factory.mktemp("host") / "secret"
@@ -29,7 +29,7 @@ def as_ourselves(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]
 
 
 @pytest.fixture(scope="module")
-def as_a_plain_user() -> dict[str, Outcome]:
+def as_a_plain_user() -> dict[str, Verdict]:
     """Run the suite as nobody, from a copy that nobody can read, with a Python that nobody can start."""
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
     if os.geteuid() != 0 or python is None or shutil.which("bwrap") is None:
@@ -52,10 +52,10 @@ def as_a_plain_user() -> dict[str, Outcome]:
             env={"PATH": os.environ["PATH"], "PYTHONPATH": folder, "SECRET": "secret"},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
-        return {name: Outcome(**outcome) for name, outcome in json.loads(done.stdout).items()}
+        return {name: Verdict(**outcome) for name, outcome in json.loads(done.stdout).items()}
 
 
-def assert_contained(name: str, outcome: Outcome) -> None:
+def assert_contained(name: str, outcome: Verdict) -> None:
     escape = ESCAPES[name]
     assert outcome.reason == escape.reason, outcome
     assert escape.detail in outcome.detail, outcome

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stages.verify.sandbox.sandbox import Outcome
+from stages.core.record import Verdict
 
 # What the function returns, slightly wrong: each type in its own way.
 MUTATION = """
@@ -38,8 +38,8 @@ def problems(shared_data) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (shared_data / "humaneval_100.jsonl").read_text("utf-8").splitlines()]
 
 
-async def outcomes(sandbox, problems, mutate: bool) -> dict[str, Outcome]:
-    async def one(problem: dict[str, Any]) -> Outcome:
+async def outcomes(sandbox, problems, mutate: bool) -> dict[str, Verdict]:
+    async def one(problem: dict[str, Any]) -> Verdict:
         code, name = problem["prompt"] + problem["canonical_solution"], problem["entry_point"]
         if mutate:
             code += f"\n{MUTATION}\n{name} = _mutated({name})\n"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import InputError
-from stages.verify.sandbox.sandbox import Limits, Outcome, Sandbox
+from stages.core.record import Verdict
+from stages.verify.sandbox.sandbox import Limits, Sandbox
 
 ADD = "def add(a, b=1):\n    return a + b\n"
 
@@ -43,7 +44,7 @@ ADD = "def add(a, b=1):\n    return a + b\n"
     ],
 )
 async def test_right_code_passes(sandbox, code, tests):
-    assert await sandbox.run(code, tests) == Outcome(True)
+    assert await sandbox.run(code, tests) == Verdict(True)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ async def test_right_code_passes(sandbox, code, tests):
     ],
 )
 async def test_wrong_code_fails_and_it_is_said_how(sandbox, code, tests, reason, detail):
-    assert await sandbox.run(code, tests) == Outcome(False, reason, detail)
+    assert await sandbox.run(code, tests) == Verdict(False, reason=reason, detail=detail)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The process of the code: it runs the code once, then answers requests."""
+"""The process of the code: it does with the code's objects what the tests ask for, one request a line."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from stages.verify.sandbox.inside.values import decode, encode, write_all
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any
 
 _WORDS = 500
 
 
-def _call(function: Any, args: Any, kwargs: Any) -> Any:
-    return function(*args, **kwargs)
-
-
-def _item(holder: Any, key: Any) -> Any:
-    return holder[key]
+def _run(namespace: dict[str, Any], source: str) -> list[str]:
+    """Run the code; return the names of the callables that it defines."""
+    exec(compile(source, "<code>", "exec", dont_inherit=True), namespace)  # noqa: S102  its purpose
+    return [name for name, value in namespace.items() if callable(value)]
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    "call": _call,
+    "run": _run,
+    "call": lambda function, args, kwargs: function(*args, **kwargs),
+    "item": lambda holder, key: holder[key],
     "get": getattr,
-    "item": _item,
     "list": list,
     "len": len,
     "bool": bool,
@@ -35,38 +34,18 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-class Code:
-    """The code's namespace, which is handle 0, and everything that it has handed out since."""
+def serve(requests: int, answers: int) -> None:
+    """Answer requests about the code's namespace, which is handle 0, and about all that was handed out since."""
+    handles: list[Any] = [{"__name__": "code", "__builtins__": builtins}]
 
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._namespace: dict[str, Any] = {"__name__": "code", "__builtins__": builtins}
-        self._handles: list[Any] = [self._namespace]
+    def handle(value: Any) -> tuple[int, str]:
+        handles.append(value)
+        return len(handles) - 1, type(value).__name__
 
-    def serve(self, requests: int, answers: int) -> NoReturn:
-        """Load the code, answer with the names of the callables it defines, and then each request."""
-        lines = os.fdopen(requests, "r", encoding="ascii")
-        self._reply(answers, self._load)
-        for line in lines:
-            self._reply(answers, self._do, *json.loads(line))
-        os._exit(0)
-
-    def _load(self) -> list[str]:
-        exec(compile(self._source, "<code>", "exec", dont_inherit=True), self._namespace)  # noqa: S102  its purpose
-        return [name for name, value in self._namespace.items() if callable(value)]
-
-    def _do(self, operation: str, target: int, *arguments: Any) -> Any:
-        return OPERATIONS[operation](
-            self._handles[target], *(decode(each, self._handles.__getitem__) for each in arguments)
-        )
-
-    def _reply(self, answers: int, work: Callable[..., Any], *arguments: Any) -> None:
+    for line in os.fdopen(requests, "r", encoding="ascii"):
         try:
-            line = json.dumps({"value": encode(work(*arguments), self._handle)}).encode()
+            operation, *arguments = decode(json.loads(line), handles.__getitem__)
+            answer = json.dumps({"value": encode(OPERATIONS[operation](*arguments), handle)})
         except Exception as error:  # whatever the code raises is its answer
-            line = json.dumps({"error": [type(error).__name__, str(error)[:_WORDS]]}).encode()
-        write_all(answers, line + b"\n")
-
-    def _handle(self, value: Any) -> tuple[int, str]:
-        self._handles.append(value)
-        return len(self._handles) - 1, type(value).__name__
+            answer = json.dumps({"error": [type(error).__name__, str(error)[:_WORDS]]})
+        write_all(answers, answer.encode() + b"\n")

@@ -10,7 +10,7 @@ from stages.verify.sandbox.inside.values import decode, encode, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType
     from typing import Any
 
@@ -18,39 +18,34 @@ _WORDS = 500
 _SIGKILL = 9
 
 
-class Gone(BaseException):
-    """The code's process ended. Not an Exception, so that a test's own `except` does not take it for an answer."""
-
-
-class Unsupported(BaseException):
-    """The tests want what cannot be done across two processes."""
+class Ended(BaseException):
+    """The tests end here with a verdict: passed, reason, detail. No Exception, for a test's own `except` to catch."""
 
 
 class Connection:
     """Sends requests to the process of the code and reads its answers, which may be anything at all."""
 
     def __init__(self, requests: int, answers: int, child: int) -> None:
-        self._requests, self._child = requests, child
-        self._answers = os.fdopen(answers, "rb")
+        self._requests, self._answers, self._child = requests, os.fdopen(answers, "rb"), child
         self.calls = 0
         self.compared = ""
         """The type of the last handle that a test compared: equal to nothing, which may be why the test failed."""
 
     def ask(self, *request: Any) -> Any:
         self.calls += 1
-        write_all(self._requests, json.dumps(request).encode() + b"\n")
-        return self.read()
-
-    def read(self) -> Any:
-        line = self._answers.readline()
+        try:
+            write_all(self._requests, json.dumps(encode(list(request), _handle)).encode() + b"\n")
+            line = self._answers.readline()
+        except BrokenPipeError:
+            line = b""
         if not line.endswith(b"\n"):
-            raise Gone
+            raise Ended(False, *self._ending())
         reply = json.loads(line)
         if "error" in reply:
             raise error_of(*map(str, reply["error"]))
         return decode(reply["value"], lambda index, kind: Remote(self, index, kind))
 
-    def ending(self) -> tuple[str, str]:
+    def _ending(self) -> tuple[str, str]:
         """Return reason and words for how the code's process ended."""
         status = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
         if status >= 0:
@@ -60,48 +55,35 @@ class Connection:
         return "crashed", f"the code's process died of signal {-status}"
 
 
+def _asks(operation: str) -> Callable[..., Any]:
+    return lambda self, *arguments: self._tamis[0].ask(operation, self, *arguments)
+
+
 class Remote:
     """Something of the code's that is no plain data: it can be called and looked into, and equals only itself."""
 
     def __init__(self, connection: Connection, index: int, kind: str) -> None:
-        self.__dict__.update(_connection=connection, _index=index, _kind=kind)
+        self._tamis = connection, index, kind
 
-    def _ask(self, operation: str, *arguments: Any) -> Any:
-        own = self.__dict__
-        return own["_connection"].ask(operation, own["_index"], *(encode(each, _handle) for each in arguments))
+    __getattr__, __getitem__, __len__, __bool__, __str__ = map(_asks, ("get", "item", "len", "bool", "str"))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._ask("call", list(args), kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return self._ask("get", name)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._ask("item", key)
+        return self._tamis[0].ask("call", self, args, kwargs)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._ask("list"))
-
-    def __len__(self) -> int:
-        return int(self._ask("len"))
-
-    def __bool__(self) -> bool:
-        return bool(self._ask("bool"))
-
-    def __str__(self) -> str:
-        return str(self._ask("str"))
+        return iter(self._tamis[0].ask("list", self))
 
     def __eq__(self, other: object) -> bool:
-        self.__dict__["_connection"].compared = self.__dict__["_kind"]
+        self._tamis[0].compared = self._tamis[2]
         return self is other
 
     __hash__ = object.__hash__
 
 
-def _handle(value: Any) -> list[Any]:
+def _handle(value: Any) -> list[int]:
     if isinstance(value, Remote):
-        return [value.__dict__["_index"]]
-    raise Unsupported(f"the tests pass a {type(value).__name__}, which cannot be given to another process")
+        return [value._tamis[1]]
+    raise Ended(None, "unsupported", f"the tests pass a {type(value).__name__}, which no other process can be given")
 
 
 def error_of(name: str, words: str) -> Exception:
@@ -118,39 +100,42 @@ def error_of(name: str, words: str) -> Exception:
     return error
 
 
-def run_tests(connection: Connection, tests: str) -> dict[str, Any]:
+def run_tests(connection: Connection, code: str, tests: str) -> dict[str, Any]:
     """Run the tests against the code; return the verdict: `passed`, `reason`, `detail`."""
+    passed, reason, detail = True, "", ""
+    try:
+        _examine(connection, code, tests)
+    except Ended as ended:
+        passed, reason, detail = ended.args
+    except BaseException as error:  # told apart there; a verdict there must be
+        passed, (reason, detail) = False, failure(error, connection.compared)
+    return {"passed": passed, "reason": reason, "detail": detail[:_WORDS]}
+
+
+def _examine(connection: Connection, code: str, tests: str) -> None:
     try:
         program = compile(tests, "<tests>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        return verdict(None, "bad_reference", f"the tests are not Python: {error}")
-    try:
-        defined = set(connection.read())
-        wanted = names_in(program) - set(dir(builtins))
-        code = Remote(connection, 0, "module")
-        namespace: dict[str, Any] = {"__name__": "tests", **{name: code[name] for name in sorted(wanted & defined)}}
-        connection.calls = 0
-        exec(program, namespace)  # noqa: S102  its purpose
-    except BaseException as error:  # told apart there; a verdict there must be
-        return failure(error, connection)
+        raise Ended(None, "bad_reference", f"the tests are not Python: {error}") from None
+    module = Remote(connection, 0, "module")
+    defined = set(connection.ask("run", module, code))
+    wanted = names_in(program) - set(dir(builtins))
+    namespace = {"__name__": "tests", **{name: module[name] for name in sorted(wanted & defined)}}
+    connection.calls = 0
+    exec(program, namespace)  # noqa: S102  its purpose
     if connection.calls == 0:
-        return verdict(None, "bad_reference", "the tests never call the code; is `entry_point` missing?")
-    return verdict(True)
+        raise Ended(None, "bad_reference", "the tests never call the code; is `entry_point` missing?")
 
 
-def failure(error: BaseException, connection: Connection) -> dict[str, Any]:
-    """Return the verdict for what came out of the tests."""
-    if isinstance(error, (Gone, BrokenPipeError)):
-        return verdict(False, *connection.ending())
-    if isinstance(error, Unsupported):
-        return verdict(None, "unsupported", str(error))
+def failure(error: BaseException, compared: str) -> tuple[str, str]:
+    """Return reason and words for what came out of the tests."""
     if isinstance(error, MemoryError):
-        return verdict(False, "memory", "the code needs more memory than it may have")
+        return "memory", "the code needs more memory than it may have"
     raised_by_code = "".join(getattr(error, "__notes__", ()))
     if isinstance(error, AssertionError) and not raised_by_code:
-        compared = f"; the code gave a {connection.compared}, which equals nothing" if connection.compared else ""
-        return verdict(False, "wrong_answer", f"a test failed: {place_of(error)}{compared}")
-    return verdict(False, "error", raised_by_code or f"{type(error).__name__}: {error}")
+        also = f"; the code gave a {compared}, which equals nothing" if compared else ""
+        return "wrong_answer", f"a test failed: {place_of(error)}{also}"
+    return "error", raised_by_code or f"{type(error).__name__}: {error}"
 
 
 def place_of(error: BaseException) -> str:
@@ -167,7 +152,3 @@ def names_in(program: CodeType) -> set[str]:
     """Return the names that compiled tests use; those of attributes are among them and do no harm."""
     inner = [constant for constant in program.co_consts if isinstance(constant, type(program))]
     return set(program.co_names).union(*map(names_in, inner))
-
-
-def verdict(passed: bool | None, reason: str = "", detail: str = "") -> dict[str, Any]:
-    return {"passed": passed, "reason": reason, "detail": detail[:_WORDS]}
