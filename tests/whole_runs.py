@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from queues.ledger import Reader
 
 TAMIS = str(Path(sys.executable).parent / "tamis")
 
@@ -146,3 +149,18 @@ def arithmetic(project: Project, base_url: str, seeds: int = 40, **changes: Any)
         ],
         **changes,
     }
+
+
+def calls_reach(simulator: Simulator, wanted: int) -> None:
+    """Return when the simulator has seen so many calls; asking it again is the only wait."""
+    pause = threading.Event()
+    for _ in range(600):
+        if simulator.stats()["calls"] >= wanted:
+            return
+        pause.wait(0.02)
+    pytest.fail(f"{simulator.stats()} and never {wanted} calls")
+
+
+def committed(project: Project, run: str) -> int:
+    with Reader(project.folder / run / "ledger.sqlite") as reader:
+        return sum(spend.calls for spend in reader.spend())

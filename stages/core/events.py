@@ -68,7 +68,7 @@ class CandidatesMade(NamedTuple):
 
     stage: str
     origin: str
-    count: int
+    total: int
 
 
 class GroupStarted(NamedTuple):

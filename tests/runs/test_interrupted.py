@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from whole_runs import Project, Simulator, arithmetic, identities_hold, simulating
-
-from queues.ledger import Reader
+from whole_runs import Project, Simulator, arithmetic, calls_reach, committed, identities_hold, simulating
 
 SLOW = ("--latency", "0.25", "--jitter", "0.3", "--accuracy", "0.6")
 
@@ -21,21 +18,6 @@ SLOW = ("--latency", "0.25", "--jitter", "0.3", "--accuracy", "0.6")
 def simulator() -> Iterator[Simulator]:
     with simulating(*SLOW) as running:
         yield running
-
-
-def calls_reach(simulator: Simulator, wanted: int) -> None:
-    """Return when the simulator has seen so many calls; asking it again is the only wait."""
-    pause = threading.Event()
-    for _ in range(600):
-        if simulator.stats()["calls"] >= wanted:
-            return
-        pause.wait(0.02)
-    pytest.fail(f"{simulator.stats()} and never {wanted} calls")
-
-
-def committed(project: Project, run: str) -> int:
-    with Reader(project.folder / run / "ledger.sqlite") as reader:
-        return sum(spend.calls for spend in reader.spend())
 
 
 def undisturbed(project: Project, pipeline: Path) -> bytes:
