@@ -25,17 +25,11 @@ class Row(NamedTuple):
 
 
 NOT_YET = (
-    *(Row(kind) for kind in ("annotate", "cross_check", "vote", "rank", "decontaminate", "transform", "difficulty")),
+    *(Row(kind) for kind in ("annotate", "cross_check", "decontaminate", "transform", "difficulty")),
     Row("generate", "per_request"),
     Row("generate", "on_truncated", {"continue"}),
     Row("generate", "emit", {"seeds"}),
     Row("verify", "check", {"grounded", "plugin"}),
-    Row("judge", "mode", {"rubric", "checklist"}),
-    Row("judge", "escalate"),
-    Row("judge", "rubric"),
-    Row("judge", "decide", {"mean"}),
-    Row("select", "by", {"rank", "vote"}),
-    Row("select", "agree"),
     Row("dedupe", "semantic"),
     Row("dedupe", "mode", {"online"}),
     Row("score", "endpoint"),
@@ -59,8 +53,6 @@ def missing(pipeline: Pipeline) -> Iterator[Finding]:
         for row in NOT_YET:
             if row.kind == kind:
                 yield from _asked(row, loc, part)
-        if kind == "judge" and len(part.endpoint) > 1:
-            yield Finding((*loc, "endpoint"), "a panel of several judges is not available yet; name one endpoint")
 
 
 def _asked(row: Row, loc: Loc, part: Any) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from config.base import Config, FilePath, Name
 from config.endpoints import Endpoint, Gguf, Limits, Price
+from config.judging import Agree, Audit, Escalate, Judge, Opinion, Rank, Select, Vote
 from config.making import (
     Annotate,
     Between,
@@ -22,22 +23,7 @@ from config.making import (
     Until,
 )
 from config.outputs import Budget, Collapse, Output, Pairs, Split
-from config.sieving import (
-    Agree,
-    Audit,
-    CrossCheck,
-    Decontaminate,
-    Dedupe,
-    Escalate,
-    Judge,
-    Keep,
-    Near,
-    Rank,
-    Select,
-    Semantic,
-    Verify,
-    Vote,
-)
+from config.sieving import CrossCheck, Decontaminate, Dedupe, Keep, Near, Semantic, Verify
 from config.sources import (
     Chunk,
     CsvSource,
@@ -77,6 +63,7 @@ __all__ = [
     "Keep",
     "Limits",
     "Near",
+    "Opinion",
     "Output",
     "Pairs",
     "ParquetSource",

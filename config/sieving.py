@@ -1,4 +1,4 @@
-"""Stages that decide who goes on: checks, judges, votes, rankings, duplicates."""
+"""Stages that take out what is wrong or redundant: checks, duplicates, contamination."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from config.base import (
     Count,
     FilePath,
     Flag,
-    NonNegative,
     OneOrMany,
     Schema,
     Share,
@@ -47,78 +46,6 @@ class CrossCheck(BaseStage):
     samples: Count = 1
     min_agree: Count = 1
     extract: Extract = "math"
-
-
-class Escalate(Config):
-    """Ask a stronger judge when the cheap ones are unsure."""
-
-    to: Alias
-    when: Literal["split", "unsure"] = "split"
-
-
-class Audit(Config):
-    """How far a judge is tried in every run: what it said is asked again, and responses that hold nothing are shown."""
-
-    share: Share = 0.05
-    """Of the candidates of first waves, judged again with the order of options and criteria reversed."""
-    max: Count = 200
-    """At most about so many of them."""
-
-
-class Judge(BaseStage):
-    """A model judges by the constitution. Several endpoints are a panel."""
-
-    type: Literal["judge"] = "judge"
-    endpoint: OneOrMany[str] = Field(min_length=1, examples=["main"])
-    mode: Literal["eliminate", "rubric", "checklist"] = "eliminate"
-    constitution: FilePath | None = None
-    prompt: Text | None = None
-    """In place of the built-in one. It sees columns, `response`, `task`, `principles`; it must ask for `pass`."""
-    decide: Literal["majority", "mean"] = "majority"
-    escalate: Escalate | None = None
-    rubric: str | None = None
-    """The column with each prompt's own checklist."""
-    temperature: NonNegative = 0.0
-    max_tokens: Count | None = 1024
-    audit: Audit | None = Audit()
-    """`null` switches it off; it never changes what is accepted."""
-
-
-class Vote(BaseStage):
-    """The answer that most candidates give."""
-
-    type: Literal["vote"] = "vote"
-    extract: Extract = "math"
-    min_agreement: Share = 0.0
-
-
-class Rank(BaseStage):
-    """Candidates of one seed compared in pairs."""
-
-    type: Literal["rank"] = "rank"
-    endpoint: Alias
-    method: Literal["swiss", "all_pairs", "knockout"] = "swiss"
-    order: Literal["random", "both"] = "random"
-    constitution: FilePath | None = None
-
-
-SelectBy = Literal["order", "rank", "score", "vote"]
-
-
-class Agree(Config):
-    """Take only what stands in the top of other orders as well."""
-
-    with_: tuple[SelectBy, ...] = Field(alias="with", min_length=1, examples=[["score"]])
-    within_top: Count = 1
-
-
-class Select(BaseStage):
-    """Keep the best of a seed's candidates."""
-
-    type: Literal["select"] = "select"
-    top: Count = 1
-    by: SelectBy = "order"
-    agree: Agree | None = None
 
 
 class Near(Config):

@@ -42,7 +42,7 @@ def check(pipeline: PipelineFile, sets: Sets = None) -> None:
     """Find every mistake of a pipeline at once; nothing is called."""
     from service.plan import checked, scanned
 
-    config = checked(pipeline, sets or ())
+    config = checked(pipeline, sets or (), say)
     _, scan = scanned(config)
     skipped = f" ({scan.skipped:,} broken rows left out)" if scan.skipped else ""
     seeds = f"{scan.rows:,} seeds{skipped}"

@@ -50,8 +50,9 @@ REASONS = {
     "regex": ("no_match",),
     "json_schema": ("schema", "invalid_json"),
     "python": ("wrong_answer", "error", "timeout", "memory", "exited", "crashed"),
-    "judge": ("eliminated",),
-    "select": ("not_selected",),
+    "judge": ("eliminated", "low_score"),
+    "vote": ("outvoted", "no_agreement", "no_answer"),
+    "select": ("not_selected", "disagreed"),
     "dedupe": ("duplicate",),
 }
 """Why a stage of this type (or a verify stage with this check) rejects; any other reason appears when it is given."""

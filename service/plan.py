@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from config.load import read_pipeline
 from config.problems import ConfigError
 from config.schema import Pipeline
-from service.check import check
+from service.check import check, warnings
 from service.fingerprint import fingerprint
 from stages.core.errors import InputError
 from stages.io.sources import Scan, Source, open_source
@@ -29,6 +29,7 @@ class Plan:
     keys: dict[str, list[ApiKey]]
     fingerprint: dict[str, Any]
     limit: int | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def read(self) -> int:
@@ -46,12 +47,19 @@ class Plan:
             raise InputError(problems)
 
 
-def checked(pipeline: Path | dict[str, Any], sets: Sequence[str] = ()) -> Pipeline:
-    """Read and check a pipeline. Raises ConfigError with every problem there is."""
+def checked(
+    pipeline: Path | dict[str, Any], sets: Sequence[str] = (), warn: Callable[[str], None] = lambda text: None
+) -> Pipeline:
+    """Read and check a pipeline; `warn` is told what works but is hardly meant.
+
+    Raises ConfigError with every problem there is.
+    """
     loaded = read_pipeline(pipeline, env=os.environ, sets=sets)
     problems = [*loaded.problems, *check(loaded)]
     if problems or loaded.pipeline is None:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line))
+    for warning in warnings(loaded):
+        warn(f"warning: {warning}")
     return loaded.pipeline
 
 
@@ -64,8 +72,9 @@ def scanned(config: Pipeline) -> tuple[Source, Scan]:
 
 def plan(pipeline: Path | dict[str, Any], sets: Sequence[str], limit: int | None) -> Plan:
     """Check a pipeline and read its source through once. Raises ConfigError or InputError."""
-    config = checked(pipeline, sets)
+    warned: list[str] = []
+    config = checked(pipeline, sets, warned.append)
     source, scan = scanned(config)
     used = sorted({alias for stage in config.stages for _, alias in stage.aliases()})
     keys = {alias: read_keys(alias, config.endpoints[alias], os.environ) for alias in used}
-    return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit)
+    return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit, tuple(warned))

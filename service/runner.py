@@ -88,6 +88,8 @@ async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result
     started = time.monotonic()
     await what.preflight()
     watch = Watch(what, run_dir, options.progress, options.log)
+    for warning in what.warnings:
+        watch.say(warning)
     async with AsyncExitStack() as stack:
         if options.metrics_port is not None:
             url = await stack.enter_async_context(serve_metrics(watch.metrics.registry, options.metrics_port))

@@ -6,45 +6,52 @@ Each builder hands its stage the slice it needs of the tools, and never the whol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from config.schema import Dedupe, Generate, Judge, Score, Select, Verify
+from config.schema import Dedupe, Generate, Judge, Rank, Score, Select, Verify, Vote
 from config.schema import Stage as StageConfig
 from stages.core.base import Decisions, Place, Stage
 from stages.core.events import Observe
 from stages.dedupe.dedupe import dedupe_stage
 from stages.generate.generate import GenerateStage
 from stages.generate.waves import WaveStage
-from stages.judge.constitution import load_constitution
-from stages.judge.eliminate import EliminateStage
+from stages.judge.constitution import Constitution, load_constitution
+from stages.judge.judge import JudgeStage
+from stages.judge.rank import RankStage
 from stages.judge.select import SelectStage
+from stages.judge.vote import VoteStage
 from stages.llm.protocol import Model
 from stages.prompts.template import Expression, Template
 from stages.score.score import ScoreStage
+from stages.verify.answers import answers
 from stages.verify.stage import VerifyStage
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What stages work with. `constitution` is the pipeline's default path, `run_seed` its seed."""
+    """What stages work with. `constitution` is the pipeline's default path, `run_seed` its seed.
+
+    `later` are the stages after the one that is built.
+    """
 
     models: Mapping[str, Model]
     decisions: Decisions
     run_seed: int
     constitution: str | None = None
     observe: Observe | None = None
+    later: Sequence[StageConfig] = ()
 
 
 def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
     """Return the stages of a pipeline in their order, the decision on another wave among them."""
     waves = {wave_end(configs, config): config for config in configs if isinstance(config, Generate) and config.until}
     stages: list[Stage] = []
-    for config in configs:
+    for at, config in enumerate(configs, start=1):
         where = None if config.where is None else Expression(config.where)
         place = Place(config.name, len(stages), config.action, where, tools.observe)
-        stages.append(BUILDERS[config.type](place, config, tools))
+        stages.append(BUILDERS[config.type](place, config, replace(tools, later=configs[at:])))
         generate = waves.get(config.name)
         if generate is not None and generate.until is not None:
             place = Place(f"{generate.name}.until", len(stages), observe=tools.observe)
@@ -76,9 +83,40 @@ def _verify(place: Place, config: Verify, _: Tools) -> Stage:
 
 
 def _judge(place: Place, config: Judge, tools: Tools) -> Stage:
+    judges = [tools.models[alias] for alias in config.endpoint]
+    stronger = None if config.escalate is None else tools.models[config.escalate.to]
+    return JudgeStage(place, config, judges, stronger, _constitution(config, tools), tools.run_seed)
+
+
+def _rank(place: Place, config: Rank, tools: Tools) -> Stage:
+    top = ranked_top(tools.later)
+    return RankStage(place, config, tools.models[config.endpoint], _constitution(config, tools), top, tools.run_seed)
+
+
+def _constitution(config: Judge | Rank, tools: Tools) -> Constitution | None:
     path = config.constitution or tools.constitution
-    constitution = None if path is None else load_constitution(path)
-    return EliminateStage(place, config, tools.models[config.endpoint[0]], constitution)
+    return None if path is None else load_constitution(path)
+
+
+def ranked_top(later: Sequence[StageConfig]) -> int | None:
+    """Return how many places of a ranking the stages after it look at; None: all of them."""
+    tops: list[int] = []
+    for stage in later:
+        if not isinstance(stage, Select):
+            continue
+        if stage.by == "rank":
+            if stage.agree is not None:  # whoever moves up may stand anywhere
+                return None
+            tops.append(stage.top)
+        elif stage.agree is not None and "rank" in stage.agree.with_:
+            tops.append(stage.agree.within_top)
+    return max(tops, default=None)
+
+
+def _vote(place: Place, config: Vote, tools: Tools) -> Stage:
+    model = None if config.endpoint is None else tools.models[config.endpoint]
+    found = None if config.extract == "model" else answers(config.extract)
+    return VoteStage(place, config, found, model, tools.run_seed)
 
 
 def _select(place: Place, config: Select, _: Tools) -> Stage:
@@ -97,6 +135,8 @@ BUILDERS: dict[str, Callable[[Place, Any, Tools], Stage]] = {
     "generate": _generate,
     "verify": _verify,
     "judge": _judge,
+    "vote": _vote,
+    "rank": _rank,
     "select": _select,
     "dedupe": _dedupe,
     "score": _score,

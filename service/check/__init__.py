@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from config.load import Loaded
 from config.problems import Problem
-from service.check import order, resources, settings, texts, waves
+from service.check import judging, order, resources, settings, texts, waves
 
 
 def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
@@ -20,7 +20,13 @@ def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
     found += resources.endpoints(pipeline, env)
     found += settings.problems(pipeline)
     found += texts.problems(pipeline, columns)
+    found += judging.problems(pipeline, columns)
     # Where a stage's very type is a guess, what stands before what is not known.
     if not any(len(loc) == 2 and loc[0] == "stages" for loc in loaded.broken):
         found += [*order.problems(pipeline), *waves.problems(pipeline)]
     return loaded.fresh(found)
+
+
+def warnings(loaded: Loaded) -> list[Problem]:
+    """Return what can work in a good pipeline and is hardly meant."""
+    return [] if loaded.pipeline is None else loaded.fresh(judging.warnings(loaded.pipeline))

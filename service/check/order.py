@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from config.problems import Finding
-from config.schema import Dedupe, Generate, Pipeline, Select
+from config.schema import Dedupe, Generate, Judge, Pipeline, Select, Vote
 from config.schema import Stage as StageConfig
 
-NEEDS = {"rank": "rank", "vote": "vote", "score": "score"}
-"""What `by:` may ask for -> the type of stage that makes it."""
+NEEDS = {"rank": "a rank stage", "vote": "a vote stage", "score": "a score stage or a judge that scores"}
+"""What `by:` may ask for, and what makes it."""
 
 
 def problems(pipeline: Pipeline) -> Iterator[Finding]:
@@ -17,11 +17,14 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
     yield from _names(pipeline)
     yield from _generators(pipeline)
     for number, stage in enumerate(pipeline.stages):
-        before = {earlier.type for earlier in pipeline.stages[:number]}
+        made = {_makes(earlier) for earlier in pipeline.stages[:number]}
         for keys, by in _asked(stage):
-            needed = NEEDS.get(by)
-            if needed is not None and needed not in before:
-                yield Finding(("stages", number, *keys), f'"{by}" needs a {needed} stage before it')
+            if by in NEEDS and by not in made:
+                yield Finding(("stages", number, *keys), f'"{by}" needs {NEEDS[by]} before it')
+
+
+def _makes(stage: StageConfig) -> str:
+    return "score" if isinstance(stage, Judge) and stage.mode != "eliminate" else stage.type
 
 
 def _asked(stage: StageConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -29,6 +32,8 @@ def _asked(stage: StageConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield ("by",), stage.by
         for place, by in enumerate(stage.agree.with_ if stage.agree else ()):
             yield ("agree", "with", place), by
+    elif isinstance(stage, Vote) and stage.weights is not None:
+        yield ("weights",), stage.weights
     elif isinstance(stage, Dedupe):
         yield ("keep", "by"), stage.keep.by
 

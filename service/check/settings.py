@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from config.problems import Finding, Loc
-from config.schema import Dedupe, Generate, Judge, Output, Pairs, Pipeline, Score, Verify
+from config.schema import Dedupe, Generate, Output, Pairs, Pipeline, Score, Verify
 from config.words import suggestion
 from stages.core.errors import InputError
 from stages.verify.json_schema import JsonSchema
@@ -79,12 +79,6 @@ def _verify(loc: Loc, stage: Verify, _: Pipeline) -> Iterator[Finding]:
             yield Finding((*loc, key), str(error))
 
 
-def _judge(loc: Loc, stage: Judge, pipeline: Pipeline) -> Iterator[Finding]:
-    if not (stage.constitution or pipeline.constitution or stage.prompt):
-        message = "missing; a judge needs principles: write `constitution: constitution.yaml` here or at the top"
-        yield Finding((*loc, "constitution"), message)
-
-
 def _dedupe(loc: Loc, stage: Dedupe, _: Pipeline) -> Iterator[Finding]:
     if not (stage.exact or stage.near or stage.semantic):
         yield Finding((*loc, "exact"), "nothing is left to compare by; remove it, or write `near: {threshold: 0.8}`")
@@ -118,7 +112,6 @@ def _output(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
 RULES: dict[str, Callable[[Loc, Any, Pipeline], Iterator[Finding]]] = {
     "generate": _generate,
     "verify": _verify,
-    "judge": _judge,
     "dedupe": _dedupe,
     "score": _score,
 }

@@ -7,17 +7,15 @@ unanimous (ESC, arXiv 2401.10480). A third costs nothing: what is left cannot ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-
-Same = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Answers that mean the same: the wording of the first, the numbers of the ballots, and what they weigh."""
+    """An answer, the numbers of the ballots that were cast for it, and what they weigh."""
 
-    answer: str
+    answer: Hashable
     ballots: tuple[int, ...]
     weight: float
 
@@ -30,31 +28,13 @@ class StopRule:
     window: int = 0
 
 
-def equal(one: str, other: str) -> bool:
-    """Compare answers as they are written."""
-    return one == other
-
-
-def tally(answers: Sequence[str | None], weights: Sequence[float] | None = None, same: Same = equal) -> list[Option]:
-    """Return the options, the heaviest first, ties to the one named first. None casts no vote.
-
-    `same` is asked once for each different wording and option, against the option's first answer: where it is no true
-    equivalence, the first wording decides.
-    """
-    options: list[tuple[str, list[int]]] = []
-    known: dict[str, list[int]] = {}
+def tally(answers: Sequence[Hashable | None], weights: Sequence[float] | None = None) -> list[Option]:
+    """Return the options, the heaviest first, ties to the one named first. None casts no vote."""
+    options: dict[Hashable, list[int]] = {}
     for number, answer in enumerate(answers):
-        if answer is None:
-            continue
-        ballots = known.get(answer)
-        if ballots is None:
-            ballots = next((ballots for first, ballots in options if same(first, answer)), None)
-            if ballots is None:
-                ballots = []
-                options.append((answer, ballots))
-            known[answer] = ballots
-        ballots.append(number)
-    weighed = [Option(first, tuple(cast), _weight(cast, weights)) for first, cast in options]
+        if answer is not None:
+            options.setdefault(answer, []).append(number)
+    weighed = [Option(answer, tuple(cast), _weight(cast, weights)) for answer, cast in options.items()]
     return sorted(weighed, key=lambda option: -option.weight)
 
 

@@ -16,18 +16,6 @@ def test_equal_answers_are_one_option_and_the_heaviest_leads():
     assert agreement(options) == pytest.approx(2 / 3)
 
 
-def test_equivalent_answers_are_one_option_under_the_wording_of_the_first():
-    asked: list[tuple[str, str]] = []
-
-    def same(one: str, other: str) -> bool:
-        asked.append((one, other))
-        return float(one) == float(other)
-
-    options = tally(["5.0", "4", "5", "5", "5.0"], same=same)
-    assert options[0] == Option("5.0", (0, 2, 3, 4), 4)
-    assert asked == [("5.0", "4"), ("5.0", "5")], "each wording is compared once"
-
-
 def test_weights_decide_over_numbers_and_ties_go_to_the_first_named():
     assert [option.answer for option in tally(["a", "b", "b"], weights=[3, 1, 1])] == ["a", "b"]
     assert [option.answer for option in tally(["b", "a"])] == ["b", "a"]

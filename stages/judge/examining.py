@@ -1,0 +1,160 @@
+"""How one judge marks one candidate: by questions of a constitution, a rubric or a checklist, or as a reward model.
+
+A judge is asked `samples` times. The first time everything stands in the order in which it was written; after that the
+axes are shuffled, and the options turned round every other time, so that what comes of their order alone evens out
+(arXiv 2602.02219). The audit has it all reversed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from config.schema import Judge
+from stages.core.base import Stage
+from stages.core.chance import draw
+from stages.core.record import Candidate, Group
+from stages.core.task import task_text
+from stages.judge.asking import Asker, Question, collect
+from stages.judge.axes import Axis, axes_of
+from stages.judge.constitution import Constitution
+from stages.llm.protocol import Call, Model
+from stages.llm.reading import Reading, grade, truth
+from stages.prompts.builtin import builtin
+from stages.prompts.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a judge found: its score, the mark on each axis, and the principle that it says was broken."""
+
+    score: float
+    axes: dict[str, float] = field(default_factory=dict)
+    principle: str = ""
+
+
+class Examiner(Protocol):
+    """Has one judge mark one candidate. Raises CandidateError where it gave no marks. `reverse` is the audit's."""
+
+    async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks: ...
+
+
+class _Mode(NamedTuple):
+    """`key` stands for the answer to a lone question. What eliminates is one question, and names a principle."""
+
+    key: str
+    eliminates: bool
+    per_call: Literal["one", "all"]
+
+
+_MODES = {
+    "eliminate": _Mode("pass", True, "all"),
+    "rubric": _Mode("score", False, "one"),
+    "checklist": _Mode("met", False, "one"),
+}
+
+
+class _Turn(NamedTuple):
+    """One call: its sample, the axes in it, the axis that each key of the reply is about, the options' order."""
+
+    sample: int
+    axes: Sequence[Axis]
+    keys: dict[str, str]
+    turned: bool
+
+
+class Questionnaire:
+    """Asks a chat model whether criteria apply, for marks on axes, or which items of a checklist are met."""
+
+    def __init__(self, stage: Stage, config: Judge, constitution: Constitution | None, run_seed: int) -> None:
+        self._stage, self._config, self._constitution, self._run_seed = stage, config, constitution, run_seed
+        self._mode = _MODES[config.mode]
+        self._together = (config.per_call or self._mode.per_call) == "all"
+        self._prompt = Template(config.prompt or builtin(config.mode))
+        self._asker = Asker(stage, run_seed, config.temperature, config.max_tokens)
+        low, high = config.scale
+        marks = range(low, high + 1) if config.mode == "rubric" else (True, False)
+        self._options: Sequence[int] = marks
+        self._worth = grade(low, high) if config.mode == "rubric" else truth
+        self._logprobs = not self._mode.eliminates or (config.escalate is not None and config.escalate.when == "unsure")
+
+    async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks:
+        axes = axes_of(self._config, self._constitution, self._run_seed, group.seed)
+        turns = list(self._turns(axes, group, candidate, reverse))
+
+        async def ask(turn: _Turn) -> Reading:
+            question = self._question(group, candidate, turn)
+            about = turn.axes[0].id if len(turn.axes) == 1 else ""
+            part = " ".join(filter(None, ("reversed" if reverse else "", f"{turn.sample or ''}", about)))
+            return await self._asker.ask(model, group, question, candidate.n, part)
+
+        return self._marks({axis.id: axis.weight for axis in axes}, turns, await collect(ask, turns))
+
+    def _turns(self, axes: list[Axis], group: Group, candidate: Candidate, reverse: bool) -> Iterator[_Turn]:
+        about = (self._run_seed, self._stage.name, "order", group.seed.id, candidate.n)
+        for sample in range(self._config.samples):
+            order = sorted(axes, key=lambda axis: draw(*about, sample, axis.id)) if sample else axes
+            order = order[::-1] if reverse else order
+            for batch in [order] if self._together or not order else [[axis] for axis in order]:
+                alone = batch[0].id if len(batch) == 1 else ""
+                many = len(batch) > 1 and not self._mode.eliminates
+                keys = {axis.id: axis.id for axis in batch} if many else {self._mode.key: alone}
+                yield _Turn(sample, batch, keys, bool(sample % 2) != reverse)
+
+    def _question(self, group: Group, candidate: Candidate, turn: _Turn) -> Question:
+        shown = [axis.shown for axis in turn.axes]
+        options = self._options[::-1] if turn.turned else self._options
+        seen: dict[str, Any] = {"task": task_text(group, candidate), "principles": shown, "axes": shown}
+        seen |= {"keys": list(turn.keys), "options": list(options), "scale": list(self._config.scale)}
+        prompt = self._prompt.render(group.scope(candidate) | seen)
+        named = [axis.id for axis in turn.axes] if self._mode.eliminates else []
+        return Question(self._config.mode, prompt, tuple(turn.keys), self._options, self._worth, named, self._logprobs)
+
+    def _marks(self, weights: dict[str, float], turns: Sequence[_Turn], readings: Sequence[Reading]) -> Marks:
+        found: defaultdict[str, list[float]] = defaultdict(list)
+        broken = Counter[str]()
+        for turn, reading in zip(turns, readings, strict=True):
+            for key, value in reading.values.items():
+                found[turn.keys[key]].append(value)
+                if self._mode.eliminates and value < 0.5:
+                    broken[turn.keys[key] or str(reading.said.get("principle"))] += 1
+        means = {axis: sum(values) / len(values) for axis, values in found.items()}
+        if self._mode.eliminates:
+            score = min(means.values())
+        else:
+            score = sum(weights.get(axis, 1.0) * mean for axis, mean in means.items())
+            score /= sum(weights.get(axis, 1.0) for axis in means)
+        principle = next((name for name, _ in broken.most_common(1) if name in weights), "")
+        return Marks(score, {axis: mean for axis, mean in means.items() if axis}, principle)
+
+
+class RewardModel:
+    """Asks a reward model or a cross-encoder for its number, on one of vLLM's routes.
+
+    A reward model is shown the conversation in its own chat template, a cross-encoder the task and the response. A
+    prompt of the person's own stands in place of the conversation or of the task.
+    """
+
+    def __init__(self, stage: Stage, config: Judge) -> None:
+        self._stage, self._route = stage, config.reward
+        self._prompt = None if config.prompt is None else Template(config.prompt)
+
+    async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks:
+        part = "reversed" if reverse else ""
+        stage, body = self._stage, self._body(group, candidate)
+        call = Call(stage.name, stage.depth, "reward", group, body, candidate.n, part, self._route)
+        return Marks(float((await model.ask(call)).text))
+
+    def _body(self, group: Group, candidate: Candidate) -> dict[str, Any]:
+        task = task_text(group, candidate)
+        own = self._prompt and self._prompt.render(group.scope(candidate) | {"task": task})
+        if self._route == "score":
+            return {"text_1": own or task, "text_2": candidate.text}
+        if self._route == "rerank":
+            return {"query": own or task, "documents": [candidate.text]}
+        if own is not None:
+            return {"input": own}
+        asked = candidate.prompt or group.seed.messages or [{"role": "user", "content": task}]
+        return {"messages": [*asked, {"role": "assistant", "content": candidate.text}]}
