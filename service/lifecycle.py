@@ -12,10 +12,11 @@ import contextlib
 import gc
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
+from stages.core.base import first_error
 from stages.core.errors import BudgetReached, RunStopped, TamisError
 from stages.core.events import CallFinished, CallStarted, Event
 
@@ -141,3 +142,18 @@ def signals(first: Callable[[str], None], second: Callable[[], None]) -> Iterato
     finally:
         for number in routed:
             loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def background(work: dict[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run named tasks beside the block; their errors are the block's, and they end with it."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(coroutine, name=name) for name, coroutine in work.items()]
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None

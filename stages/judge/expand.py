@@ -1,0 +1,109 @@
+"""Drafts what a constitution leaves out: a model says each principle as a judge's questions of every kind.
+
+Only empty lists are filled. The draft is for a person to read, edit and commit: no run ever asks for one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import product
+from typing import Any, NamedTuple
+
+from stages.core.base import each
+from stages.core.errors import CandidateError, InputError
+from stages.core.record import Group, Message, Seed
+from stages.judge.constitution import Constitution, Principle
+from stages.llm.protocol import Call, Choice, Model
+from stages.prompts.builtin import builtin
+from stages.prompts.template import Template
+
+KINDS = ("critique", "eliminate", "compare", "revise", "axis")
+MOST = 3
+"""Sentences of one kind; of `axis` there is one, since it is one thing that is rated."""
+
+MAX_TOKENS = 512
+"""Of a reply; an endpoint whose model thinks first has more in its `body`."""
+
+_AGAIN = 'That could not be read. Reply with the JSON object only: {"items": ["...", "..."]}'
+_DECODER = json.JSONDecoder()
+_LISTED = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", re.MULTILINE)
+
+
+class Draft(NamedTuple):
+    """A constitution with `filled` lists more than before; `empty` says for which ones nothing came, and why."""
+
+    constitution: Constitution
+    model: str
+    filled: int
+    empty: tuple[str, ...]
+
+
+async def expand(constitution: Constitution, model: Model) -> Draft:
+    """Ask the model for every empty list, one call each. Raises InputError where not a single one came of it."""
+    prompt = Template(builtin("expand"))
+    drafts: dict[tuple[str, str], tuple[str, ...]] = {}
+    empty: list[str] = []
+
+    async def draft(wanted: tuple[int, Principle, str]) -> None:
+        no, principle, kind = wanted
+        text = prompt.render({"principle": principle.model_dump(), "kind": kind})
+        try:
+            drafts[principle.id, kind] = await _ask(model, Group(Seed(no, principle.id, {})), text, kind)
+        except CandidateError as error:
+            empty.append(f"{principle.id}.{kind}: {error.detail}")
+
+    principles = list(enumerate(constitution.principles))
+    await each(draft, [(no, one, kind) for (no, one), kind in product(principles, KINDS) if not getattr(one, kind)])
+    if not drafts:
+        raise InputError(empty)
+    filled = (
+        one.model_copy(update={kind: drafts[one.id, kind] for kind in KINDS if (one.id, kind) in drafts})
+        for one in constitution.principles
+    )
+    return Draft(Constitution(principles=tuple(filled)), model.name, len(drafts), tuple(sorted(empty)))
+
+
+async def _ask(model: Model, group: Group, prompt: str, kind: str) -> tuple[str, ...]:
+    most = 1 if kind == "axis" else MOST
+    messages: list[Message] = [{"role": "user", "content": prompt}]
+    said = Choice("")
+    for part in (kind, f"{kind} reask"):
+        body: dict[str, Any] = {"messages": messages, "temperature": 0.0, "max_tokens": MAX_TOKENS}
+        if model.structured:
+            body["response_format"] = _reply_format(most)
+        said = (await model.ask(Call("constitution", 0, "expand", group, body, part=part))).first
+        if items := read_items(said):
+            return items[:most]
+        again: list[Message] = [
+            {"role": "assistant", "content": said.text or "..."},
+            {"role": "user", "content": _AGAIN},
+        ]
+        messages = [*messages, *again]
+    ended = "was cut off at" if said.truncated else "said"
+    raise CandidateError("unreadable", f'asked twice, {model.name} {ended} "{" ".join(said.text.split())[-80:]}"')
+
+
+def read_items(said: Choice) -> tuple[str, ...]:
+    """Return the sentences of a reply, each once: of the first JSON array of texts in it, or else of its listed lines.
+
+    Empty where there are none, or where the reply was cut off in the middle of them.
+    """
+    found: list[str] = []
+    for start in (bracket.start() for bracket in re.finditer(r"\[", said.text)):
+        try:
+            value, _ = _DECODER.raw_decode(said.text, start)
+        except (ValueError, RecursionError):
+            continue
+        if value and all(isinstance(item, str) for item in value):
+            found = value
+            break
+    else:
+        found = [] if said.truncated else _LISTED.findall(said.text)
+    return tuple(dict.fromkeys(words for item in found if (words := " ".join(item.split()))))
+
+
+def _reply_format(most: int) -> dict[str, Any]:
+    items = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most}
+    schema = {"type": "object", "properties": {"items": items}, "required": ["items"], "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": "items", "strict": True, "schema": schema}}

@@ -1,0 +1,115 @@
+"""The commands for those who write pipelines, as a person types them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from whole_runs import TAMIS, simulating
+
+from stages.judge.constitution import load_constitution
+
+PRINCIPLES = """\
+# mine
+principles:
+  - id: kind
+    text: The answer is kind.
+    eliminate: [It scolds.]
+"""
+PIPELINE = """\
+endpoints:
+  main: {base_url: "%s", model: simulated}
+source: {type: jsonl, path: seeds.jsonl}
+stages:
+  - {type: generate, endpoint: main, prompts: [{file: p.jinja}]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "constitution.yaml").write_text(PRINCIPLES)
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE % "http://127.0.0.1:1/v1")
+    (tmp_path / "p.jinja").write_text("Solve {{ question }}")
+    return tmp_path
+
+
+def tamis(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([TAMIS, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_built_in_prompts_are_listed_and_shown_with_what_they_see(folder: Path) -> None:
+    assert {"eliminate", "expand"} <= set(tamis(folder, "prompts", "show").stdout.split())
+    shown = tamis(folder, "prompts", "show", "eliminate")
+    assert "{{ response }}" in shown.stdout
+    assert "response" in shown.stderr.removeprefix("it sees: ").strip().split(", ")
+
+
+def test_an_unknown_name_is_told_with_the_one_that_was_meant(folder: Path) -> None:
+    told = tamis(folder, "prompts", "show", "eliminat")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == 'there is no built-in prompt "eliminat"; did you mean "eliminate"?\n'
+
+
+def test_a_constitution_that_is_shown_can_be_used_as_it_is(folder: Path) -> None:
+    names = tamis(folder, "constitution", "show").stdout.split()
+    assert names == ["helpful-honest-harmless", "mathematics-tutor"]
+    for name in names:
+        (folder / "shown.yaml").write_text(tamis(folder, "constitution", "show", name).stdout)
+        assert load_constitution(folder / "shown.yaml").principles
+
+
+def test_the_effective_settings_are_a_pipeline_with_everything_filled_in(folder: Path) -> None:
+    shown = tamis(folder, "config", "show", "pipeline.yaml", "--set", "stages.0.candidates=3")
+    settings = yaml.safe_load(shown.stdout)
+    assert settings["stages"][0]["prompts"] == ["Solve {{ question }}"]
+    assert (settings["stages"][0]["candidates"], settings["stages"][0]["max_tokens"]) == (3, 1024)
+    (folder / "again.yaml").write_text(shown.stdout)
+    assert tamis(folder, "config", "show", "again.yaml").stdout == shown.stdout
+
+
+def test_settings_with_a_mistake_are_not_shown_and_no_key_ever_is(folder: Path) -> None:
+    told = tamis(folder, "config", "show", "pipeline.yaml", "--set", "endpoints.main.api_key=sk-aaaabbbbccccdddd1111")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "a key does not belong in a file" in told.stderr
+    assert "sk-aaaa" not in told.stderr
+
+
+def test_a_draft_stands_beside_the_file_and_says_who_wrote_it(folder: Path) -> None:
+    with simulating() as simulator:
+        (folder / "pipeline.yaml").write_text(PIPELINE % simulator.base_url)
+        done = tamis(folder, "constitution", "expand", "constitution.yaml", "--pipeline", "pipeline.yaml")
+    draft = folder / "constitution.expanded.yaml"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("constitution.expanded.yaml: 4 lists drafted by simulated; ")
+    assert draft.read_text().startswith("# Drafted by simulated from constitution.yaml: ")
+    (principle,) = load_constitution(draft).principles
+    assert principle.eliminate == ("It scolds.",)
+    assert all((principle.critique, principle.compare, principle.revise, principle.axis))
+    assert (folder / "constitution.yaml").read_text() == PRINCIPLES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["none.yaml"], "none.yaml: there is no such file"),
+        (["constitution.yaml", "--out", "p.jinja"], "p.jinja: this file is there already; name another with --out"),
+        (["constitution.yaml", "--endpoint", "main"], "--endpoint main: name the file it stands in, with --pipeline"),
+        (
+            ["constitution.yaml", "--pipeline", "pipeline.yaml", "--endpoint", "mian"],
+            '--endpoint: there is none named "mian" in pipeline.yaml; did you mean "main"?',
+        ),
+        (["constitution.yaml", "--pipeline", "pipeline.yaml"], "endpoints.main"),
+        (["full.yaml"], "full.yaml: no list of any principle is empty; there is nothing to expand"),
+    ],
+)
+def test_what_stands_in_the_way_of_a_draft_is_told_before_anything_is_written(
+    folder: Path, arguments: list[str], told: str
+) -> None:
+    (folder / "full.yaml").write_text(tamis(folder, "constitution", "show", "mathematics-tutor").stdout)
+    before = sorted(folder.iterdir())
+    done = tamis(folder, "constitution", "expand", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(told)
+    assert sorted(folder.iterdir()) == before
