@@ -25,11 +25,11 @@ class Row(NamedTuple):
 
 
 NOT_YET = (
-    *(Row(kind) for kind in ("annotate", "cross_check", "decontaminate", "transform", "difficulty")),
+    *(Row(kind) for kind in ("annotate", "decontaminate", "transform", "difficulty")),
     Row("generate", "per_request"),
     Row("generate", "on_truncated", {"continue"}),
     Row("generate", "emit", {"seeds"}),
-    Row("verify", "check", {"grounded", "plugin"}),
+    Row("verify", "check", {"grounded"}),
     Row("dedupe", "semantic"),
     Row("dedupe", "mode", {"online"}),
     Row("score", "endpoint"),

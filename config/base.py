@@ -96,6 +96,11 @@ def _json_schema(value: object, info: ValidationInfo) -> object:
         raise wrong(f'"{value["file"]}" is not JSON: {error}') from None
 
 
+def _function(named: str, info: ValidationInfo) -> str:
+    file, colon, name = named.rpartition(":")
+    return f"{_resolve(file, info)}{colon}{name}" if file.endswith(".py") else named
+
+
 def _one_or_many(value: object) -> object:
     if value is None:
         return ()
@@ -128,6 +133,9 @@ Schema = Annotated[dict[str, Any], BeforeValidator(_json_schema, json_schema_inp
 
 FilePath = Annotated[str, Field(min_length=1), AfterValidator(_resolve)]
 """A path, made absolute; that the file exists is for `tamis check` to say."""
+
+Function = Annotated[str, Field(min_length=1), AfterValidator(_function)]
+"""A Python function: `./file.py:name`, its path made absolute, or the name of an entry point."""
 
 OneOrMany = Annotated[tuple[T, ...], BeforeValidator(_one_or_many, json_schema_input_type=T | list[T] | None)]
 """One value or a list; always a tuple after reading."""

@@ -11,12 +11,28 @@ from config.base import (
     Count,
     FilePath,
     Flag,
+    Function,
+    NonNegative,
+    Number,
     OneOrMany,
+    Positive,
     Schema,
     Share,
     Text,
 )
 from config.stage import Alias, BaseStage, Extract
+
+
+class Fallback(Config):
+    """A model looks once more at what a program rejected: programs reject right answers, too."""
+
+    endpoint: Alias
+    share: Share = 0.05
+    """Of the rejected candidates, drawn at random."""
+    prompt: Text | None = None
+    """In place of the built-in one. It sees columns, `response`, `task`, `reference`; it must ask for `pass`."""
+    revive: Flag = False
+    """Whether the model's yes lets a candidate go on; otherwise it only measures how often the program is wrong."""
 
 
 class Verify(BaseStage):
@@ -32,20 +48,35 @@ class Verify(BaseStage):
     schema_: Schema | None = Field(default=None, alias="schema")
     tests: Text | None = None
     entry_point: str | None = None
-    function: str | None = None
-    """A plugin: `./file.py:function` or an entry point's name."""
+    function: Function | None = None
+    """plugin: `./file.py:function`, or an entry point of the group `tamis.verify`."""
+    min_score: Number | None = None
+    """plugin: from which score on a candidate passes, where the function gives nothing else; left out: 0.5."""
+    timeout_s: Positive | None = None
+    """plugin: for one candidate; left out: 10."""
+    fallback: Fallback | None = None
 
 
 class CrossCheck(BaseStage):
-    """A model solves again by another method, or checks the answer that was given."""
+    """A model or a program solves again by another method, or checks the answer that was given."""
 
     type: Literal["cross_check"] = "cross_check"
-    endpoint: Alias
-    prompt: Text = Field(examples=["Solve it by a different method: {{ question }}"])
+    endpoint: Alias | None = Field(default=None, examples=["main"])
+    prompt: Text | None = Field(default=None, examples=["Solve it by a different method: {{ question }}"])
+    """In place of the built-in one. It sees columns and `task`; with `sees: response` the candidate too."""
+    function: Function | None = None
+    """A program beside the model or instead of it: it returns an answer, or judges as a plugin does."""
     sees: Literal["question", "response"] = "question"
     samples: Count = 1
+    """How often the model is asked."""
     min_agree: Count = 1
+    """How many must agree: of the model's samples, and the program."""
     extract: Extract = "math"
+    """question: how answers are found and compared."""
+    temperature: NonNegative = 0.7
+    max_tokens: Count | None = 4096
+    timeout_s: Positive = 10.0
+    """Of one call of the function."""
 
 
 class Near(Config):

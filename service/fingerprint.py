@@ -14,9 +14,10 @@ from typing import Any
 import orjson
 import xxhash
 
-from config.schema import Endpoint, Gguf, Judge, Pipeline, Rank, Score, Stage, Transform
+from config.schema import CrossCheck, Endpoint, Gguf, Judge, Pipeline, Rank, Score, Stage, Transform, Verify
 from stages.judge.constitution import load_constitution
 from stages.prompts.builtin import builtin
+from stages.verify.plugin import written
 
 _SHAPES_A_REPLY = {"model", "api", "body", "reasoning", "send_seed", "structured", "logprobs"}
 
@@ -49,12 +50,18 @@ def _stage(stage: Stage, default_constitution: str | None) -> dict[str, str]:
         keys["constitution"] = None if path is None else load_constitution(path).model_dump(mode="json")
     if getattr(stage, "prompt", None) is None:
         keys["built-in prompt"] = _builtin_prompt(stage)
+    if isinstance(stage, Verify) and stage.fallback is not None and stage.fallback.prompt is None:
+        keys["fallback's prompt"] = builtin("equivalent")
+    if isinstance(stage, (Verify, CrossCheck)) and stage.function is not None:
+        keys["function"] = written(stage.function)
     return _hashes({key: value for key, value in keys.items() if value is not None})
 
 
 def _builtin_prompt(stage: Stage) -> str | None:
     """Return the built-in prompt that a stage asks by, named for its `mode` or `kind`: another tamis, another text."""
     name = str(getattr(stage, "mode", None) or getattr(stage, "kind", stage.type))
+    if isinstance(stage, CrossCheck):
+        name = f"{name}_{stage.sees}"
     try:
         return builtin(name)
     except FileNotFoundError:

@@ -50,6 +50,8 @@ REASONS = {
     "regex": ("no_match",),
     "json_schema": ("schema", "invalid_json"),
     "python": ("wrong_answer", "error", "timeout", "memory", "exited", "crashed"),
+    "plugin": ("not_passed",),
+    "cross_check": ("disagrees", "no_answer"),
     "judge": ("eliminated", "low_score"),
     "vote": ("outvoted", "no_agreement", "no_answer"),
     "select": ("not_selected", "disagreed"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from config.schema import Dedupe, Generate, Judge, Rank, Score, Select, Verify, Vote
+from config.schema import CrossCheck, Dedupe, Generate, Judge, Rank, Score, Select, Verify, Vote
 from config.schema import Stage as StageConfig
 from stages.core.base import Decisions, Place, Stage
 from stages.core.events import Observe
@@ -26,6 +26,7 @@ from stages.llm.protocol import Model
 from stages.prompts.template import Expression, Template
 from stages.score.score import ScoreStage
 from stages.verify.answers import answers
+from stages.verify.cross_check import RecheckStage, SolveAgainStage
 from stages.verify.stage import VerifyStage
 
 
@@ -78,8 +79,15 @@ def _generate(place: Place, config: Generate, tools: Tools) -> Stage:
     return GenerateStage(place, config, tools.models, prompts, system, tools.run_seed)
 
 
-def _verify(place: Place, config: Verify, _: Tools) -> Stage:
-    return VerifyStage(place, config)
+def _verify(place: Place, config: Verify, tools: Tools) -> Stage:
+    model = None if config.fallback is None else tools.models[config.fallback.endpoint]
+    return VerifyStage(place, config, model, tools.run_seed)
+
+
+def _cross_check(place: Place, config: CrossCheck, tools: Tools) -> Stage:
+    model = None if config.endpoint is None else tools.models[config.endpoint]
+    kind = SolveAgainStage if config.sees == "question" else RecheckStage
+    return kind(place, config, model, tools.run_seed)
 
 
 def _judge(place: Place, config: Judge, tools: Tools) -> Stage:
@@ -134,6 +142,7 @@ def _score(place: Place, config: Score, _: Tools) -> Stage:
 BUILDERS: dict[str, Callable[[Place, Any, Tools], Stage]] = {
     "generate": _generate,
     "verify": _verify,
+    "cross_check": _cross_check,
     "judge": _judge,
     "vote": _vote,
     "rank": _rank,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from config.problems import Finding, Loc
 from config.schema import Generate, Pipeline, Verify
@@ -22,6 +23,8 @@ TEMPLATES: dict[tuple[str, str], tuple[str, ...] | None] = {
     ("verify", "against"): None,
     ("verify", "tests"): None,
     ("verify", "entry_point"): None,
+    ("verify", "fallback.prompt"): ("task", "reference"),
+    ("cross_check", "prompt"): ("task",),
     ("judge", "prompt"): ("task", "principles"),
 }
 """The templates of each stage: None if they see the seed alone, else what they see besides a candidate's variables."""
@@ -52,10 +55,20 @@ def _templates(pipeline: Pipeline, columns: Columns) -> Iterator[tuple[Loc, str,
     for number, stage in enumerate(pipeline.stages):
         for (kind, key), more in TEMPLATES.items():
             if stage.type == kind:
-                scope = seed if more is None else _of_candidate(pipeline, columns, number, more)
-                yield from _each(("stages", number, key), getattr(stage, key), scope)
+                if more is None or getattr(stage, "sees", "") == "question":
+                    scope = columns, (*OF_SEED, *(more or ()))
+                else:
+                    scope = _of_candidate(pipeline, columns, number, more)
+                yield from _each(("stages", number, *key.split(".")), _value(stage, key), scope)
     for number, output in enumerate(pipeline.outputs):
         yield from _each(("outputs", number, "prompt"), output.prompt, seed)
+
+
+def _value(part: Any, key: str) -> Any:
+    """Return what stands under a key such as `fallback.prompt`; None where a part of it is left out."""
+    for name in key.split("."):
+        part = getattr(part, name, None)
+    return part
 
 
 def _each(loc: Loc, value: str | tuple[str, ...] | None, scope: Scope) -> Iterator[tuple[Loc, str, Scope]]:
@@ -67,10 +80,10 @@ def _each(loc: Loc, value: str | tuple[str, ...] | None, scope: Scope) -> Iterat
 
 def _of_candidate(pipeline: Pipeline, columns: Columns, number: int, more: tuple[str, ...] = ()) -> Scope:
     """Return what is to be seen of a candidate when it comes to stage `number`."""
-    if isinstance(pipeline.source.candidates, str):
-        return None, ()  # candidates of a column may bring fields of any name along
-    before = pipeline.stages[:number]
-    extracted = any(isinstance(stage, Verify) and stage.check in ("numeric", "math") for stage in before)
+    checks = {stage.check for stage in pipeline.stages[:number] if isinstance(stage, Verify)}
+    if isinstance(pipeline.source.candidates, str) or "plugin" in checks:
+        return None, ()  # candidates of a column may bring fields of any name along, and a plugin may find some
+    extracted = checks & {"numeric", "math"}
     return columns, (*OF_CANDIDATE, *(("answer",) if extracted else ()), *more)
 
 

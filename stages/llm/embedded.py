@@ -116,12 +116,12 @@ class EmbeddedServer:
         self._log.close()
 
     async def watch(self) -> None:
-        """Return when the server was stopped by us. Raises RunStopped when it crashes: what broke it may do so again."""
+        """Return when the server was stopped by us. Raises RunStopped where it crashed: it may well do so again."""
         process = self._process
         if process is not None:
             await process.wait()
             if process is self._process:
-                remedy = "See that there is enough memory (about 1 GB for smollm2), or name another server with base_url"
+                remedy = "See that there is memory enough (about 1 GB for smollm2), or name another server by base_url"
                 raise RunStopped(self._said(f"ended with status {process.returncode}"), remedy)
 
     async def _start(self) -> None:

@@ -8,13 +8,16 @@ from config.schema import Verify
 from stages.core.base import Place, Stage
 from stages.core.errors import CandidateError
 from stages.core.record import Group
+from stages.llm.protocol import Model
 from stages.prompts.template import Template
 from stages.verify.check import Check, EachAlone, bad_reference
 from stages.verify.exact import exact
+from stages.verify.fallback import Fallback
 from stages.verify.json_schema import JsonSchema
 from stages.verify.maths import Maths
 from stages.verify.numeric import numeric
 from stages.verify.pattern import Pattern
+from stages.verify.plugin import ROW, Plugin
 from stages.verify.python import PythonTests, tests_source
 
 _CHECKS: dict[str, Callable[[Verify], Check]] = {
@@ -24,6 +27,7 @@ _CHECKS: dict[str, Callable[[Verify], Check]] = {
     "json_schema": lambda config: JsonSchema(config.schema_ or {}),
     "math": lambda config: Maths(),
     "python": lambda config: PythonTests(),
+    "plugin": lambda config: Plugin(config.function or "", config.timeout_s, config.min_score),
 }
 
 
@@ -34,11 +38,15 @@ class VerifyStage(Stage):
     in for the column `answer` that holds what is right.
     """
 
-    def __init__(self, place: Place, config: Verify) -> None:
+    def __init__(self, place: Place, config: Verify, model: Model | None = None, run_seed: int = 0) -> None:
         super().__init__(place)
-        tests = tests_source(config.tests or "", config.entry_point)
-        self._reference = Template(tests if config.check == "python" else config.against or "")
+        against = config.against or ""
+        references = {"python": tests_source(config.tests or "", config.entry_point), "plugin": ROW}
+        self._reference = Template(references.get(config.check, against))
         self._check = _CHECKS[config.check](config)
+        self._fallback = None
+        if config.fallback is not None and model is not None:
+            self._fallback = Fallback(self, config.fallback, against, model, run_seed)
 
     async def start(self) -> None:
         await self._check.start()
@@ -56,5 +64,7 @@ class VerifyStage(Stage):
             verdicts = [bad_reference(error.detail) for _ in candidates]
         else:
             verdicts = await self._check.judge(candidates, reference)
+        if self._fallback is not None:
+            await self._fallback.review(group, candidates, verdicts)
         for candidate, verdict in zip(candidates, verdicts, strict=True):
             self.judge(group, candidate, verdict)

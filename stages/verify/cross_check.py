@@ -1,0 +1,189 @@
+"""The cross_check stage: a candidate passes where independent methods agree with its answer.
+
+`sees: question`: a model solves the task again without seeing any response, `samples` times, and so may a program of
+the person's own; the answers are drawn once per seed, and every candidate's is compared with them. `sees: response`:
+they check the response itself. Each draw, and the program, has one voice; a voice that could not be heard is neither
+for nor against, and where it could have decided, the verdict is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from config.schema import CrossCheck
+from stages.core.base import Place, Stage, each
+from stages.core.errors import CandidateError
+from stages.core.record import Candidate, Group, Verdict
+from stages.core.task import task_text
+from stages.llm.asking import ask_readable
+from stages.llm.protocol import Choice, Model
+from stages.prompts.builtin import builtin
+from stages.prompts.template import Template
+from stages.verify.answers import answers
+from stages.verify.asker import Asker
+from stages.verify.check import shown
+from stages.verify.plugin import Function, understood
+
+T = TypeVar("T")
+
+_AGAIN = 'Give the final answer only, in one line that begins with "The answer is".'
+
+
+class Voice(NamedTuple, Generic[T]):
+    """What one draw of the `model`, or the `program`, said; an error where it could not be heard."""
+
+    method: str
+    said: T | CandidateError
+
+
+class Vote(NamedTuple):
+    """Whether one voice agrees with a candidate (None: it was not heard), and its words."""
+
+    method: str
+    agrees: bool | None
+    words: str
+
+
+class _CrossCheck(Stage):
+    """What both ways to look share."""
+
+    def __init__(self, place: Place, config: CrossCheck, model: Model | None, run_seed: int) -> None:
+        super().__init__(place)
+        self._config = config
+        self._prompt = Template(config.prompt or builtin(f"cross_check_{config.sees}"))
+        self._asker = None if model is None else Asker(self, model, run_seed, config.temperature, config.max_tokens)
+        self._function = None if config.function is None else Function(config.function, config.timeout_s)
+
+    async def start(self) -> None:
+        if self._function is not None:
+            await self._function.start()
+
+    async def stop(self) -> None:
+        if self._function is not None:
+            await self._function.stop()
+
+    async def _hear(
+        self,
+        ask: Callable[[Asker, int], Coroutine[Any, Any, T]],
+        run: Callable[[Function], Coroutine[Any, Any, T]],
+    ) -> list[Voice[T]]:
+        """Ask the model as often as it shall be asked, and run the program, all at once."""
+        methods: list[tuple[str, Callable[[], Coroutine[Any, Any, T]]]] = []
+        if self._asker is not None:
+            methods += [("model", partial(ask, self._asker, sample)) for sample in range(self._config.samples)]
+        if self._function is not None:
+            methods.append(("program", partial(run, self._function)))
+        heard: dict[int, T | CandidateError] = {}
+
+        async def one(at: int) -> None:
+            try:
+                heard[at] = await methods[at][1]()
+            except CandidateError as error:
+                heard[at] = error
+
+        await each(one, range(len(methods)))
+        return [Voice(method, heard[at]) for at, (method, _) in enumerate(methods)]
+
+    def _count(self, votes: Sequence[Vote], found: str = "") -> Verdict:
+        """Return the verdict of these votes on a candidate whose answer is `found`."""
+        agree = sum(vote.agrees is True for vote in votes)
+        unheard = sum(vote.agrees is None for vote in votes)
+        methods: dict[str, list[bool | None]] = {}
+        for vote in votes:
+            methods.setdefault(vote.method, []).append(vote.agrees)
+        verdict = Verdict(True, agree / len(votes), data={"methods": methods})
+        needed = self._config.min_agree
+        if agree < needed:
+            others = "; ".join(dict.fromkeys(vote.words for vote in votes if not vote.agrees and vote.words))
+            verdict.passed, verdict.reason = (None, "undecided") if agree + unheard >= needed else (False, "disagrees")
+            verdict.detail = f"{found}{agree} of {len(votes)} agree, {needed} must: {others}"
+        return verdict
+
+
+class SolveAgainStage(_CrossCheck):
+    """Compares each candidate's answer with answers that were found without seeing it.
+
+    A prompt of the person's own sees the columns and `task`; a function is called with the row, and returns its answer.
+    """
+
+    def __init__(self, place: Place, config: CrossCheck, model: Model | None, run_seed: int) -> None:
+        super().__init__(place, config, model, run_seed)
+        self._answers = answers(config.extract)
+
+    async def start(self) -> None:
+        await super().start()
+        await self._answers.start()
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self._answers.stop()
+
+    async def process(self, group: Group) -> None:
+        candidates = self.chosen(group)
+        found = [self._answers.find(candidate.text) for candidate in candidates]
+        if any(answer is not None for answer in found):
+            voices = await self._hear(partial(self._draw, group), partial(self._solve, group))
+        for candidate, answer in zip(candidates, found, strict=True):
+            if answer is None:
+                verdict = Verdict(False, reason="no_answer", detail="found no answer")
+            else:
+                votes = [await self._vote(answer, voice) for voice in voices]
+                verdict = self._count(votes, f"found {shown(answer)}; ")
+            self.judge(group, candidate, verdict)
+
+    async def _draw(self, group: Group, asker: Asker, sample: int) -> Hashable:
+        # the first candidate's task, in later waves too: the same request is not sent twice
+        prompt = self._prompt.render(group.scope() | {"task": task_text(group, group.candidates[0])})
+        call = replace(asker.call("solve", group, prompt, sample), keep=True)
+        return await ask_readable(asker.model, call, self._read, _AGAIN)
+
+    def _read(self, choice: Choice) -> Hashable | None:
+        return None if choice.truncated else self._answers.find(choice.text)
+
+    async def _solve(self, group: Group, function: Function) -> Hashable:
+        returned = await function.call(group.seed.row)
+        plain = isinstance(returned, str | int | float) and not isinstance(returned, bool)
+        answer = self._answers.find(str(returned)) if plain else None
+        if answer is None:
+            raise CandidateError("plugin_error", f"the function returned {shown(repr(returned))}, which is no answer")
+        return answer
+
+    async def _vote(self, answer: Hashable, voice: Voice[Hashable]) -> Vote:
+        other = voice.said
+        if isinstance(other, CandidateError):
+            return Vote(voice.method, None, other.detail)
+        agrees = answer == other or await self._answers.same(answer, other)
+        return Vote(voice.method, agrees, f"the {voice.method} found {shown(other)}")
+
+
+class RecheckStage(_CrossCheck):
+    """Has each response checked, step by step.
+
+    A prompt of the person's own sees the columns, `response` and `task`, and must ask for `pass`; a function is called
+    as that of `check: plugin`.
+    """
+
+    async def process(self, group: Group) -> None:
+        await self.judge_each(group, self._verdict)
+
+    async def _verdict(self, group: Group, candidate: Candidate) -> Verdict:
+        voices = await self._hear(partial(self._ask, group, candidate), partial(self._run, group, candidate))
+        return self._count(
+            [
+                Vote(method, None, said.detail) if isinstance(said, CandidateError) else Vote(method, *said)
+                for method, said in voices
+            ]
+        )
+
+    async def _ask(self, group: Group, candidate: Candidate, asker: Asker, sample: int) -> tuple[bool, str]:
+        prompt = self._prompt.render(group.scope(candidate) | {"task": task_text(group, candidate)})
+        call = asker.call("recheck", group, prompt, candidate.n, f"draw {sample}")
+        return await asker.passes(call, "work", "reason")
+
+    async def _run(self, group: Group, candidate: Candidate, function: Function) -> tuple[bool, str]:
+        returned = await function.call(candidate.text, group.seed.row, candidate.fields)
+        verdict, _ = understood(returned)
+        return bool(verdict.passed), verdict.detail
