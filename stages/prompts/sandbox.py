@@ -24,7 +24,7 @@ MAX_STEPS = 10_000
 _MAX_BITS = 1024
 
 _NODES = (
-    *(nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.With, nodes.Assign),
+    *(nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.Assign),
     *(nodes.Const, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword, nodes.Name),
     *(nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Call, nodes.Filter, nodes.Test, nodes.CondExpr),
     *(nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat),
@@ -58,9 +58,13 @@ def measure(value: Any) -> Any:
         elif isinstance(item, (list, tuple)):
             heap.extend(item)
         size += 1
-        if size + len(heap) > MAX_CHARS:
-            raise SecurityError(f"a template may not make more than {MAX_CHARS:,} characters")
+        _within_limits(size + len(heap))
     return value
+
+
+def _within_limits(characters: int) -> None:
+    if characters > MAX_CHARS:
+        raise SecurityError(f"a template may not make more than {MAX_CHARS:,} characters")
 
 
 def shown(value: Any) -> Any:
@@ -90,14 +94,6 @@ def after(text: Any, mark: str) -> str:
     return tail.strip()
 
 
-def before(text: Any, mark: str) -> str:
-    """Return what stands before the first `mark`, stripped."""
-    head, found, _ = str(text).partition(mark)
-    if not found:
-        raise ValueError(f'there is no "{mark}" in "{head:.60}"')
-    return head.strip()
-
-
 def number(text: Any) -> int | float:
     """Return the last number in a text: 1234 of "so it is $1,234."."""
     if isinstance(text, (int, float)):
@@ -112,16 +108,14 @@ def number(text: Any) -> int | float:
 def concat(parts: Iterable[Any], separator: str = "") -> str:
     """Join texts, measured before they are joined."""
     texts = [str(shown(part)) for part in parts]
-    if sum(map(len, texts)) + len(separator) * len(texts) > MAX_CHARS:
-        raise SecurityError(f"a template may not make more than {MAX_CHARS:,} characters")
+    _within_limits(sum(map(len, texts)) + len(separator) * len(texts))
     return separator.join(texts)
 
 
 def replace(value: Any, old: str, new: str) -> str:
     """Put `new` for every `old`."""
     text = str(value)
-    if len(text) + text.count(old) * len(new) > MAX_CHARS:
-        raise SecurityError(f"a template may not make more than {MAX_CHARS:,} characters")
+    _within_limits(len(text) + text.count(old) * len(new))
     return text.replace(old, new)
 
 
@@ -149,7 +143,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown)
         self.globals = {"range": self.globals["range"]}
         self.filters = {name: FILTERS[name] for name in _FILTERS}
-        self.filters.update(after=after, before=before, number=number, json=to_json, tojson=to_json)
+        self.filters.update(after=after, number=number, json=to_json, tojson=to_json)
         self.filters.update(join=concat, replace=replace, _bound=_bound, _each=_each, _concat=concat)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -184,11 +178,6 @@ class Bounds(NodeTransformer):
     def visit_Assign(self, node: nodes.Assign) -> nodes.Node:  # noqa: N802  the visitor's own naming
         self.generic_visit(node)
         node.node = _through("_bound", node.node)
-        return node
-
-    def visit_With(self, node: nodes.With) -> nodes.Node:  # noqa: N802  the visitor's own naming
-        self.generic_visit(node)
-        node.values = [_through("_bound", value) for value in node.values]
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  the visitor's own naming

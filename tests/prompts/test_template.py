@@ -18,7 +18,6 @@ def test_variables_filters_and_columns_with_odd_names() -> None:
     row = {"6b_finetuning": {"solution": "x"}, "items": "mine"}
     assert render("{{ row['6b_finetuning'].solution }} {{ row.items }}", row=row) == "x mine"
     assert render("{{ answer | after('####') }}", answer="so 2 #### 1,234 ") == "1,234"
-    assert render("{{ text | before('\n') }}", text="one\ntwo") == "one"
 
 
 def test_values_stand_in_a_text_as_people_expect() -> None:
@@ -107,7 +106,6 @@ GROWING = {
     "text doubled with +": "{% set a = 'aa' %}" + "{% set a = a + a %}" * 40 + "{{ a }}",
     "text doubled by join": "{% set a = 'aa' %}" + "{% set a = [a, a] | join %}" * 40 + "{{ a }}",
     "text doubled by replace": "{% set a = 'aa' %}" + "{% set a = a | replace('a', 'aa') %}" * 40 + "{{ a }}",
-    "text doubled by with": "{% with a = [1, 1] %}" + "{% with a = [a, a] %}" * 40 + "{% endwith %}" * 41,
     "text multiplied": "{{ 'a' * 1000000000 }}",
     "formatting": "{{ '%1000000000d' % 1 }}",
     "number squared": "{% set a = 9 %}" + "{% set a = a * a %}" * 40 + "{{ a }}",
