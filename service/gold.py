@@ -13,6 +13,7 @@ from stages.core.record import Candidate, Group
 from stages.io.atomic import replacing
 from stages.verify.extract import find_answer, find_reference
 from stages.verify.maths import compare
+from stages.verify.notation import is_words
 
 FILE = "gold.jsonl"
 
@@ -56,7 +57,10 @@ class Gold:
         if isinstance(row.get("label"), bool):
             return bool(row["label"])
         right, given = find_reference(str(row["answer"])), find_answer(candidate.text)
-        return compare(right, given) if right and given else None if right is None else False
+        if right is None or given is None:
+            return None if right is None else False
+        equal = compare(right, given)
+        return False if equal is None and right.number and is_words(given.formula) else equal
 
 
 def _row(line: bytes) -> dict[str, Any] | str:
