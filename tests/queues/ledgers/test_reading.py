@@ -64,7 +64,7 @@ REPLIES = st.builds(
 
 
 @given(commits=st.lists(st.tuples(st.lists(REPLIES, max_size=5), st.lists(GROUPS, max_size=5)), max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_is_written_is_read_counted_and_summed_the_same(
     commits: list[tuple[list[ReplyRow], list[tuple[SeedRow, list[CandidateRow]]]]],
 ) -> None:

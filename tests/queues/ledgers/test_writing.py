@@ -112,6 +112,18 @@ async def test_a_closed_ledger_goes_on_where_it_stopped(path: Path) -> None:
         assert [list(reader.replies(n)) for n in (1, 2)] == [[key_of(1)], [key_of(2)]]
 
 
+async def test_any_name_that_a_folder_may_have_will_do(tmp_path: Path) -> None:
+    """The path goes to SQLite as a URI, in which some characters have a meaning."""
+    path = tmp_path / "100% of #1? é" / "ledger.sqlite"
+    path.parent.mkdir()
+    ledger = Ledger.open(path)
+    await ledger.reply(a_reply(1))
+    await ledger.close()
+    assert path.exists()
+    with Reader(path) as reader:
+        assert reader.has_replies()
+
+
 async def test_closing_writes_what_nobody_awaited(path: Path, ask: Ask) -> None:
     ledger = Ledger.open(path)
     waiting = [ledger.reply(a_reply(n)) for n in range(10)]
