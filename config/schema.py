@@ -1,4 +1,4 @@
-"""The whole of pipeline.yaml as one frozen model, and every model it is made of."""
+"""The whole of pipeline.yaml as one frozen model, and the models it is made of that others read."""
 
 from __future__ import annotations
 
@@ -7,86 +7,21 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from config.base import Config, FilePath, Name
-from config.endpoints import Endpoint, Gguf, Limits, Price
-from config.judging import Agree, Audit, Escalate, Judge, Opinion, Rank, Select, Vote
-from config.making import (
-    Annotate,
-    Between,
-    Difficulty,
-    Explanation,
-    Features,
-    Gate,
-    Generate,
-    Score,
-    Steps,
-    Transform,
-    Until,
-)
-from config.outputs import Budget, Collapse, Output, Pairs, Split
-from config.sieving import CrossCheck, Decontaminate, Dedupe, Keep, Near, Semantic, Verify
-from config.sources import (
-    Chunk,
-    CsvSource,
-    HuggingfaceSource,
-    JsonlSource,
-    ParquetSource,
-    Source,
-    TextSource,
-    UploadSource,
-)
-from config.stage import BaseStage
+from config.endpoints import Endpoint, Gguf, Price
+from config.judging import Audit, Judge, Opinion, Rank, Select, Vote
+from config.making import Annotate, Between, Difficulty, Generate, Score, Transform, Until
+from config.outputs import Budget, Collapse, Output, Pairs
+from config.sieving import CrossCheck, Decontaminate, Dedupe, Verify
+from config.sources import CsvSource, JsonlSource, Source, TextSource
 
+# fmt: off
 __all__ = [
-    "Agree",
-    "Annotate",
-    "Audit",
-    "BaseStage",
-    "Between",
-    "Budget",
-    "Chunk",
-    "Collapse",
-    "CrossCheck",
-    "CsvSource",
-    "Decontaminate",
-    "Dedupe",
-    "Difficulty",
-    "Endpoint",
-    "Escalate",
-    "Explanation",
-    "Features",
-    "Gate",
-    "Generate",
-    "Gguf",
-    "HuggingfaceSource",
-    "JsonlSource",
-    "Judge",
-    "Keep",
-    "Limits",
-    "Near",
-    "Opinion",
-    "Output",
-    "Pairs",
-    "ParquetSource",
-    "Pipeline",
-    "Price",
-    "Rank",
-    "Score",
-    "Select",
-    "Semantic",
-    "Source",
-    "Split",
-    "Stage",
-    "Steps",
-    "TextSource",
-    "Transform",
-    "Until",
-    "UploadSource",
-    "Verify",
-    "Vote",
-    "json_schema",
-    "resolved",
+    "Annotate", "Audit", "Between", "Budget", "Collapse", "CrossCheck", "CsvSource", "Decontaminate", "Dedupe",
+    "Difficulty", "Endpoint", "Generate", "Gguf", "JsonlSource", "Judge", "Opinion", "Output", "Pairs", "Pipeline",
+    "Price", "Rank", "Score", "Select", "Source", "Stage", "TextSource", "Transform", "Until", "Verify", "Vote",
+    "json_schema", "resolved",
 ]
-
+# fmt: on
 
 Stage = Annotated[
     Annotate

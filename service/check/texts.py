@@ -3,124 +3,116 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.problems import Finding, Loc
-from config.schema import Generate, Pipeline, Verify
+from config.schema import Generate, Pipeline, Stage, Verify
 from config.words import suggestion
 from service.check.resources import Columns, unknown
 from stages.core.record import Candidate, Group, Seed
+from stages.prompts.builtin import builtin
 from stages.prompts.template import Expression, Template, TemplateError
 
 _GROUP = Group(Seed(0, "", {}))
 OF_SEED = tuple(_GROUP.scope())
 OF_CANDIDATE = tuple(_GROUP.scope(Candidate(0, "")))
-Scope = tuple[Columns, tuple[str, ...]]
-"""The columns and the other variables that a text sees; columns None: any name may be there."""
-TEMPLATES: dict[tuple[str, str], tuple[str, ...] | None] = {
-    ("generate", "prompts"): None,
-    ("generate", "system"): None,
-    ("verify", "against"): None,
-    ("verify", "tests"): None,
-    ("verify", "entry_point"): None,
-    ("verify", "fallback.prompt"): ("task", "reference"),
-    ("cross_check", "prompt"): ("task",),
-    ("judge", "prompt"): ("task", "principles"),
+
+
+class Scope(NamedTuple):
+    """What a text sees. `columns` None: any variable may be there. `stages`: those whose verdicts are known."""
+
+    columns: Columns
+    names: tuple[str, ...] = OF_SEED
+    stages: tuple[str, ...] = ()
+
+
+class Place(NamedTuple):
+    """A key with templates, and the built-in prompt that stands there otherwise: what that sees, any other sees too."""
+
+    key: str
+    builtin: str = ""
+
+
+PLACES = {
+    "generate": (Place("prompts"), Place("system")),
+    "verify": (Place("against"), Place("tests"), Place("entry_point"), Place("fallback.prompt", "equivalent")),
+    "cross_check": (Place("prompt", "cross_check_{stage.sees}"),),
+    "judge": (Place("prompt", "{stage.mode}"),),
+    "rank": (Place("prompt", "rank"),),
 }
-"""The templates of each stage: None if they see the seed alone, else what they see besides a candidate's variables."""
 
 
 def problems(pipeline: Pipeline, columns: Columns) -> Iterator[Finding]:
     """Yield everything wrong with texts; variables are looked up only where the columns are known."""
-    for loc, text, scope in _templates(pipeline, columns):
-        yield from _template(loc, text, scope)
-    for number, part in enumerate((*pipeline.stages, *pipeline.outputs)):
-        if part.where is not None:
-            yield from _where(_loc(pipeline, number, "where"), part.where, pipeline, columns, number)
+    of_seed = Scope(columns)
+    if isinstance(pipeline.source.candidates, tuple):
+        yield from _look(("source", "candidates"), pipeline.source.candidates, of_seed)
+    for number, stage in enumerate(pipeline.stages):
+        loc: Loc = ("stages", number)
+        of_candidate = _of_candidate(pipeline, columns, number)
+        seen = of_seed if isinstance(stage, Generate) else of_candidate
+        yield from _look((*loc, "where"), stage.where, seen, Expression)
+        for place in PLACES.get(stage.type, ()):
+            keys, more = place.key.split("."), _shown_by(place, stage)
+            scope = of_candidate if "response" in more else of_seed
+            yield from _look((*loc, *keys), _value(stage, keys), scope._replace(names=(*scope.names, *more)))
     for number, output in enumerate(pipeline.outputs):
+        loc = ("outputs", number)
+        yield from _look((*loc, "where"), output.where, _of_candidate(pipeline, columns, None), Expression)
+        yield from _look((*loc, "prompt"), output.prompt, of_seed)
         for name, column in output.columns.items():
             if columns is not None and column not in columns:
-                yield Finding(("outputs", number, "columns", name), unknown("column", column, columns, columns))
+                yield Finding((*loc, "columns", name), unknown("column", column, columns, columns))
 
 
-def _loc(pipeline: Pipeline, number: int, key: str) -> Loc:
-    stages = len(pipeline.stages)
-    return ("stages", number, key) if number < stages else ("outputs", number - stages, key)
+def _of_candidate(pipeline: Pipeline, columns: Columns, number: int | None) -> Scope:
+    """Return what is to be seen of a candidate when it comes to stage `number`, or after the last."""
+    before = pipeline.stages[:number]
+    stages = tuple(stage.name for stage in before)
+    checks = {stage.check for stage in before if isinstance(stage, Verify)}
+    if isinstance(pipeline.source.candidates, str) or "plugin" in checks:
+        return Scope(None, stages=stages)  # a column may bring fields of any name along, and a plugin may find some
+    return Scope(columns, (*OF_CANDIDATE, "answer") if checks & {"numeric", "math"} else OF_CANDIDATE, stages)
 
 
-def _templates(pipeline: Pipeline, columns: Columns) -> Iterator[tuple[Loc, str, Scope]]:
-    seed: Scope = (columns, OF_SEED)
-    given = pipeline.source.candidates
-    yield from _each(("source", "candidates"), given if isinstance(given, tuple) else (), seed)
-    for number, stage in enumerate(pipeline.stages):
-        for (kind, key), more in TEMPLATES.items():
-            if stage.type == kind:
-                if more is None or getattr(stage, "sees", "") == "question":
-                    scope = columns, (*OF_SEED, *(more or ()))
-                else:
-                    scope = _of_candidate(pipeline, columns, number, more)
-                yield from _each(("stages", number, *key.split(".")), _value(stage, key), scope)
-    for number, output in enumerate(pipeline.outputs):
-        yield from _each(("outputs", number, "prompt"), output.prompt, seed)
+def _shown_by(place: Place, stage: Stage) -> tuple[str, ...]:
+    if not place.builtin:
+        return ()
+    try:
+        return tuple(Template(builtin(place.builtin.format(stage=stage))).variables)
+    except FileNotFoundError:  # a reward model is shown task and response as they are
+        return ("task", "response")
 
 
-def _value(part: Any, key: str) -> Any:
+def _value(part: Any, keys: list[str]) -> Any:
     """Return what stands under a key such as `fallback.prompt`; None where a part of it is left out."""
-    for name in key.split("."):
-        part = getattr(part, name, None)
+    for key in keys:
+        part = getattr(part, key, None)
     return part
 
 
-def _each(loc: Loc, value: str | tuple[str, ...] | None, scope: Scope) -> Iterator[tuple[Loc, str, Scope]]:
-    if isinstance(value, str):
-        yield loc, value, scope
-    else:
-        yield from (((*loc, place), text, scope) for place, text in enumerate(value or ()))
+def _look(
+    loc: Loc, given: str | tuple[str, ...] | None, scope: Scope, kind: type[Template | Expression] = Template
+) -> Iterator[Finding]:
+    texts = {loc: given} if isinstance(given, str) else {(*loc, at): text for at, text in enumerate(given or ())}
+    for place, text in texts.items():
+        try:
+            compiled = kind(text)
+        except TemplateError as error:
+            yield Finding(place, error.message, error.line)
+        else:
+            yield from (Finding(place, message, line) for message, line in _unknown(compiled, scope))
 
 
-def _of_candidate(pipeline: Pipeline, columns: Columns, number: int, more: tuple[str, ...] = ()) -> Scope:
-    """Return what is to be seen of a candidate when it comes to stage `number`."""
-    checks = {stage.check for stage in pipeline.stages[:number] if isinstance(stage, Verify)}
-    if isinstance(pipeline.source.candidates, str) or "plugin" in checks:
-        return None, ()  # candidates of a column may bring fields of any name along, and a plugin may find some
-    extracted = checks & {"numeric", "math"}
-    return columns, (*OF_CANDIDATE, *(("answer",) if extracted else ()), *more)
-
-
-def _template(loc: Loc, source: str, scope: Scope) -> Iterator[Finding]:
-    try:
-        template = Template(source)
-    except TemplateError as error:
-        yield Finding(loc, error.message, error.line)
-    else:
-        yield from _variables(loc, template, scope)
-
-
-def _where(loc: Loc, source: str, pipeline: Pipeline, columns: Columns, number: int) -> Iterator[Finding]:
-    """Look at the expression of stage `number`, which sees what the stages before it found; outputs see all."""
-    try:
-        expression = Expression(source)
-    except TemplateError as error:
-        yield Finding(loc, error.message, error.line)
-        return
-    if number < len(pipeline.stages) and isinstance(pipeline.stages[number], Generate):
-        yield from _variables(loc, expression, (columns, OF_SEED))
-        return
-    yield from _variables(loc, expression, _of_candidate(pipeline, columns, number))
-    before = [stage.name for stage in pipeline.stages[:number]]
-    for (base, attribute), line in expression.attributes.items():
-        if base == "verdicts" and attribute not in before:
-            how = suggestion(attribute, before, "the stages before it are")
-            yield Finding(loc, f'no stage "{attribute}" stands before it; {how}', line)
-
-
-def _variables(loc: Loc, template: Template | Expression, scope: Scope) -> Iterator[Finding]:
-    columns, names = scope
-    if columns is None:
-        return
-    for name, line in template.variables.items():
-        if name not in columns and name not in names:
-            yield Finding(loc, unknown("variable", name, columns, (*columns, *names)), line)
-    for (base, attribute), line in template.attributes.items():
-        if base == "row" and attribute not in columns:
-            yield Finding(loc, unknown("column", attribute, columns, columns), line)
+def _unknown(text: Template | Expression, scope: Scope) -> Iterator[tuple[str, int]]:
+    """Yield every name in a text that nothing stands behind, as a message with its line."""
+    columns, names, stages = scope
+    for name, line in text.variables.items():
+        if columns is not None and name not in columns and name not in names:
+            yield unknown("variable", name, columns, (*columns, *names)), line
+    for (base, attribute), line in text.attributes.items():
+        if base == "row" and columns is not None and attribute not in columns:
+            yield unknown("column", attribute, columns, columns), line
+        if base == "verdicts" and attribute not in stages:
+            how = suggestion(attribute, stages, "the stages before it are")
+            yield f'no stage "{attribute}" stands before it; {how}', line

@@ -169,7 +169,7 @@ def test_twelve_different_mistakes_are_twelve_lines_with_the_right_numbers(folde
         (
             "  - {type: score, features: {steps: 1}}\n  - {type: select, by: score}\n",
             "  - {type: select, by: score}\n  - {type: score, features: {steps: 1}}\n",
-            '9: stages[3].by: "score" needs a score stage before it',
+            '9: stages[3].by: "score" needs a score stage or a judge that scores before it',
         ),
         (
             '  - {type: generate, endpoint: main, prompts: ["{{ question }}"]}\n',
