@@ -47,7 +47,7 @@ class Ledger:
     def open(cls, path: Path, *, on_commit: OnCommit | None = None) -> Ledger:
         """Open or create the ledger at `path` for writing, and hold its lock (`ledger.lock` beside `ledger.sqlite`).
 
-        Blocks, for some seconds after an unclean end. Raises LedgerLocked, LedgerMismatch, LedgerCorrupt, LedgerFailed.
+        Blocks; after an unclean end for 3 s a GB. Raises LedgerLocked, LedgerMismatch, LedgerCorrupt, LedgerFailed.
         """
         with ExitStack() as undo, explained(path, "open"):
             lock = Lock.acquire(path.with_suffix(".lock"))
