@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
 
 NOT_YET = (
-    *(Row(kind) for kind in ("annotate", "decontaminate", "transform", "difficulty")),
+    *(Row(kind) for kind in ("annotate", "transform", "difficulty")),
     Row("generate", "per_request"),
     Row("generate", "on_truncated", {"continue"}),
     Row("generate", "emit", {"seeds"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -113,10 +113,17 @@ class Dedupe(BaseStage):
 
 
 class Decontaminate(BaseStage):
-    """Remove what overlaps with benchmark files."""
+    """Remove what overlaps with benchmark files. Any of its three rules is enough."""
 
     type: Literal["decontaminate"] = "decontaminate"
     against: OneOrMany[FilePath] = Field(min_length=1, examples=["bench.jsonl"])
+    """JSONL files."""
     field: str = Field(examples=["question"])
+    """The key of their rows that must not be learnt."""
     on: Literal["prompt", "response", "pair"] = "prompt"
-    ngram: Count = 13
+    ngram: Annotated[int, Field(strict=True, ge=8)] = 13
+    """So many words in a row are too many (GPT-3)."""
+    share: Share = 0.5
+    """More of a row's words than this in common 8-grams are too many (Tulu 3)."""
+    similarity: Share = 0.95
+    """As alike as this, by edits, is too much (OpenThoughts)."""

@@ -14,7 +14,19 @@ from typing import Any
 import orjson
 import xxhash
 
-from config.schema import CrossCheck, Endpoint, Gguf, Judge, Pipeline, Rank, Score, Stage, Transform, Verify
+from config.schema import (
+    CrossCheck,
+    Decontaminate,
+    Endpoint,
+    Gguf,
+    Judge,
+    Pipeline,
+    Rank,
+    Score,
+    Stage,
+    Transform,
+    Verify,
+)
 from stages.judge.constitution import load_constitution
 from stages.prompts.builtin import builtin
 from stages.verify.plugin import written
@@ -52,6 +64,8 @@ def _stage(stage: Stage, default_constitution: str | None) -> dict[str, str]:
         keys["built-in prompt"] = _builtin_prompt(stage)
     if isinstance(stage, Verify) and stage.fallback is not None and stage.fallback.prompt is None:
         keys["fallback's prompt"] = builtin("equivalent")
+    if isinstance(stage, Decontaminate):
+        keys["against"] = [xxhash.xxh3_64_hexdigest(Path(path).read_bytes()) for path in stage.against]
     if isinstance(stage, (Verify, CrossCheck)) and stage.function is not None:
         keys["function"] = written(stage.function)
     return _hashes({key: value for key, value in keys.items() if value is not None})

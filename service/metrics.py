@@ -56,6 +56,7 @@ REASONS = {
     "vote": ("outvoted", "no_agreement", "no_answer"),
     "select": ("not_selected", "disagreed"),
     "dedupe": ("duplicate",),
+    "decontaminate": ("contaminated",),
 }
 """Why a stage of this type (or a verify stage with this check) rejects; any other reason appears when it is given."""
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from config.schema import CrossCheck, Dedupe, Generate, Judge, Rank, Score, Select, Verify, Vote
+from config.schema import CrossCheck, Decontaminate, Dedupe, Generate, Judge, Rank, Score, Select, Verify, Vote
 from config.schema import Stage as StageConfig
 from stages.core.base import Decisions, Place, Stage
 from stages.core.events import Observe
+from stages.dedupe.decontaminate import DecontaminateStage
 from stages.dedupe.dedupe import dedupe_stage
 from stages.generate.generate import GenerateStage
 from stages.generate.waves import WaveStage
@@ -60,7 +61,7 @@ def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
     return stages
 
 
-ONE_AT_A_TIME = ("verify", "cross_check", "judge")
+ONE_AT_A_TIME = ("verify", "cross_check", "judge", "decontaminate")
 """The stage types that judge a candidate by itself: as good in the first wave as when all waves are in."""
 
 
@@ -135,6 +136,10 @@ def _dedupe(place: Place, config: Dedupe, _: Tools) -> Stage:
     return dedupe_stage(place, config)
 
 
+def _decontaminate(place: Place, config: Decontaminate, _: Tools) -> Stage:
+    return DecontaminateStage(place, config)
+
+
 def _score(place: Place, config: Score, _: Tools) -> Stage:
     return ScoreStage(place, config)
 
@@ -148,5 +153,6 @@ BUILDERS: dict[str, Callable[[Place, Any, Tools], Stage]] = {
     "rank": _rank,
     "select": _select,
     "dedupe": _dedupe,
+    "decontaminate": _decontaminate,
     "score": _score,
 }

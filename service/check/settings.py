@@ -3,50 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from config.problems import Finding, Loc
 from config.schema import CrossCheck, Dedupe, Generate, Output, Pairs, Pipeline, Score, Verify
 from config.words import suggestion
-from stages.core.errors import InputError
-from stages.verify.json_schema import JsonSchema
-from stages.verify.maths import require_package
-from stages.verify.pattern import Pattern
-from stages.verify.plugin import find_function
-from stages.verify.python import PythonTests
 
-VERIFY_KEYS = {
-    "numeric": ("against",),
-    "exact": ("against",),
-    "math": ("against",),
-    "regex": ("pattern",),
-    "json_schema": ("schema",),
-    "python": ("tests",),
-    "plugin": ("function",),
-    "grounded": (),
-}
-"""The keys that a check cannot do without."""
-OPTIONAL = {
-    "python": ("entry_point",),
-    "plugin": ("against", "min_score", "timeout_s", "fallback"),
-    **dict.fromkeys(("numeric", "exact", "math"), ("fallback",)),
-}
-EXAMPLES = {
-    "against": 'against: "{{ answer }}"',
-    "pattern": "pattern: '^[0-9]+$'",
-    "schema": "schema: {file: schema.json}",
-    "tests": 'tests: "{{ test }}"',
-    "function": "function: ./checks.py:is_right",
-}
-TRIALS: dict[str, tuple[str, Callable[[Verify], object]]] = {
-    "regex": ("pattern", lambda stage: Pattern(stage.pattern or "")),
-    "json_schema": ("schema", lambda stage: JsonSchema(stage.schema_ or {})),
-    "math": ("check", lambda stage: require_package()),
-    "python": ("check", lambda stage: PythonTests()),
-    "plugin": ("function", lambda stage: find_function(stage.function or "")),
-}
-"""Checks that may not work as they were asked for: the key to mend, and what raises InputError then."""
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")
 
 
@@ -71,22 +33,9 @@ def _generate(loc: Loc, stage: Generate, pipeline: Pipeline) -> Iterator[Finding
 
 
 def _verify(loc: Loc, stage: Verify, _: Pipeline) -> Iterator[Finding]:
-    needed = VERIFY_KEYS[stage.check]
     if stage.check == "plugin" and (stage.against is None) != (stage.fallback is None):
-        words = "only its `fallback` reads it" if stage.fallback is None else f"`fallback` needs: {EXAMPLES['against']}"
-        yield Finding((*loc, "against"), words)
-    for key in EXAMPLES.keys() | {key for keys in OPTIONAL.values() for key in keys}:
-        given = getattr(stage, "schema_" if key == "schema" else key) is not None
-        if key in needed and not given:
-            yield Finding((*loc, key), f"missing; `check: {stage.check}` needs it: {EXAMPLES[key]}")
-        elif given and key not in needed + OPTIONAL.get(stage.check, ()):
-            yield Finding((*loc, key), f"`check: {stage.check}` does not read it; remove it")
-    if stage.check in TRIALS:
-        key, trial = TRIALS[stage.check]
-        try:
-            trial(stage)
-        except InputError as error:
-            yield Finding((*loc, key), str(error))
+        message = "only its `fallback` reads it" if stage.fallback is None else "missing; its `fallback` needs it"
+        yield Finding((*loc, "against"), message)
 
 
 def _cross_check(loc: Loc, stage: CrossCheck, _: Pipeline) -> Iterator[Finding]:
@@ -95,16 +44,6 @@ def _cross_check(loc: Loc, stage: CrossCheck, _: Pipeline) -> Iterator[Finding]:
         yield Finding((*loc, "endpoint"), "missing; name the model that is asked (or a program: `function`)")
     elif stage.min_agree > voices:
         yield Finding((*loc, "min_agree"), f"{stage.min_agree} can never agree, only {voices}; ask for more `samples`")
-    trials: list[tuple[str, Callable[[], object]]] = []
-    if stage.function is not None:
-        trials.append(("function", partial(find_function, stage.function)))
-    if stage.sees == "question" and stage.extract == "math":
-        trials.append(("extract", require_package))
-    for key, trial in trials:
-        try:
-            trial()
-        except InputError as error:
-            yield Finding((*loc, key), str(error))
 
 
 def _dedupe(loc: Loc, stage: Dedupe, _: Pipeline) -> Iterator[Finding]:

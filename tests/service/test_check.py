@@ -346,3 +346,17 @@ def test_code_that_nothing_could_confine_is_refused_with_the_remedy(monkeypatch:
     monkeypatch.setenv("PATH", "/nowhere")
     (found,) = problems(PYTHON.replace("TEST", "answer"))
     assert found.startswith("pipeline.yaml:7: stages[1].check: code is run in a sandbox only, on Linux with bubblewrap")
+
+
+def test_benchmarks_are_read_before_anything_runs(folder: Path) -> None:
+    stage = "{type: decontaminate, against: bench.jsonl, field: question}"
+    text = GOOD.replace("{type: select, by: score}", stage).replace("field:", "on: pair, field:")
+    (found,) = problems(text)
+    assert found.startswith("pipeline.yaml:10: stages[4].against: ")
+    assert found.endswith("bench.jsonl: No such file or directory")
+    (folder / "bench.jsonl").write_text('{"prompt": "Who?"}\n')
+    (found,) = problems(text)
+    assert found.endswith('bench.jsonl:1: there is no text in "question"; the row has: prompt')
+    (folder / "bench.jsonl").write_text('{"question": "Who?"}\n')
+    (found,) = problems(text.replace("on: pair", "ngram: 5"))
+    assert found == "pipeline.yaml:10: stages[4].ngram: must be at least 8, not 5"

@@ -129,3 +129,16 @@ def test_a_model_file_counts_by_its_name(data: dict[str, Any]) -> None:
 
 def test_a_fingerprint_survives_json(data: dict[str, Any]) -> None:
     assert orjson.loads(orjson.dumps(taken(data))) == taken(data)
+
+
+def test_a_benchmark_counts_by_what_is_in_it_and_not_by_where_it_lies(data: dict[str, Any], tmp_path: Path) -> None:
+    here, there = tmp_path / "bench.jsonl", tmp_path / "moved.jsonl"
+    here.write_text('{"question": "Who?"}\n')
+    there.write_text('{"question": "Who?"}\n')
+    stage = {"type": "decontaminate", "against": [str(here)], "field": "question"}
+    data["stages"].append(stage)
+    before = taken(data)
+    stage["against"] = [str(there)]
+    assert taken(data) == before
+    there.write_text('{"question": "Why?"}\n')
+    assert differences(before, taken(data)) == ["stages[4] (decontaminate): against changed"]
