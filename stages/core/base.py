@@ -13,6 +13,7 @@ from stages.core.events import Observe, VerdictGiven
 from stages.core.record import Candidate, Group, Seed, Verdict
 
 T = TypeVar("T")
+R = TypeVar("R")
 Where = Callable[[dict[str, Any]], bool]
 
 
@@ -149,6 +150,18 @@ async def each(work: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T
                     tasks.create_task(work(item))
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
+
+
+async def collect(work: Callable[[T], Coroutine[Any, Any, R]], items: Iterable[T]) -> list[R]:
+    """Return the results of `work` on every item, in order; errors as in `each`."""
+    items = list(items)
+    results: dict[int, R] = {}
+
+    async def one(at: int) -> None:
+        results[at] = await work(items[at])
+
+    await each(one, range(len(items)))
+    return [results[at] for at in range(len(items))]
 
 
 def first_error(error: BaseException) -> BaseException:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from config.schema import Judge
-from stages.core.base import Stage
+from stages.core.base import Stage, collect
 from stages.core.chance import draw
 from stages.core.record import Candidate, Group
 from stages.core.task import task_text
-from stages.judge.asking import Asker, Question, collect
 from stages.judge.axes import Axis, axes_of
 from stages.judge.constitution import Constitution
+from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Call, Model
 from stages.llm.reading import Reading, grade, truth
 from stages.prompts.builtin import builtin
@@ -110,7 +110,9 @@ class Questionnaire:
         seen |= {"keys": list(turn.keys), "options": list(options), "scale": list(self._config.scale)}
         prompt = self._prompt.render(group.scope(candidate) | seen)
         named = [axis.id for axis in turn.axes] if self._mode.eliminates else []
-        return Question(self._config.mode, prompt, tuple(turn.keys), self._options, self._worth, named, self._logprobs)
+        return Question(
+            self._config.mode, prompt, tuple(turn.keys), self._options, self._worth, named, logprobs=self._logprobs
+        )
 
     def _marks(self, weights: dict[str, float], turns: Sequence[_Turn], readings: Sequence[Reading]) -> Marks:
         found: defaultdict[str, list[float]] = defaultdict(list)

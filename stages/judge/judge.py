@@ -21,10 +21,9 @@ import math
 from collections.abc import Sequence
 
 from config.schema import Judge
-from stages.core.base import Place, Stage
+from stages.core.base import Place, Stage, collect
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
-from stages.judge.asking import collect
 from stages.judge.constitution import Constitution
 from stages.judge.examining import Examiner, Questionnaire, RewardModel
 from stages.judge.panel import Panel, Vote

@@ -17,15 +17,15 @@ from functools import partial
 from typing import Any
 
 from config.schema import Rank
-from stages.core.base import Place, Stage
+from stages.core.base import Place, Stage, collect
 from stages.core.chance import draw
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
-from stages.judge.asking import Asker, Question, collect
 from stages.judge.axes import principles_of
 from stages.judge.constitution import Constitution
 from stages.judge.ranking import Duel, Pair, next_round, ranked, strengths
+from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Model
 from stages.llm.reading import side
 from stages.prompts.builtin import builtin

@@ -17,8 +17,8 @@ from stages.core.base import Again, Outcome, Place, Stage
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
-from stages.judge.asking import Asker, Question
 from stages.judge.ballots import Option, StopRule, agreement, decided, tally
+from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Model
 from stages.llm.reading import truth
 from stages.prompts.builtin import builtin

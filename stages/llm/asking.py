@@ -2,14 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+import orjson
+
+from stages.core.base import Stage
+from stages.core.chance import sampling_seed
 from stages.core.errors import CandidateError
+from stages.core.record import Group
 from stages.llm.protocol import Call, Choice, Model
+from stages.llm.reading import Reading, Worth, read
 
 T = TypeVar("T")
+
+MOST_LOGPROBS = 20
+"""As many alternatives to a token as servers give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: a prompt that wants a JSON object with `keys`, the value of each being one of `options`.
+
+    Before them come `texts`, keys that the model writes freely, and one of the principles `named`, where there are any.
+    `logprobs`: ask for log-probabilities where there are any; `keep`: it may be asked again in a later wave.
+    """
+
+    purpose: str
+    prompt: str
+    keys: tuple[str, ...]
+    options: Sequence[int | str]
+    worth: Worth
+    named: Sequence[str] = ()
+    logprobs: bool = False
+    keep: bool = False
+    texts: Sequence[str] = ()
+
+    @property
+    def again(self) -> str:
+        ends = (self.options[0], self.options[-1])
+        shown = " or ".join(orjson.dumps(dict.fromkeys(self.keys, end)).decode() for end in ends)
+        return f"That could not be read. Reply with the JSON object only, such as {shown}."
+
+    @property
+    def reply_format(self) -> dict[str, Any]:
+        """The reply's JSON schema: flat, so that small models can keep to it, and what explains it comes first."""
+        value: dict[str, Any] = {"type": "boolean"}
+        if not isinstance(self.options[0], bool):
+            value = {"type": "string" if isinstance(self.options[0], str) else "integer", "enum": list(self.options)}
+        fields: dict[str, Any] = {text: {"type": "string"} for text in self.texts}
+        if self.named:
+            fields["principle"] = {"type": "string", "enum": list(self.named)}
+        fields |= dict.fromkeys(self.keys, value)
+        schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+        return {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks for a stage. `max_tokens` None: the server's own."""
+
+    stage: Stage
+    run_seed: int
+    temperature: float = 0.0
+    max_tokens: int | None = 1024
+
+    async def ask(self, model: Model, group: Group, question: Question, sample: int, part: str = "") -> Reading:
+        """Return what the model said; `sample` and `part` tell the calls of one purpose apart.
+
+        Raises CandidateError("unreadable") where neither the reply nor a second one can be read.
+        """
+        call = self.call(model, group, question.purpose, question.prompt, sample, part)
+        call.keep = question.keep
+        if model.structured:
+            call.body["response_format"] = question.reply_format
+        if question.logprobs and model.logprobs:
+            call.body |= {"logprobs": True, "top_logprobs": min(max(len(question.options), 5), MOST_LOGPROBS)}
+        return await ask_readable(model, call, lambda said: read(said, question.keys, question.worth), question.again)
+
+    def call(self, model: Model, group: Group, purpose: str, prompt: str, sample: int, part: str = "") -> Call:
+        """Return the request for a reply of any form."""
+        body: dict[str, Any] = {"messages": [{"role": "user", "content": prompt}], "temperature": self.temperature}
+        if self.max_tokens is not None:
+            body["max_tokens"] = self.max_tokens
+        if self.temperature and model.sends_seed:
+            body["seed"] = sampling_seed(self.run_seed, self.stage.name, group.seed.id, sample, part)
+        return Call(self.stage.name, self.stage.depth, purpose, group, body, sample, part)
 
 
 async def ask_readable(model: Model, call: Call, read: Callable[[Choice], T | None], again: str) -> T:

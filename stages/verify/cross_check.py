@@ -14,16 +14,16 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from config.schema import CrossCheck
-from stages.core.base import Place, Stage, each
+from stages.core.base import Place, Stage, collect
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
-from stages.llm.asking import ask_readable
+from stages.llm.asking import Asker, Question, ask_readable
 from stages.llm.protocol import Choice, Model
+from stages.llm.reading import truth
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
 from stages.verify.answers import answers
-from stages.verify.asker import Asker
 from stages.verify.check import shown
 from stages.verify.plugin import Function, understood
 
@@ -33,17 +33,10 @@ _AGAIN = 'Give the final answer only, in one line that begins with "The answer i
 
 
 class Voice(NamedTuple, Generic[T]):
-    """What one draw of the `model`, or the `program`, said; an error where it could not be heard."""
+    """What one draw of the `model`, or the `program`, said (None: it could not be heard), and its words."""
 
     method: str
-    said: T | CandidateError
-
-
-class Vote(NamedTuple):
-    """Whether one voice agrees with a candidate (None: it was not heard), and its words."""
-
-    method: str
-    agrees: bool | None
+    said: T | None
     words: str
 
 
@@ -52,9 +45,9 @@ class _CrossCheck(Stage):
 
     def __init__(self, place: Place, config: CrossCheck, model: Model | None, run_seed: int) -> None:
         super().__init__(place)
-        self._config = config
+        self._config, self._model = config, model
+        self._asker = Asker(self, run_seed, config.temperature, config.max_tokens)
         self._prompt = Template(config.prompt or builtin(f"cross_check_{config.sees}"))
-        self._asker = None if model is None else Asker(self, model, run_seed, config.temperature, config.max_tokens)
         self._function = None if config.function is None else Function(config.function, config.timeout_s)
 
     async def start(self) -> None:
@@ -67,37 +60,35 @@ class _CrossCheck(Stage):
 
     async def _hear(
         self,
-        ask: Callable[[Asker, int], Coroutine[Any, Any, T]],
-        run: Callable[[Function], Coroutine[Any, Any, T]],
+        ask: Callable[[Model, int], Coroutine[Any, Any, tuple[T, str]]],
+        run: Callable[[Function], Coroutine[Any, Any, tuple[T, str]]],
     ) -> list[Voice[T]]:
         """Ask the model as often as it shall be asked, and run the program, all at once."""
-        methods: list[tuple[str, Callable[[], Coroutine[Any, Any, T]]]] = []
-        if self._asker is not None:
-            methods += [("model", partial(ask, self._asker, sample)) for sample in range(self._config.samples)]
+        methods: list[tuple[str, Callable[[], Coroutine[Any, Any, tuple[T, str]]]]] = []
+        if self._model is not None:
+            methods += [("model", partial(ask, self._model, sample)) for sample in range(self._config.samples)]
         if self._function is not None:
             methods.append(("program", partial(run, self._function)))
-        heard: dict[int, T | CandidateError] = {}
 
-        async def one(at: int) -> None:
+        async def heard(at: int) -> Voice[T]:
+            method, hear = methods[at]
             try:
-                heard[at] = await methods[at][1]()
+                return Voice(method, *await hear())
             except CandidateError as error:
-                heard[at] = error
+                return Voice(method, None, error.detail)
 
-        await each(one, range(len(methods)))
-        return [Voice(method, heard[at]) for at, (method, _) in enumerate(methods)]
+        return await collect(heard, range(len(methods)))
 
-    def _count(self, votes: Sequence[Vote], found: str = "") -> Verdict:
+    def _count(self, votes: Sequence[Voice[bool]], found: str = "") -> Verdict:
         """Return the verdict of these votes on a candidate whose answer is `found`."""
-        agree = sum(vote.agrees is True for vote in votes)
-        unheard = sum(vote.agrees is None for vote in votes)
+        agree, unheard = (sum(vote.said is said for vote in votes) for said in (True, None))
         methods: dict[str, list[bool | None]] = {}
         for vote in votes:
-            methods.setdefault(vote.method, []).append(vote.agrees)
+            methods.setdefault(vote.method, []).append(vote.said)
         verdict = Verdict(True, agree / len(votes), data={"methods": methods})
         needed = self._config.min_agree
         if agree < needed:
-            others = "; ".join(dict.fromkeys(vote.words for vote in votes if not vote.agrees and vote.words))
+            others = "; ".join(dict.fromkeys(vote.words for vote in votes if not vote.said and vote.words))
             verdict.passed, verdict.reason = (None, "undecided") if agree + unheard >= needed else (False, "disagrees")
             verdict.detail = f"{found}{agree} of {len(votes)} agree, {needed} must: {others}"
         return verdict
@@ -134,29 +125,28 @@ class SolveAgainStage(_CrossCheck):
                 verdict = self._count(votes, f"found {shown(answer)}; ")
             self.judge(group, candidate, verdict)
 
-    async def _draw(self, group: Group, asker: Asker, sample: int) -> Hashable:
+    async def _draw(self, group: Group, model: Model, sample: int) -> tuple[Hashable, str]:
         # the first candidate's task, in later waves too: the same request is not sent twice
         prompt = self._prompt.render(group.scope() | {"task": task_text(group, group.candidates[0])})
-        call = replace(asker.call("solve", group, prompt, sample), keep=True)
-        return await ask_readable(asker.model, call, self._read, _AGAIN)
+        call = replace(self._asker.call(model, group, "solve", prompt, sample), keep=True)
+        answer = await ask_readable(model, call, self._read, _AGAIN)
+        return answer, f"the model found {shown(answer)}"
 
     def _read(self, choice: Choice) -> Hashable | None:
         return None if choice.truncated else self._answers.find(choice.text)
 
-    async def _solve(self, group: Group, function: Function) -> Hashable:
+    async def _solve(self, group: Group, function: Function) -> tuple[Hashable, str]:
         returned = await function.call(group.seed.row)
         plain = isinstance(returned, str | int | float) and not isinstance(returned, bool)
         answer = self._answers.find(str(returned)) if plain else None
         if answer is None:
             raise CandidateError("plugin_error", f"the function returned {shown(repr(returned))}, which is no answer")
-        return answer
+        return answer, f"the program found {shown(answer)}"
 
-    async def _vote(self, answer: Hashable, voice: Voice[Hashable]) -> Vote:
-        other = voice.said
-        if isinstance(other, CandidateError):
-            return Vote(voice.method, None, other.detail)
-        agrees = answer == other or await self._answers.same(answer, other)
-        return Vote(voice.method, agrees, f"the {voice.method} found {shown(other)}")
+    async def _vote(self, answer: Hashable, voice: Voice[Hashable]) -> Voice[bool]:
+        if voice.said is None:
+            return Voice(voice.method, None, voice.words)
+        return Voice(voice.method, answer == voice.said or await self._answers.same(answer, voice.said), voice.words)
 
 
 class RecheckStage(_CrossCheck):
@@ -170,20 +160,15 @@ class RecheckStage(_CrossCheck):
         await self.judge_each(group, self._verdict)
 
     async def _verdict(self, group: Group, candidate: Candidate) -> Verdict:
-        voices = await self._hear(partial(self._ask, group, candidate), partial(self._run, group, candidate))
-        return self._count(
-            [
-                Vote(method, None, said.detail) if isinstance(said, CandidateError) else Vote(method, *said)
-                for method, said in voices
-            ]
-        )
+        ask, run = partial(self._ask, group, candidate), partial(self._run, group, candidate)
+        return self._count(await self._hear(ask, run))
 
-    async def _ask(self, group: Group, candidate: Candidate, asker: Asker, sample: int) -> tuple[bool, str]:
+    async def _ask(self, group: Group, candidate: Candidate, model: Model, sample: int) -> tuple[bool, str]:
         prompt = self._prompt.render(group.scope(candidate) | {"task": task_text(group, candidate)})
-        call = asker.call("recheck", group, prompt, candidate.n, f"draw {sample}")
-        return await asker.passes(call, "work", "reason")
+        question = Question("recheck", prompt, ("pass",), (True, False), truth, texts=("work", "reason"))
+        reading = await self._asker.ask(model, group, question, candidate.n, f"draw {sample}")
+        return reading.values["pass"] > 0.5, str(reading.said.get("reason", ""))
 
     async def _run(self, group: Group, candidate: Candidate, function: Function) -> tuple[bool, str]:
-        returned = await function.call(candidate.text, group.seed.row, candidate.fields)
-        verdict, _ = understood(returned)
+        verdict, _ = understood(await function.call(candidate.text, group.seed.row, candidate.fields))
         return bool(verdict.passed), verdict.detail

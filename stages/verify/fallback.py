@@ -14,12 +14,11 @@ from stages.core.chance import uniform
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
+from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Model
+from stages.llm.reading import truth
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
-from stages.verify.asker import Asker
-
-_MAX_TOKENS = 1024
 
 
 class Fallback:
@@ -29,8 +28,8 @@ class Fallback:
     """
 
     def __init__(self, stage: Stage, config: FallbackConfig, against: str, model: Model, run_seed: int) -> None:
-        self._config = config
-        self._asker = Asker(stage, model, run_seed, 0.0, _MAX_TOKENS)
+        self._config, self._model = config, model
+        self._asker = Asker(stage, run_seed)
         self._against, self._prompt = Template(against), Template(config.prompt or builtin("equivalent"))
 
     async def review(self, group: Group, candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> None:
@@ -57,5 +56,5 @@ class Fallback:
     async def _same(self, group: Group, candidate: Candidate) -> bool:
         shown = {"task": task_text(group, candidate), "reference": self._against.render(group.scope())}
         prompt = self._prompt.render(group.scope(candidate) | shown)
-        same, _ = await self._asker.passes(self._asker.call("fallback", group, prompt, candidate.n), "reason")
-        return same
+        question = Question("fallback", prompt, ("pass",), (True, False), truth, texts=("reason",))
+        return (await self._asker.ask(self._model, group, question, candidate.n)).values["pass"] > 0.5

@@ -6,6 +6,7 @@ It runs in worker processes: one that hangs or crashes is killed and fails its o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from symtable import symtable
@@ -16,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from config.base import Config, Flag, Number
 from config.words import suggestion
-from stages.core.base import each
+from stages.core.base import collect
 from stages.core.errors import CandidateError, InputError
 from stages.core.record import Candidate, Verdict
 from stages.verify.check import Check, lost, shown
@@ -81,19 +82,16 @@ class Plugin(Check):
         await self._function.stop()
 
     async def judge(self, candidates: Sequence[Candidate], reference: str) -> list[Verdict]:
-        row, verdicts = orjson.loads(reference), dict[int, Verdict]()
+        return await collect(partial(self._verdict, orjson.loads(reference)), candidates)
 
-        async def one(candidate: Candidate) -> None:
-            try:
-                returned = await self._function.call(candidate.text, row, candidate.fields)
-                verdict, fields = understood(returned, self._min_score)
-            except CandidateError as error:
-                verdict, fields = Verdict(None, reason=error.reason, detail=error.detail), {}
-            candidate.fields.update(fields)
-            verdicts[candidate.n] = verdict
-
-        await each(one, candidates)
-        return [verdicts[candidate.n] for candidate in candidates]
+    async def _verdict(self, row: dict[str, Any], candidate: Candidate) -> Verdict:
+        try:
+            returned = await self._function.call(candidate.text, row, candidate.fields)
+            verdict, fields = understood(returned, self._min_score)
+        except CandidateError as error:
+            return Verdict(None, reason=error.reason, detail=error.detail)
+        candidate.fields.update(fields)
+        return verdict
 
 
 def understood(returned: Any, min_score: float = _MIN_SCORE) -> tuple[Verdict, dict[str, Any]]:
