@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from config.load import Loaded
 from config.problems import Problem
-from service.check import judging, order, resources, settings, texts, waves
+from service.check import judging, keys, order, resources, settings, texts, waves
 
 
 def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
@@ -18,6 +18,7 @@ def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
     columns, found = resources.source(pipeline)
     found += resources.constitutions(pipeline)
     found += resources.endpoints(pipeline, env)
+    found += keys.problems(pipeline)
     found += settings.problems(pipeline)
     found += texts.problems(pipeline, columns)
     found += judging.problems(pipeline, columns)

@@ -34,7 +34,7 @@ def _generate(loc: Loc, stage: Generate, pipeline: Pipeline) -> Iterator[Finding
 
 def _verify(loc: Loc, stage: Verify, _: Pipeline) -> Iterator[Finding]:
     if stage.check == "plugin" and (stage.against is None) != (stage.fallback is None):
-        message = "only its `fallback` reads it" if stage.fallback is None else "missing; its `fallback` needs it"
+        message = "only its `fallback` reads it" if stage.fallback is None else "`fallback` needs: against: ..."
         yield Finding((*loc, "against"), message)
 
 

@@ -1,11 +1,11 @@
-"""Rules for `until`: a wave can only be decided where every candidate has been judged by itself and none compared."""
+"""Rules for waves: one can only be decided where every candidate has been judged by itself and none compared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from config.problems import Finding
-from config.schema import Generate, Pipeline, Until
+from config.schema import Generate, Pipeline, Stage, Until, Vote
 from stages.registry import ONE_AT_A_TIME, wave_end
 
 
@@ -18,6 +18,8 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
                 yield Finding((*at, key), message)
             if (wrong := _place(pipeline, number, stage, stage.until)) is not None:
                 yield Finding((*at, "after"), wrong)
+        if isinstance(stage, Vote) and stage.stop and (wrong := _vote(pipeline.stages[:number])) is not None:
+            yield Finding(("stages", number, "stop"), wrong)
 
 
 def _sizes(stage: Generate, until: Until) -> Iterator[tuple[str, str]]:
@@ -36,7 +38,20 @@ def _place(pipeline: Pipeline, number: int, stage: Generate, until: Until) -> st
         return "no stage after it judges candidates one at a time, so nothing can be counted; add a verify or a judge"
     if end not in names:
         return f'there is no stage "{until.after}" after {stage.name}; there are: {", ".join(names) or "none"}'
-    for between in later[: names.index(end) + 1]:
-        if between.type not in ONE_AT_A_TIME:
-            return f'"{between.name}" ({between.type}) must see all waves at once; let `after` name a stage before it'
+    if (between := _needs_all(later[: names.index(end) + 1])) is not None:
+        return f"{between} must see all waves at once; let `after` name a stage before it"
     return None
+
+
+def _vote(before: Sequence[Stage]) -> str | None:
+    """Return why a vote cannot ask for more candidates where it stands."""
+    made = next((at for at, stage in enumerate(before) if isinstance(stage, Generate)), None)
+    if made is None:
+        return "nothing before it generates candidates, so it cannot ask for more; remove it"
+    if (between := _needs_all(before[made + 1 :])) is not None:
+        return f"{between} before it must see all waves at once; put the vote before that"
+    return None
+
+
+def _needs_all(stages: Sequence[Stage]) -> str | None:
+    return next((f'"{stage.name}" ({stage.type})' for stage in stages if stage.type not in ONE_AT_A_TIME), None)
