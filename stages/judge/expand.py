@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from stages.core.base import each
 from stages.core.errors import CandidateError, InputError
-from stages.core.record import Group, Message, Seed
+from stages.core.record import Group, Seed
 from stages.judge.constitution import Constitution, Principle
+from stages.llm.asking import ask_readable
 from stages.llm.protocol import Call, Choice, Model
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
@@ -51,7 +52,7 @@ async def expand(constitution: Constitution, model: Model) -> Draft:
         try:
             drafts[principle.id, kind] = await _ask(model, Group(Seed(no, principle.id, {})), text, kind)
         except CandidateError as error:
-            empty.append(f"{principle.id}.{kind}: {error.detail}")
+            empty.append(f"{principle.id}.{kind}: {' '.join(error.detail.split())}")
 
     principles = list(enumerate(constitution.principles))
     await each(draft, [(no, one, kind) for (no, one), kind in product(principles, KINDS) if not getattr(one, kind)])
@@ -66,22 +67,12 @@ async def expand(constitution: Constitution, model: Model) -> Draft:
 
 async def _ask(model: Model, group: Group, prompt: str, kind: str) -> tuple[str, ...]:
     most = 1 if kind == "axis" else MOST
-    messages: list[Message] = [{"role": "user", "content": prompt}]
-    said = Choice("")
-    for part in (kind, f"{kind} reask"):
-        body: dict[str, Any] = {"messages": messages, "temperature": 0.0, "max_tokens": MAX_TOKENS}
-        if model.structured:
-            body["response_format"] = _reply_format(most)
-        said = (await model.ask(Call("constitution", 0, "expand", group, body, part=part))).first
-        if items := read_items(said):
-            return items[:most]
-        again: list[Message] = [
-            {"role": "assistant", "content": said.text or "..."},
-            {"role": "user", "content": _AGAIN},
-        ]
-        messages = [*messages, *again]
-    ended = "was cut off at" if said.truncated else "said"
-    raise CandidateError("unreadable", f'asked twice, {model.name} {ended} "{" ".join(said.text.split())[-80:]}"')
+    messages = [{"role": "user", "content": prompt}]
+    body: dict[str, Any] = {"messages": messages, "temperature": 0.0, "max_tokens": MAX_TOKENS}
+    if model.structured:
+        body["response_format"] = _reply_format(most)
+    call = Call("constitution", 0, "expand", group, body, part=kind)
+    return (await ask_readable(model, call, lambda said: read_items(said) or None, _AGAIN))[:most]
 
 
 def read_items(said: Choice) -> tuple[str, ...]:

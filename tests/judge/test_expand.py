@@ -71,7 +71,7 @@ async def test_what_cannot_be_read_is_asked_once_more_and_then_left_empty_with_t
     draft = await expand(constitution(), model)
     assert draft.constitution.principles[0].revise == ()
     assert draft.filled == 4
-    assert draft.empty == ('kind.revise: asked twice, scripted-model said "I would rather not."',)
+    assert draft.empty == ('kind.revise: asked twice, scripted last said "I would rather not."',)
     first, again = (call for call in model.calls if call.part.startswith("revise"))
     assert first.part != again.part
     assert [turn["role"] for turn in again.body["messages"]] == ["user", "assistant", "user"]
