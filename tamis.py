@@ -1,9 +1,12 @@
 """tamis from Python: run a pipeline, and read what came out.
 
-import tamis
-run = tamis.run("pipeline.yaml", out="runs/first")
-for sample in run.accepted():
-print(sample["messages"][-1]["content"])
+    import tamis
+
+    run = tamis.run("pipeline.yaml", out="runs/first")
+    for sample in run.accepted():
+        print(sample["messages"][-1]["content"])
+
+Rows are those of the files in the run directory.
 """
 
 from __future__ import annotations
