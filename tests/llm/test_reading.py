@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.llm.reading import Worth, grade, read, side, truth
 from stages.llm.protocol import Choice
+from stages.llm.reading import Worth, grade, read, side, truth
 
 FIVE = grade(1, 5)
 
