@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 
@@ -94,6 +96,40 @@ def export(
 
 
 @app.command()
+def label(
+    run_dir: RunDir,
+    count: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many candidates.")] = 50,
+) -> None:
+    """Label a blind, stratified sample of a run by hand: y, n, s skip, b back, q quit. Goes on where it was left."""
+    from service.label import label_run
+
+    typer.echo(label_run(run_dir, count, _keys(), typer.echo))
+
+
+def _keys() -> Iterator[str]:
+    """Yield what is typed, key by key; from a pipe every character of it."""
+    if not sys.stdin.isatty():
+        yield from sys.stdin.read()
+        return
+    with suppress(KeyboardInterrupt, EOFError):
+        while True:
+            yield typer.getchar()
+
+
+@app.command()
+def audit(
+    run_dir: RunDir,
+    gold: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Rows with id and label or answer. Default: RUN_DIR/gold.jsonl.")
+    ] = None,
+) -> None:
+    """Say how far the judges of a run can be trusted, from its ledger and from gold; writes RUN_DIR/audit.json."""
+    from service.audit import audit_run
+
+    typer.echo(audit_run(run_dir, gold))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of pipeline.yaml, for editors."""
     import orjson
@@ -123,19 +159,23 @@ def _later(name: str) -> None:
     app.command(name, hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
 
 
-for _name in ("preview", "estimate", "report", "label", "audit", "constitution", "prompts", "serve", "config"):
+for _name in ("preview", "estimate", "report", "serve"):
     _later(_name)
 
 
-def _mount_simulate() -> None:
+def _mount() -> None:
+    from service import authoring
     from service.simulator.options import simulate
 
     app.command()(simulate)
+    app.add_typer(authoring.prompts, name="prompts")
+    app.add_typer(authoring.constitution, name="constitution")
+    app.add_typer(authoring.config, name="config")
 
 
 def main() -> None:
     """Run the command; print what went wrong as a message, never as a traceback."""
-    _mount_simulate()
+    _mount()
     try:
         app()
     except (InputError, ConfigError) as error:
@@ -151,7 +191,7 @@ def main() -> None:
         sys.exit(EXIT_STOPPED)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception as error:
+    except Exception as error:  # a defect: the person gets words, and whoever mends it a file
         with tempfile.NamedTemporaryFile("w", prefix="tamis-defect-", suffix=".txt", delete=False) as file:
             traceback.print_exc(file=file)
         say(f"tamis has a defect: {type(error).__name__}: {error}")

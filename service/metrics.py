@@ -94,7 +94,7 @@ class Metrics:
             case CallRetried():
                 self._of(self._retries, event.endpoint, event.cause).inc()
             case CandidatesMade():
-                self._of(self._candidates, event.stage, event.origin).inc(event.count)
+                self._of(self._candidates, event.stage, event.origin).inc(event.total)
             case VerdictGiven():
                 self._of(self._candidates, event.stage, event.outcome).inc()
                 if event.outcome == "rejected":

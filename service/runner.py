@@ -21,6 +21,7 @@ from config.schema import resolved
 from config.yamlfile import write as to_yaml
 from queues.ledger import Ledger, LedgerError, Reader
 from service import rundir
+from service.audit import Audit
 from service.fingerprint import differences
 from service.lifecycle import (
     Drain,
@@ -103,11 +104,13 @@ async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result
         reader = stack.enter_context(rundir.open_reader(run_dir))
         before_s = _claim(ledger, what)
         run = _Run(what, run_dir, ledger, reader, before_s, started)
-        session = Session(what.pipeline, what.keys, ledger, reader, reuse, watch.observe, watch.activity)
+        session = Session(what.pipeline, what.keys, ledger, reader, reuse, watch.observe, watch.activity, what.read)
         ending = await run.go(session, watch)
         watch.end()
         manifest = await run.end(ending)
-        told = _told(ending, Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir.path), options)
+        told = _told(
+            ending, Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir.path, run.audit.found), options
+        )
     return Result(ending, run_dir.path, manifest, told)
 
 
@@ -147,6 +150,7 @@ class _Run:
     ) -> None:
         self._plan, self._dir, self._ledger, self._reader = what, run_dir, ledger, reader
         self._before_s, self._started = before_s, started
+        self.audit = Audit(what.pipeline, reader, run_dir.path)
 
     @property
     def wall_s(self) -> float:
@@ -183,7 +187,7 @@ class _Run:
         with suppress(LedgerError):  # what ended the run may be just this; the manifest tells from what is there
             await self._ledger.set_meta("wall_s", f"{self.wall_s:.3f}")
         try:
-            derive(self._reader, self._dir.path, self._plan.pipeline.outputs)
+            derive(self._reader, self._dir.path, self._plan.pipeline.outputs, [self.audit])
             return self.write_manifest(ending.state)
         except RunStopped:
             if ending.cause is None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from config.schema import Endpoint as EndpointConfig
+from config.schema import Generate
 from config.schema import Pipeline as PipelineConfig
 from queues.gate import Gate, GateLimits
 from queues.ledger import Ledger, Reader, ReplyIndex, ReplyRow
@@ -53,6 +54,7 @@ class Session:
         reuse: ReplyIndex | None,
         observe: Observe,
         activity: Activity,
+        seeds: int,
     ) -> None:
         self.drain = Drain()
         self.spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight)
@@ -72,7 +74,9 @@ class Session:
             for alias, endpoint in used.items()
         }
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
-        tools = Tools(models, LedgerDecisions(ledger, reader), config.seed, config.constitution, observe)
+        first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)
+        decisions = LedgerDecisions(ledger, reader)
+        tools = Tools(models, decisions, config.seed, config.constitution, observe, expected=seeds * first)
         self.pipeline = Pipeline(build(config.stages, tools), LedgerStore(ledger, reader), _sizes(self.gates), observe)
 
     def limits(self) -> dict[str, float]:

@@ -14,24 +14,23 @@ from typing import Any
 
 from config.schema import Pipeline
 from queues.ledger import CandidateCount
+from service.audit import BY_GOLD, in_a_line
 from service.human import brief, dollars, duration, percent
 from stages.core.errors import RunStopped
 
 LABEL = 11
 MOST = 6
 
-GOLD = ("math", "numeric", "exact")
-"""Checks against a right answer; the others look at the form."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that ended: its manifest, the ledger's counts of candidates, its pipeline, and where it is."""
+    """A run that ended: its manifest, the ledger's counts of candidates, its pipeline, where it is, and its audit."""
 
     manifest: Mapping[str, Any]
     candidates: Sequence[CandidateCount]
     pipeline: Pipeline
     run_dir: Path
+    audit: Sequence[Mapping[str, Any]] = ()
 
     @property
     def counts(self) -> Mapping[str, Any]:
@@ -67,6 +66,7 @@ def summary(ended: Ended, headline: str, again: str = "") -> str:
         ("rejected", _reasons(ended, "rejected")),
         ("failed", _reasons(ended, "failed")),
         ("quality", _quality(ended)),
+        ("judge", in_a_line(ended.audit)),
         ("cost", _cost(ended.manifest, ended.counts["accepted"])),
         ("next", again or f"{ended.run_dir / 'accepted.jsonl'} · tamis export {ended.run_dir} --format dpo"),
     ]
@@ -111,7 +111,7 @@ def _steps(ended: Ended) -> list[_Step]:
     steps, left = [], ended.made
     for stage in ended.pipeline.stages:
         lost = ended.fallen(stage.name)
-        gold = stage.type == "verify" and stage.check in GOLD
+        gold = stage.type == "verify" and stage.check in BY_GOLD
         called = _called(stage.type, stage.name, gold)
         if lost or (called and stage.action == "reject"):
             steps.append(_Step(stage.name, stage.type, gold, left, left - lost, called or f"past {stage.name}"))

@@ -50,7 +50,7 @@ class Tally:
             case CallFinished():
                 self._call_finished(event)
             case CandidatesMade():
-                self.found[event.stage, "made"] += event.count
+                self.found[event.stage, "made"] += event.total
             case VerdictGiven():
                 self.found[event.stage, "seen"] += 1
                 self.found[event.stage, event.outcome] += 1

@@ -22,6 +22,7 @@ from stages.judge.constitution import Constitution, load_constitution
 from stages.judge.judge import JudgeStage
 from stages.judge.rank import RankStage
 from stages.judge.select import SelectStage
+from stages.judge.slice import AuditedJudge
 from stages.judge.vote import VoteStage
 from stages.llm.protocol import Model
 from stages.prompts.template import Expression, Template
@@ -35,7 +36,7 @@ from stages.verify.stage import VerifyStage
 class Tools:
     """What stages work with. `constitution` is the pipeline's default path, `run_seed` its seed.
 
-    `later` are the stages after the one that is built.
+    `later` are the stages after the one that is built, `expected` how many candidates the first waves will have.
     """
 
     models: Mapping[str, Model]
@@ -44,6 +45,7 @@ class Tools:
     constitution: str | None = None
     observe: Observe | None = None
     later: Sequence[StageConfig] = ()
+    expected: int = 0
 
 
 def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
@@ -94,7 +96,16 @@ def _cross_check(place: Place, config: CrossCheck, tools: Tools) -> Stage:
 def _judge(place: Place, config: Judge, tools: Tools) -> Stage:
     judges = [tools.models[alias] for alias in config.endpoint]
     stronger = None if config.escalate is None else tools.models[config.escalate.to]
-    return JudgeStage(place, config, judges, stronger, _constitution(config, tools), tools.run_seed)
+    constitution = _constitution(config, tools)
+
+    def judge(place: Place) -> JudgeStage:
+        return JudgeStage(place, config, judges, stronger, constitution, tools.run_seed)
+
+    if config.audit is None:
+        return judge(place)
+    trial = judge(replace(place, name=f"{place.name}.audit"))
+    share = min(config.audit.share, config.audit.max / max(tools.expected, 1))
+    return AuditedJudge(place, judge(place), trial, share, tools.decisions, tools.run_seed)
 
 
 def _rank(place: Place, config: Rank, tools: Tools) -> Stage:

@@ -4,11 +4,12 @@ import asyncio
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 
 import aiohttp
 import pytest
 from needs import need_program
-from prometheus_client import generate_latest
+from prometheus_client import Counter, generate_latest
 from virtual_time import run
 from watched_run import events, watched_pipeline
 
@@ -147,17 +148,23 @@ def test_the_longest_call_that_is_awaited_has_a_bucket(metrics: Metrics) -> None
     assert value(metrics, "tamis_call_duration_seconds_bucket", le="300.0", **labels) == 0
 
 
-def test_an_event_costs_a_few_microseconds(metrics: Metrics) -> None:
-    """Measured 5; the bound is wide for a loaded machine, and far below what looking labels up each time costs."""
+def test_an_event_costs_less_than_looking_up_its_labels_would(metrics: Metrics) -> None:
+    """Measured 6 us against 9, in turn, so that a loaded machine slows both."""
     event = CallFinished("main", "generate", "ok", 0.1, 0.5, 60, 60, 0, 0, 0.001)
-    best = min(_seconds(metrics, event) for _ in range(5))
-    assert best / 2_000 < 15e-6
+    counter = Counter("calls", "", ("endpoint", "stage"), registry=None)
+
+    def look_up() -> None:
+        for _ in range(8):
+            counter.labels("main", "generate").inc()
+
+    pairs = [(_seconds(lambda: metrics(event)), _seconds(look_up)) for _ in range(5)]
+    assert min(ours for ours, _ in pairs) < min(theirs for _, theirs in pairs)
 
 
-def _seconds(metrics: Metrics, event: CallFinished) -> float:
+def _seconds(work: Callable[[], None]) -> float:
     started = time.perf_counter()
     for _ in range(2_000):
-        metrics(event)
+        work()
     return time.perf_counter() - started
 
 
