@@ -53,7 +53,7 @@ _SPACING = re.compile(
 _BOLD = re.compile(r"(?<!\w)\*\*|\*\*(?!\w)")
 _DEGREE = re.compile(r"\^?\{?\\(?:circ|degree)\b\}?")
 _CHARACTERS = str.maketrans(
-    {"−": "-", "–": "-", "×": "*", "·": "*", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "⁄": "/"}  # noqa: RUF001
+    {"−": "-", "–": "-", "×": "*", "·": "*", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "⁄": "/"}  # noqa: RUF001  these look-alikes are meant
     | {"½": " 1/2", "⅓": " 1/3", "⅔": " 2/3", "¼": " 1/4", "¾": " 3/4", "⅕": " 1/5", "⅛": " 1/8"}
 )
 _NOT_UNITS = frozenset(("pi", "sqrt", "sin", "cos", "tan", "log", "exp", "theta", "alpha", "beta", "and", "mod"))
