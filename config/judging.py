@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from config.base import Config, Count, FilePath, NonNegative, Number, OneOrMany, Share, Text, Whole, wrong
+from config.base import Config, Count, FilePath, Name, NonNegative, Number, OneOrMany, Share, Text, Whole, wrong
 from config.stage import Alias, BaseStage, Extract
 
 
@@ -104,7 +104,7 @@ class Vote(BaseStage):
     """`score`: each ballot weighs what its candidate's latest score is."""
     min_agreement: Share = 0.0
     """The share of the votes that the winner needs."""
-    write: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")] | None = None
+    write: Name | None = None
     """The field that takes the winning answer."""
     stop: Stop | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from config.problems import Finding, Loc
-from config.schema import Generate, Pipeline, Stage, Verify
+from config.schema import Generate, Pipeline, Stage, Verify, Vote
 from config.words import suggestion
 from service.check.resources import Columns, unknown
 from stages.core.record import Candidate, Group, Seed
@@ -72,7 +72,9 @@ def _of_candidate(pipeline: Pipeline, columns: Columns, number: int | None) -> S
     checks = {stage.check for stage in before if isinstance(stage, Verify)}
     if isinstance(pipeline.source.candidates, str) or "plugin" in checks:
         return Scope(None, stages=stages)  # a column may bring fields of any name along, and a plugin may find some
-    return Scope(columns, (*OF_CANDIDATE, "answer") if checks & {"numeric", "math"} else OF_CANDIDATE, stages)
+    found = ["answer"] if checks & {"numeric", "math"} else []
+    found += [stage.write for stage in before if isinstance(stage, Vote) and stage.write is not None]
+    return Scope(columns, (*OF_CANDIDATE, *found), stages)
 
 
 def _shown_by(place: Place, stage: Stage) -> tuple[str, ...]:
