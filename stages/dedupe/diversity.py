@@ -1,0 +1,198 @@
+"""How diverse outputs are, measured as they come: figures per window, over all of them and per topic.
+
+Methods: distinct-n (Li et al., arXiv 1510.03055); compression ratio and self-repetition of 4-grams, which beside it say
+most of what is to be said (Shaib et al., arXiv 2403.00553); order-2 Renyi kernel entropy, the number of modes, on
+embeddings (arXiv 2410.21719). Every window has the same size, since all of these depend on it.
+
+Memory is bounded: a window of 200 texts of 250 words holds 0.4 MB, and there is one per topic, up to a number of them.
+A text of 250 words takes 0.1 ms, and a window of them 8 ms when it is full.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.core.text import normal
+from stages.dedupe.exact import digest
+from stages.dedupe.words import Hashes, hashed, runs, words_of
+
+BLOCK = 1 << 15
+"""Bytes that are compressed together: as far as zlib looks back."""
+_OPENING = 3
+_MAX_CHARS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a window of texts is like; `topic` None: of all topics."""
+
+    topic: str | None
+    texts: int
+    repeated: float
+    """Share of texts that were there before."""
+    distinct_2: float
+    distinct_4: float
+    """Different word n-grams by all of them."""
+    self_repetition: float
+    """Of a text's 4-grams, the share that another text of the window has; the mean over texts."""
+    compression: float | None
+    """Bytes by compressed bytes, the mean over blocks; None where the window filled none."""
+    opening: str
+    opening_share: float
+    """The most frequent first three words, and the share of texts that begin with them."""
+    words: float
+    drift: float
+    """Words per text, and how many more than in the first window, as a share: -0.5 is half as long."""
+    rke: float | None
+    """Number of modes among the embeddings; None where none were given."""
+
+
+class Recent:
+    """Remembers the last texts by their digests, and tells which come again. Holds 0.1 KB for each."""
+
+    def __init__(self, size: int = 100_000) -> None:
+        self._size = size
+        self._digests: dict[int, None] = {}
+
+    def repeats(self, text: str) -> bool:
+        """Tell whether a text, in normal form, is among the last ones, and remember it."""
+        seen = digest((normal(text),))
+        repeats = seen in self._digests
+        self._digests.pop(seen, None)
+        self._digests[seen] = None
+        if len(self._digests) > self._size:
+            del self._digests[next(iter(self._digests))]
+        return repeats
+
+
+class Diversity:
+    """Takes texts in and gives figures when a window of them is full. Topics beyond the first ones count among all."""
+
+    def __init__(self, window: int = 200, topics: int = 50) -> None:
+        self._window, self._topics = window, topics
+        self._all = _Stream(None)
+        self._of_topic: dict[str, _Stream] = {}
+
+    def add(
+        self, text: str, topic: str = "", repeats: bool = False, embedding: Sequence[float] | None = None
+    ) -> list[Figures]:
+        """Take a text in; return the figures of the windows that it fills: of all texts, and of its topic's."""
+        text = text[:_MAX_CHARS]
+        words = words_of(normal(text))
+        entry = _Entry(text, words, hashed(words), repeats, embedding)
+        return [figures for stream in self._streams(topic) if (figures := stream.add(entry, self._window))]
+
+    def _streams(self, topic: str) -> Iterator[_Stream]:
+        yield self._all
+        if topic and (topic in self._of_topic or len(self._of_topic) < self._topics):
+            yield self._of_topic.setdefault(topic, _Stream(topic))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    text: str
+    words: list[str]
+    hashes: Hashes
+    repeats: bool
+    embedding: Sequence[float] | None
+
+
+class _Stream:
+    """The texts of one topic: the window that is being filled, and what goes on from window to window."""
+
+    def __init__(self, topic: str | None) -> None:
+        self._topic = topic
+        self._block = bytearray()
+        self._first_words = 0.0
+        self._empty()
+
+    def _empty(self) -> None:
+        self._texts = self._words = self._repeats = 0
+        self._pairs, self._fours = _Grams(2), _Grams(4)
+        self._openings = Counter[str]()
+        self._ratios: list[float] = []
+        self._embeddings: list[Sequence[float]] = []
+
+    def add(self, entry: _Entry, window: int) -> Figures | None:
+        self._texts += 1
+        self._words += len(entry.words)
+        self._repeats += entry.repeats
+        self._pairs.add(entry.hashes)
+        self._fours.add(entry.hashes)
+        self._openings[" ".join(entry.words[:_OPENING])] += 1
+        self._compress(entry.text)
+        if entry.embedding is not None:
+            self._embeddings.append(entry.embedding)
+        if self._texts < window:
+            return None
+        figures = self._figures()
+        self._empty()
+        return figures
+
+    def _compress(self, text: str) -> None:
+        self._block += text.encode("utf-8", "surrogatepass") + b"\n"
+        while len(self._block) >= BLOCK:
+            self._ratios.append(BLOCK / len(zlib.compress(self._block[:BLOCK], 1)))
+            del self._block[:BLOCK]
+
+    def _figures(self) -> Figures:
+        (opening, openings), *_ = self._openings.most_common(1)
+        words = self._words / self._texts
+        self._first_words = self._first_words or words
+        return Figures(
+            topic=self._topic,
+            texts=self._texts,
+            repeated=self._repeats / self._texts,
+            distinct_2=self._pairs.distinct(),
+            distinct_4=self._fours.distinct(),
+            self_repetition=self._fours.shared(),
+            compression=sum(self._ratios) / len(self._ratios) if self._ratios else None,
+            opening=opening,
+            opening_share=openings / self._texts,
+            words=words,
+            drift=words / self._first_words - 1 if self._first_words else 0.0,
+            rke=modes(np.asarray(self._embeddings, np.float32)) if self._embeddings else None,
+        )
+
+
+class _Grams:
+    """The n-grams of a window's texts, 32 bits of each: two of 50,000 share them by chance in one window of four."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._of_text: list[NDArray[np.uint32]] = []
+        self._total = 0
+
+    def add(self, words: Hashes) -> None:
+        grams = runs(words, self._n)
+        self._total += grams.size
+        self._of_text.append(np.unique((grams >> np.uint64(32)).astype(np.uint32)))
+
+    def distinct(self) -> float:
+        """Return the share of different ones; 1 where there are none."""
+        return np.unique(np.concatenate(self._of_text)).size / self._total if self._total else 1.0
+
+    def shared(self) -> float:
+        """Return the mean over texts of the share that another text has, too; 0 where there are none."""
+        _, which, counts = np.unique(np.concatenate(self._of_text), return_inverse=True, return_counts=True)
+        sizes = np.array([grams.size for grams in self._of_text if grams.size])
+        if not sizes.size:
+            return 0.0
+        begins = np.cumsum(sizes) - sizes
+        return float((np.add.reduceat(counts[which] > 1, begins, dtype=np.float64) / sizes).mean())
+
+
+def modes(embeddings: NDArray[np.float32]) -> float:
+    """Return 1 / ||E[x x^T]||_F^2 of embeddings, one a row, brought to length 1: from 1 to as many as there are.
+
+    That norm is the mean of the squared cosines of all pairs, which a window has few enough of.
+    """
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    directions = embeddings / np.where(lengths == 0, 1, lengths)
+    return float(1 / np.square(directions @ directions.T).mean())
