@@ -26,9 +26,6 @@ class Row(NamedTuple):
 
 NOT_YET = (
     *(Row(kind) for kind in ("annotate", "transform", "difficulty")),
-    Row("generate", "per_request"),
-    Row("generate", "on_truncated", {"continue"}),
-    Row("generate", "emit", {"seeds"}),
     Row("verify", "check", {"grounded"}),
     Row("dedupe", "semantic"),
     Row("dedupe", "mode", {"online"}),

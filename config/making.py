@@ -99,7 +99,11 @@ class Generate(BaseStage):
     max_tokens: Count | None = 1024
     """null: the server's own."""
     on_truncated: Literal["reject", "keep", "continue"] = "reject"
+    """`continue` asks the model to go on, three times at most."""
     emit: Literal["candidates", "seeds"] = "candidates"
+    """`seeds`: each output becomes a seed of its own, to be generated for in turn."""
+    as_: str = Field(alias="as", default="text")
+    """The column of such a seed that holds the output; the other columns are those of its parent."""
 
 
 class Gate(Config):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from service.lifecycle import (
     Interrupted,
     RunState,
     allow_many_connections,
+    background,
     collect_garbage_rarely,
     ending_of,
     signals,
@@ -40,7 +41,6 @@ from service.session import Session
 from service.store import fresh_groups
 from service.summary import Ended, budget_ended, completed, stopped
 from service.watch import LogStyle, Watch
-from stages.core.base import first_error
 from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.io.atomic import replacing
 from stages.io.manifest import Run, write_manifest
@@ -162,7 +162,7 @@ class _Run:
             file.write(to_yaml(resolved(self._plan.pipeline)).encode())
         before = self.write_manifest("running")
         stopping = _Stopping(session.drain, watch)
-        groups = fresh_groups(self._plan.source, self._reader, self._plan.limit, lambda: session.drain.begun)
+        groups = fresh_groups(self._plan.source, session.store, self._plan.limit, lambda: session.drain.begun)
         try:
             async with AsyncExitStack() as stack:
                 stack.enter_context(signals(stopping.first, stopping.second))
@@ -170,7 +170,7 @@ class _Run:
                     await stack.enter_async_context(endpoint)
                 watching = watch.begin(session, before, self._reader)
                 wall = self._wall(session.drain)
-                await stack.enter_async_context(_background({**watching, **session.background(), "wall": wall}))
+                await stack.enter_async_context(background({**watching, **session.background(), "wall": wall}))
                 await session.pipeline.run(groups, stopping.supervise)
         except LedgerError as error:
             session.drain.begin(rundir.stopped_by(error))
@@ -234,18 +234,3 @@ class _Stopping:
     async def _rest(self) -> None:
         await self._drain.wait()
         await self._watch.activity.quiet()
-
-
-@asynccontextmanager
-async def _background(work: dict[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run named tasks beside the block; their errors are the block's, and they end with it."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(coroutine, name=name) for name, coroutine in work.items()]
-            try:
-                yield
-            finally:
-                for task in running:
-                    task.cancel()
-    except BaseExceptionGroup as errors:
-        raise first_error(errors) from None

@@ -77,7 +77,8 @@ class Session:
         first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)
         decisions = LedgerDecisions(ledger, reader)
         tools = Tools(models, decisions, config.seed, config.constitution, observe, expected=seeds * first)
-        self.pipeline = Pipeline(build(config.stages, tools), LedgerStore(ledger, reader), _sizes(self.gates), observe)
+        self.store = LedgerStore(ledger, reader)
+        self.pipeline = Pipeline(build(config.stages, tools), self.store, _sizes(self.gates), observe)
 
     def limits(self) -> dict[str, float]:
         """Return how many calls each alias may have on the wire; those of one group share the number."""

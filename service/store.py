@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from queues.ledger import DecisionRow, Ledger, Reader, SeedNumbers
-from stages.core.record import Group
+from queues.ledger import DecisionRow, Ledger, Reader
+from stages.core.record import Group, Seed
 from stages.io.sources import Source
 from stages.io.store import pack, unpack
 from stages.pipeline import SeedState
@@ -23,6 +23,13 @@ class LedgerStore:
 
     def __init__(self, ledger: Ledger, reader: Reader) -> None:
         self._ledger, self._reader = ledger, reader
+        self._done = reader.numbers((*SETTLED, "parked"))
+        self._resumed = reader.has_replies()
+
+    def fresh(self, seed: Seed) -> Group | None:
+        if seed.no in self._done:
+            return None
+        return Group(seed, replies=self._reader.replies(seed.no) if self._resumed else {})
 
     async def settle(self, group: Group, state: SeedState, phase: int) -> None:
         await self._ledger.group(*pack(group, state, phase))
@@ -58,16 +65,12 @@ class LedgerDecisions:
 
 
 async def fresh_groups(
-    source: Source, reader: Reader, limit: int | None, stopping: Callable[[], bool]
+    source: Source, store: LedgerStore, limit: int | None, stopping: Callable[[], bool]
 ) -> AsyncIterator[Group]:
-    """Yield the groups of the source that no earlier process has settled or parked, with their committed replies."""
-    done: SeedNumbers = reader.numbers((*SETTLED, "parked"))
-    resumed = reader.has_replies()
+    """Yield the groups of the source that no earlier process has settled or parked, until it is time to stop."""
     for group in source.groups(limit=limit):
         if stopping():
             return
-        if group.seed.no in done:
-            continue
-        if resumed:
-            group.replies = reader.replies(group.seed.no)
-        yield group
+        if (fresh := store.fresh(group.seed)) is not None:
+            fresh.candidates = group.candidates
+            yield fresh

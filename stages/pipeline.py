@@ -4,8 +4,8 @@ Inside a phase a group walks from stage to stage as fast as it can. Between two 
 every group (`PhaseStage`): groups before it are parked in the store, out of memory and out of admission, and are
 streamed through it in canonical order when the phase before has ended.
 
-Invariants: at most `in_flight` groups are in a phase; forward puts wait, the again edge never does, so there is no
-circle of waiting; a group is settled or parked exactly once.
+Invariants: at most `in_flight` groups are in a phase, beside the seeds that came out of them; forward puts wait, the
+again edge never does, so there is no circle of waiting; a group is settled or parked exactly once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 from queues.bounded import BoundedQueue
 from stages.core.base import Again, Emit, Outcome, PhaseStage, Stage, first_error
 from stages.core.events import GroupSettled, GroupStarted, Observe
-from stages.core.record import Group
+from stages.core.record import Group, Seed
 from stages.worker import Workers
 
 SeedState = Literal["solved", "unsolved", "failed", "expanded"]
@@ -43,6 +43,10 @@ class Store(Protocol):
 
     async def park(self, group: Group, phase: int) -> None:
         """Commit a group that waits for `phase`."""
+        ...
+
+    def fresh(self, seed: Seed) -> Group | None:
+        """Return the group of a seed, with its committed replies; None where an earlier process is done with it."""
         ...
 
     def reached(self, phase: int) -> AsyncIterator[tuple[Group, bool]]:
@@ -98,6 +102,14 @@ class Pipeline:
         return sum(flow.in_flight for flow in self.flows)
 
 
+@dataclass(slots=True)
+class _Family:
+    """A seed that gave others, and how many of them are not out yet (one more while they are still being sent on)."""
+
+    parent: Group
+    left: int
+
+
 class Flow:
     """One phase: admission, stages with their queues and workers, and the way out."""
 
@@ -118,6 +130,7 @@ class Flow:
             for index, stage in enumerate(stages)
         ]
         self.in_flight = 0
+        self._families: dict[int, _Family] = {}
         self._freed = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -127,9 +140,7 @@ class Flow:
             async with asyncio.TaskGroup() as self._tasks:
                 async for group in groups:
                     await self._room(self._sizes.in_flight)
-                    self.in_flight += 1
-                    if self._observe is not None:
-                        self._observe(GroupStarted(group.seed.id, self.phase))
+                    self._started(group)
                     if self.workers:
                         await self._enter(0, group)
                     else:  # nothing to do but to commit, and commits are made in groups
@@ -173,12 +184,36 @@ class Flow:
             group.wave, group.more = group.wave + 1, outcome.candidates
             maker = max(at for at in range(index + 1) if self.workers[at].stage.makes_candidates)
             self.workers[maker].take_again(group, self._tasks)
-        elif isinstance(outcome, Emit):
-            raise NotImplementedError("derived seeds come with the transform issue; check refuses them until then")
+        elif isinstance(outcome, Emit) and outcome.seeds:
+            await self._expand(index, group, outcome.seeds)
         elif group.live:
             await self._enter(index + 1, group)
         else:
             await self._enter(self._next_for_seeds(index), group)
+
+    async def _expand(self, index: int, parent: Group, seeds: Sequence[Seed]) -> None:
+        """Send seeds on as groups of their own; their parent is settled when the last of them is out."""
+        family = _Family(parent, len(seeds) + 1)
+        for seed in seeds:
+            child = self._store.fresh(seed)
+            if child is None:
+                family.left -= 1
+                continue
+            self._families[seed.no] = family
+            self._started(child)
+            await self._enter(index + 1, child)
+        await self._one_out(family)
+
+    async def _one_out(self, family: _Family) -> None:
+        family.left -= 1
+        if not family.left:
+            await self._store.settle(family.parent, "expanded", self.phase)
+            self._left("expanded", family.parent)
+
+    def _started(self, group: Group) -> None:
+        self.in_flight += 1
+        if self._observe is not None:
+            self._observe(GroupStarted(group.seed.id, self.phase))
 
     def _next_for_seeds(self, index: int) -> int:
         """Return the next stage that has work on a seed without live candidates."""
@@ -191,12 +226,14 @@ class Flow:
         if group.live and not self._last:
             await self._store.park(group, self.phase + 1)
             self._left("parked", group)
-            return
-        for candidate in group.live:
-            group.accept(candidate)
-        state = settled_state(group)
-        await self._store.settle(group, state, self.phase)
-        self._left(state, group)
+        else:
+            for candidate in group.live:
+                group.accept(candidate)
+            state = settled_state(group)
+            await self._store.settle(group, state, self.phase)
+            self._left(state, group)
+        if (family := self._families.pop(group.seed.no, None)) is not None:
+            await self._one_out(family)
 
     def _left(self, outcome: Literal["solved", "unsolved", "failed", "expanded", "parked"], group: Group) -> None:
         self.in_flight -= 1

@@ -41,7 +41,7 @@ def _asked(stage: StageConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
 def _names(pipeline: Pipeline) -> Iterator[Finding]:
     seen: dict[str, int] = {}
     for number, stage in enumerate(pipeline.stages):
-        if stage.name in seen and stage.type != "generate":  # of a second one more is said below
+        if stage.name in seen:
             other = f"stages[{seen[stage.name]}]"
             message = f'{other} is named "{stage.name}" too; write a `name:` of its own, such as {stage.name}_2'
             yield Finding(("stages", number, "name"), message)
@@ -54,10 +54,12 @@ def _generators(pipeline: Pipeline) -> Iterator[Finding]:
         yield Finding(("stages",), message)
     for number, stage in enumerate(pipeline.stages):
         before = [earlier for earlier in pipeline.stages[:number] if earlier.type != "annotate"]
+        emitting = [at for at, earlier in enumerate(before) if getattr(earlier, "emit", "") == "seeds"]
+        before = before[emitting[-1] + 1 :] if emitting else before
         if not isinstance(stage, Generate) or not before:
             continue
         if isinstance(before[0], Generate):
-            message = "a second `generate`; give the first one more `prompts`, and `endpoint` a list"
+            message = "a second `generate`; give the first one more `prompts`, and `endpoint` a list (or `emit: seeds`)"
         else:
             message = f'"{before[0].name}" before it would never see its candidates; move `generate` up'
         yield Finding(("stages", number, "type"), message)

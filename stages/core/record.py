@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+CHILD_BITS = 10
+
 State = Literal["live", "accepted", "rejected", "failed"]
 Origin = Literal["generated", "derived", "given"]
 Message = dict[str, Any]
@@ -33,6 +35,17 @@ class Seed:
     @property
     def root(self) -> str:
         return self.root_id or self.id
+
+    def child(self, n: int, row: dict[str, Any]) -> Seed:
+        """Return the n-th seed that came out of this one. Raises ValueError beyond what numbers can hold.
+
+        Its number follows from its parent's and n alone, so that it is the same however a run is interrupted: children
+        of source rows lie from 2^40 on, theirs from 2^50, and theirs from 2^60.
+        """
+        no = (self.no << CHILD_BITS | n) + (0 if self.parent_id else 1 << 40)
+        if n >> CHILD_BITS or no >> 62:
+            raise ValueError("a seed has at most 1,024 children, and no more than three generations after it")
+        return Seed(no, f"{self.id}.{n}", row, self.topic, self.id, self.root, tools=self.tools)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core.base import Again, Outcome, PhaseStage, Place, Stage
+from stages.core.base import Again, Emit, Outcome, PhaseStage, Place, Stage
 from stages.core.errors import CandidateError, RunStopped
 from stages.core.events import Event, GroupSettled
 from stages.core.record import Candidate, Group, Seed, Verdict
@@ -32,6 +32,9 @@ class Memory:
     async def park(self, group: Group, phase: int) -> None:
         await asyncio.sleep(0)
         self.parked[group.seed.no] = (group, phase)
+
+    def fresh(self, seed: Seed) -> Group | None:
+        return None if seed.no in self.settled or seed.no in self.parked else Group(seed)
 
     async def reached(self, phase: int) -> AsyncIterator[tuple[Group, bool]]:
         waiting = {no: (group, True) for no, (group, at) in self.parked.items() if at == phase}
@@ -197,3 +200,52 @@ async def test_a_seed_whose_candidates_all_failed_is_failed_and_one_rejection_ma
     await pipeline.run(stream(groups_of([[], ["a"]])))
     assert {no: state for no, (state, _, _) in store.settled.items()} == {0: "failed", 1: "unsolved"}
     assert {event.outcome for event in told if isinstance(event, GroupSettled)} == {"failed", "unsolved"}
+
+
+class Hatching(Stage):
+    """Turns every candidate of a source's seed into a seed, and gives each of those one candidate."""
+
+    async def process(self, group: Group) -> Outcome:
+        if group.seed.parent_id:
+            group.candidates.append(Candidate(0, group.seed.row["text"]))
+            return None
+        seeds = [group.seed.child(n, {"text": candidate.text}) for n, candidate in enumerate(group.candidates)]
+        group.candidates.clear()
+        return Emit(seeds)
+
+
+class Laying(Hatching):
+    """What stands after it: gives each hatched seed its candidate."""
+
+
+@pytest.mark.parametrize("phase", [False, True])
+@pytest.mark.parametrize("sizes", [Sizes(1, 1, 1), Sizes(4, 2, 2)])
+async def test_a_seed_that_gave_others_is_settled_after_all_of_them(phase: bool, sizes: Sizes) -> None:
+    store, told = Memory(), []
+    rooms: list[Stage] = [Hatching(Place("hatch", 0)), Laying(Place("lay", 1))]
+    rooms += [Barrier(Place("phase", 2))] if phase else []
+    texts = [["a", "b", "c"], [], ["d"]]
+    async with asyncio.timeout(10):
+        await Pipeline(rooms, store, sizes, told.append).run(stream(groups_of(texts)))
+    states = {group.seed.id: state for state, group, _ in store.settled.values()}
+    assert states == {
+        "s0": "expanded",
+        "s0.0": "solved",
+        "s0.1": "solved",
+        "s0.2": "solved",
+        "s1": "failed",
+        "s2": "expanded",
+        "s2.0": "solved",
+    }
+    assert [event.outcome for event in told if isinstance(event, GroupSettled)].count("expanded") == 2
+
+
+async def test_children_that_an_earlier_process_settled_are_not_made_again() -> None:
+    store = Memory()
+    first = groups_of([["a", "b"]])[0]
+    done = Group(first.seed.child(0, {"text": "a"}))
+    store.settled[done.seed.no] = ("solved", done, 0)
+    rooms: list[Stage] = [Hatching(Place("hatch", 0)), Laying(Place("lay", 1))]
+    await Pipeline(rooms, store, Sizes(2, 2, 2)).run(stream([first]))
+    assert store.settled[done.seed.no][1] is done
+    assert {state for state, _, _ in store.settled.values()} == {"solved", "expanded"}
