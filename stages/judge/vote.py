@@ -3,7 +3,7 @@
 The score of a verdict is the share of the votes that its candidate's answer got; for `select` and reports it holds:
 
     data.ballots    what the votes for its own answer weigh
-    data.winner     the winning answer, as the first who gave it wrote it
+    data.winner     the winning answer, as the first who gave it wrote it, cut after 80 characters
     data.agreement  the winner's share of the votes
 """
 
@@ -110,12 +110,17 @@ class VoteStage(Stage):
         winner, agreed = options[0], agreement(options)
         own = next(option for option in options if option.answer == answer)
         share = own.weight * agreed / winner.weight if winner.weight else 0.0
-        data = {"ballots": own.weight, "winner": str(winner.answer), "agreement": agreed}
-        detail = f"{winner.weight:g} of {sum(option.weight for option in options):g} for {winner.answer!s:.80}"
+        data = {"ballots": own.weight, "winner": _shown(winner), "agreement": agreed}
+        detail = f"{winner.weight:g} of {sum(option.weight for option in options):g} for {_shown(winner)}"
         if agreed < self._config.min_agreement:
             return Verdict(False, share, "no_agreement", f"{detail}; {self._config.min_agreement:.0%} are needed", data)
         if own is not winner:
-            return Verdict(False, share, "outvoted", f"{detail}, {own.weight:g} for {answer!s:.80}", data)
+            return Verdict(False, share, "outvoted", f"{detail}, {own.weight:g} for {_shown(own)}", data)
         if self._config.write is not None:
             voter.fields[self._config.write] = str(winner.answer)
         return Verdict(True, share, data=data)
+
+
+def _shown(option: Option) -> str:
+    """Return an answer on one line, cut where it is a whole response."""
+    return f"{' '.join(str(option.answer).split()):.80}"
