@@ -60,6 +60,8 @@ class WaveStage(Stage):
         tried, passed, failed = len(group.candidates), states["live"], states["rejected"]
         topic = group.seed.topic
         more = next_wave(self._wanted, passed, failed, topic_prior(self._passed, self._judged, topic), tried)
+        if not tried:  # nothing was made for it, and asking again would change nothing
+            more = 0
         if self._mean is not None and tried + more > max(self._mean, tried) + max(self._left_over, 0):
             more = 0
         return {"wave": group.wave, "topic": topic, "passed": passed, "failed": failed, "tried": tried, "more": more}

@@ -80,6 +80,10 @@ async def test_what_easy_seeds_leave_of_the_mean_goes_to_hard_ones_and_no_more()
     assert hard == [Again(2), Again(2), Again(2), Again(2), None, None]
 
 
+async def test_a_seed_for_which_nothing_is_made_is_let_go() -> None:
+    assert await (await stage(Kept())).process(group(0, 0)) is None
+
+
 @pytest.mark.parametrize("resumed", [False, True])
 async def test_the_means_account_is_the_same_after_a_resume(resumed: bool) -> None:
     kept = Kept()
