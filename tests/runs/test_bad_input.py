@@ -159,12 +159,12 @@ ORDERS = {
     ),
     "select by a score that comes later": Bad(
         stages(0, {"type": "select", "by": "score"}, 5),
-        'pipeline.yaml:{at}: stages[1].by: "score" needs a score stage before it',
+        'pipeline.yaml:{at}: stages[1].by: "score" needs a score stage',
         "by: score",
     ),
     "keep by a score that comes later": Bad(
         stages(0, {"type": "dedupe", "keep": {"by": "score"}}),
-        'pipeline.yaml:{at}: stages[1].keep.by: "score" needs a score stage before it',
+        'pipeline.yaml:{at}: stages[1].keep.by: "score" needs a score stage',
         "by: score",
     ),
     "two stages of one name": Bad(
