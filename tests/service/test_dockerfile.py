@@ -51,8 +51,11 @@ def test_the_health_check_asks_where_the_command_serves() -> None:
 
 def test_everything_that_is_installed_is_copied_and_nothing_else_is_sent() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    packages = {name.removesuffix("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
-    modules = {f"{name}.py" for name in project["tool"]["setuptools"]["py-modules"]}
+    setuptools = project["tool"]["setuptools"]
+    moved = setuptools["package-dir"]
+    inside = {name: next((moved[to] for to in moved if name.startswith(to)), name) for name in setuptools["packages"]}
+    packages = {re.split(r"[./]", folder)[0] for folder in inside.values()}
+    modules = {f"{name}.py" for name in setuptools["py-modules"]}
     assert copied() == packages | modules | {"pyproject.toml", project["project"]["readme"]}
     assert all((ROOT / name).exists() for name in copied())
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
