@@ -8,6 +8,7 @@ to truncation. All of that ends here, in `Choice.reasoning` and `Choice.text`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, Literal
 
 import orjson
@@ -24,6 +25,12 @@ _FINISH = {"max_tokens": "length", "model_length": "length", "eos": "stop", "sto
 
 class MalformedReply(ValueError):
     """The provider answered 200 with something that is no completion. The message says what is wrong with it."""
+
+
+DEEPEST = 500
+"""How deep a reply may be nested: the ledger's SQLite reads about a thousand levels, orjson a few more."""
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def parse(raw: bytes, reasoning: Reasoning = "separate") -> Reply:
@@ -57,9 +64,13 @@ def _number(judged: Any) -> float:
 
 def _loads(raw: bytes) -> Any:
     try:
-        return orjson.loads(raw)
+        value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise MalformedReply(f"the reply is no JSON: {error}") from error
+    brackets = raw.translate(None, _NO_BRACKETS)
+    if len(brackets) > 2 * DEEPEST and max(accumulate(1 if one in b"[{" else -1 for one in brackets)) > DEEPEST:
+        raise MalformedReply(f"the reply is nested more than {DEEPEST} deep")
+    return value
 
 
 def _object(value: Any, what: str) -> Json:

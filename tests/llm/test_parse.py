@@ -205,3 +205,13 @@ def test_splitting_off_reasoning_never_loses_the_answers_end(text: str) -> None:
     answer, trace = split_think(text)
     assert text.endswith(answer)
     assert trace is not None or answer == text
+
+
+def test_a_reply_nested_deeper_than_the_ledger_reads_is_malformed() -> None:
+    deep = b"[" * 600 + b"]" * 600
+    with pytest.raises(MalformedReply, match="nested"):
+        parse(b'{"choices":[{"message":{"content":"x"}}],"extra":' + deep + b"}")
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    assert parse(b'{"choices":[{"message":{"content":"x"}}],"extra":[' + b"[]," * 2_000 + b"[]]}").text == "x"
