@@ -69,17 +69,25 @@ class Project:
             [TAMIS, *arguments],
             cwd=self.folder,
             env={**os.environ, **(env or {})},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
 
-    def tamis(self, *arguments: str, code: int = 0, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
+    def tamis(
+        self,
+        *arguments: str,
+        code: int = 0,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 120,
+        typed: str | None = None,
+    ) -> str:
         """Run the command, assert its exit code, return what it printed on both streams."""
         process = self.start(*arguments, env=env)
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(typed, timeout=timeout)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
