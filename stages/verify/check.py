@@ -1,38 +1,45 @@
-"""What a check is: it judges the candidates of one seed against what is right for that seed."""
+"""What a check is: it judges one candidate of a seed against what is right for that seed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from typing import Protocol
 
+from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Verdict
-from stages.verify.workers import Lost
 
 _SHOWN = 120
 
 
+class Tool(Protocol):
+    """What a check works with and is started before the first group: processes, a sandbox."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 class Check(ABC):
-    """Judges the candidates of a seed. `reference` is what `against` gave; empty for checks that need none."""
+    """Judges candidates, many at once; starts and stops with its tool, where it has one."""
 
-    async def start(self) -> None:  # noqa: B027  a hook that most checks leave empty
+    tool: Tool | None = None
+
+    async def start(self) -> None:
         """Make ready. Raises InputError where it cannot work."""
+        if self.tool is not None:
+            await self.tool.start()
 
-    async def stop(self) -> None:  # noqa: B027  a hook that most checks leave empty
+    async def stop(self) -> None:
         """Release what `start` took."""
+        if self.tool is not None:
+            await self.tool.stop()
 
     @abstractmethod
-    async def judge(self, candidates: Sequence[Candidate], reference: str) -> list[Verdict]:
-        """Return a verdict for each candidate, in order."""
+    async def judge(self, candidate: Candidate, reference: str) -> Verdict:
+        """Return the verdict; `reference` is what `against` gave, empty for checks that need none.
 
-
-class EachAlone(Check):
-    """A check that is a quick function of one candidate and the reference."""
-
-    def __init__(self, verdict: Callable[[Candidate, str], Verdict]) -> None:
-        self._verdict = verdict
-
-    async def judge(self, candidates: Sequence[Candidate], reference: str) -> list[Verdict]:
-        return [self._verdict(candidate, reference) for candidate in candidates]
+        Raises CandidateError where it cannot be told.
+        """
 
 
 def right_or_wrong(right: bool, found: object, expected: object) -> Verdict:
@@ -46,15 +53,9 @@ def no_answer(expected: object) -> Verdict:
     return Verdict(False, reason="no_answer", detail=f"found no answer, expected {shown(expected)}")
 
 
-def bad_reference(why: str) -> Verdict:
-    """Return the verdict where it is not known what is right: nobody's answer is wrong for that."""
-    return Verdict(None, reason="bad_reference", detail=why)
-
-
-def lost(why: Lost, doing: str, limit_s: float) -> Verdict:
-    """Return the verdict where a worker process gave no answer."""
-    took = f"took longer than {limit_s:g} s" if why is Lost.TIMEOUT else "ended its process"
-    return Verdict(None, reason=why.value, detail=f"{doing} {took}")
+def bad_reference(why: str) -> CandidateError:
+    """Return the error where it is not known what is right: nobody's answer is wrong for that."""
+    return CandidateError("bad_reference", why)
 
 
 def shown(value: object) -> str:

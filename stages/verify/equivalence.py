@@ -15,16 +15,16 @@ from stages.verify.notation import is_words, same_words, to_latex
 _NO_LIMIT = None  # the library's own is an alarm that C code does not hear, and a missed one reads as "not equal"
 
 
-def make(_argument: None) -> Callable[[dict[str, str]], bool]:
+def make(_argument: None) -> Callable[[list[str]], bool]:
     """Load the library, compare once, so that the first real pair is not charged for it, and return `equal`."""
     logging.disable()  # it logs what it cannot parse, texts included
-    equal({"gold": r"\frac{1}{2}", "answer": "[0.5]"})
-    return equal
+    equal(r"\frac{1}{2}", "[0.5]")
+    return lambda pair: equal(*pair)
 
 
-def equal(pair: dict[str, str]) -> bool:
+@lru_cache(maxsize=256)  # candidates of one seed give the same answer
+def equal(gold: str, answer: str) -> bool:
     """Tell whether `answer` equals `gold`: the same words, or the same mathematics. Words never equal mathematics."""
-    gold, answer = pair["gold"], pair["answer"]
     if same_words(gold, answer):
         return True
     if is_words(gold) or is_words(answer):
@@ -32,9 +32,7 @@ def equal(pair: dict[str, str]) -> bool:
     from math_verify import verify
 
     parsed = _parse(gold), _parse(answer)
-    if not all(parsed):
-        return False
-    return bool(verify(*parsed, allow_set_relation_comp=True, timeout_seconds=_NO_LIMIT))
+    return all(parsed) and bool(verify(*parsed, allow_set_relation_comp=True, timeout_seconds=_NO_LIMIT))
 
 
 @lru_cache(maxsize=256)  # one gold answer meets many candidates

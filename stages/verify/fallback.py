@@ -6,10 +6,8 @@ verdict as `fallback`: equivalent, different, or why it is not known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from config.sieving import Fallback as FallbackConfig
-from stages.core.base import Stage, each
+from stages.core.base import Stage
 from stages.core.chance import uniform
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
@@ -32,22 +30,17 @@ class Fallback:
         self._asker = Asker(stage, run_seed)
         self._against, self._prompt = Template(against), Template(config.prompt or builtin("equivalent"))
 
-    async def review(self, group: Group, candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> None:
-        """Look once more at what was rejected, and note in the verdicts what was found."""
-        pairs = zip(candidates, verdicts, strict=True)
-        drawn = [pair for pair in pairs if pair[1].passed is False and self._drawn(group, pair[0])]
-
-        async def one(pair: tuple[Candidate, Verdict]) -> None:
-            candidate, verdict = pair
-            try:
-                same = await self._same(group, candidate)
-            except CandidateError as error:
-                verdict.data["fallback"] = error.reason
-                return
-            verdict.data["fallback"] = "equivalent" if same else "different"
-            verdict.passed = same and self._config.revive
-
-        await each(one, drawn)
+    async def review(self, group: Group, candidate: Candidate, verdict: Verdict) -> None:
+        """Look once more at a rejected candidate, if it is drawn, and note in the verdict what was found."""
+        if not self._drawn(group, candidate):
+            return
+        try:
+            same = await self._same(group, candidate)
+        except CandidateError as error:
+            verdict.data["fallback"] = error.reason
+            return
+        verdict.data["fallback"] = "equivalent" if same else "different"
+        verdict.passed = same and self._config.revive
 
     def _drawn(self, group: Group, candidate: Candidate) -> bool:
         about = (self._asker.stage.name, "fallback", group.seed.id, candidate.n)

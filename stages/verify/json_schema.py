@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from jsonschema.exceptions import SchemaError
@@ -10,8 +9,8 @@ from jsonschema.validators import validator_for
 
 from stages.core.errors import InputError
 from stages.core.record import Candidate, Verdict
-from stages.verify.check import Check, lost, shown
-from stages.verify.workers import Lost, Workers
+from stages.verify.check import Check, shown
+from stages.verify.workers import Workers
 
 _LIMIT_S = 3.0
 _PROCESSES = 1
@@ -25,21 +24,8 @@ class JsonSchema(Check):
             validator_for(schema).check_schema(schema)
         except SchemaError as error:
             raise InputError(f"`schema` is not a JSON schema: {error.json_path}: {error.message}") from None
-        self._workers = Workers("stages.verify.conformity:make", schema, size=_PROCESSES, limit_s=limit_s)
+        self.tool = self._workers = Workers("stages.verify.conformity:make", schema, size=_PROCESSES, limit_s=limit_s)
 
-    async def start(self) -> None:
-        await self._workers.start()
-
-    async def stop(self) -> None:
-        await self._workers.stop()
-
-    async def judge(self, candidates: Sequence[Candidate], reference: str) -> list[Verdict]:
-        found = await self._workers.ask([candidate.text for candidate in candidates])
-        return [self._verdict(finding) for finding in found]
-
-    def _verdict(self, finding: list[str] | Lost) -> Verdict:
-        if isinstance(finding, Lost):
-            return lost(finding, "checking the response", self._workers.limit_s)
-        reason, words = finding
-        passed = None if reason == "bad_reference" else not reason
-        return Verdict(passed, reason=reason, detail=shown(words))
+    async def judge(self, candidate: Candidate, reference: str) -> Verdict:
+        reason, words = await self._workers.ask(candidate.text, "checking the response")
+        return Verdict(None if reason == "bad_reference" else not reason, reason=reason, detail=shown(words))

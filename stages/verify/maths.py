@@ -6,16 +6,15 @@ worker processes. The answer found becomes the candidate's field `answer`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.util import find_spec
 
-from stages.core.errors import InputError
+from stages.core.errors import CandidateError, InputError
 from stages.core.record import Candidate, Verdict
-from stages.verify.check import Check, bad_reference, lost, no_answer, right_or_wrong, shown
+from stages.verify.check import Check, bad_reference, no_answer, right_or_wrong, shown
 from stages.verify.extract import Answer, choice_of, find_answer, find_reference
 from stages.verify.notation import same_words
 from stages.verify.quantity import same
-from stages.verify.workers import Lost, Workers
+from stages.verify.workers import Workers
 
 _LIMIT_S = 3.0
 _PROCESSES = 2
@@ -29,46 +28,40 @@ def require_package() -> None:
 
 
 class Maths(Check):
-    """Mathematical equivalence by `math-verify`, one batch of pairs a group, each with a hard time-out."""
+    """Mathematical equivalence by `math-verify`, with a hard time-out per pair of answers."""
 
     def __init__(self, limit_s: float = _LIMIT_S) -> None:
-        self._workers = Workers("stages.verify.equivalence:make", size=_PROCESSES, limit_s=limit_s)
+        self.tool = self._workers = Workers("stages.verify.equivalence:make", size=_PROCESSES, limit_s=limit_s)
 
     async def start(self) -> None:
         require_package()
-        await self._workers.start()
+        await super().start()
 
-    async def stop(self) -> None:
-        await self._workers.stop()
-
-    async def judge(self, candidates: Sequence[Candidate], reference: str) -> list[Verdict]:
+    async def judge(self, candidate: Candidate, reference: str) -> Verdict:
         gold = find_reference(reference)
         if gold is None:
-            return [bad_reference("the reference is empty") for _ in candidates]
-        answers = [find_answer(candidate.text) for candidate in candidates]
-        for candidate, answer in zip(candidates, answers, strict=True):
-            if answer is not None:
-                candidate.fields["answer"] = str(answer)
-        equal: dict[Answer, bool | Lost | None] = {answer: compare(gold, answer) for answer in answers if answer}
-        hard = [answer for answer, decided in equal.items() if decided is None]
-        if hard:
-            pairs = [{"gold": str(gold), "answer": str(answer)} for answer in hard]
-            equal.update(zip(hard, await self._workers.ask(pairs), strict=True))
-        return [no_answer(gold) if answer is None else self._verdict(equal[answer], answer, gold) for answer in answers]
+            raise bad_reference("the reference is empty")
+        answer = find_answer(candidate.text)
+        if answer is None:
+            return no_answer(gold)
+        candidate.fields["answer"] = str(answer)
+        return right_or_wrong(await self._equal(gold, answer), answer, gold)
 
     find = staticmethod(find_answer)
 
     async def same(self, one: Answer, other: Answer) -> bool:
         """Tell whether two answers are the same mathematics (see `stages.core.answers`)."""
-        decided = compare(one, other)
-        if decided is None:
-            (decided,) = await self._workers.ask([{"gold": str(one), "answer": str(other)}])
-        return decided is True
+        try:
+            return await self._equal(one, other)
+        except CandidateError:
+            return False
 
-    def _verdict(self, equal: bool | Lost | None, answer: Answer, gold: Answer) -> Verdict:
-        if isinstance(equal, Lost):
-            return lost(equal, f"comparing {shown(answer)} with {shown(gold)}", self._workers.limit_s)
-        return right_or_wrong(bool(equal), answer, gold)
+    async def _equal(self, gold: Answer, answer: Answer) -> bool:
+        decided = compare(gold, answer)
+        if decided is None:
+            doing = f"comparing {shown(answer)} with {shown(gold)}"
+            decided = await self._workers.ask([str(gold), str(answer)], doing) is True
+        return decided
 
 
 def compare(gold: Answer, answer: Answer) -> bool | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import regex
 
-from stages.core.errors import InputError
+from stages.core.errors import CandidateError, InputError
 from stages.core.record import Candidate, Verdict
 from stages.verify.check import Check
 
@@ -25,16 +24,12 @@ class Pattern(Check):
         except regex.error as error:
             raise InputError(f"`pattern` {pattern!r} is not a regular expression: {error}") from None
 
-    async def judge(self, candidates: Sequence[Candidate], reference: str) -> list[Verdict]:
-        return [await self._verdict(candidate.text) for candidate in candidates]
-
-    async def _verdict(self, text: str) -> Verdict:
+    async def judge(self, candidate: Candidate, reference: str) -> Verdict:
         try:
-            found = await self._search(text)
+            found = await self._search(candidate.text)
         except TimeoutError:
-            return Verdict(
-                None, reason="timeout", detail=f"`pattern` took longer than {self._limit_s:g} s on this text"
-            )
+            words = f"`pattern` took longer than {self._limit_s:g} s on this text"
+            raise CandidateError("timeout", words) from None
         if found is None:
             return Verdict(False, reason="no_match", detail=f"{self._pattern.pattern} is not in the text")
         return Verdict(True)

@@ -5,8 +5,6 @@ It runs in worker processes: one that hangs or crashes is killed and fails its o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from symtable import symtable
@@ -17,12 +15,11 @@ from pydantic import Field, ValidationError
 
 from config.base import Config, Flag, Number
 from config.words import suggestion
-from stages.core.base import collect
 from stages.core.errors import CandidateError, InputError
 from stages.core.record import Candidate, Verdict
-from stages.verify.check import Check, lost, shown
+from stages.verify.check import Check, shown
 from stages.verify.plugged import ENTRY_POINTS
-from stages.verify.workers import Lost, Workers
+from stages.verify.workers import Workers
 
 ROW = "{{ row | json }}"
 """What a plugin's reference is."""
@@ -49,10 +46,7 @@ class Function:
 
     async def call(self, *arguments: Any) -> Any:
         """Return what it returns. Raises CandidateError with its words, or with how it was lost."""
-        (answer,) = await self._workers.ask([arguments])
-        if isinstance(answer, Lost):
-            verdict = lost(answer, "the function", self._workers.limit_s)
-            raise CandidateError(verdict.reason, verdict.detail)
+        answer = await self._workers.ask(arguments, "the function")
         if "error" in answer:
             raise CandidateError("plugin_error", answer["error"])
         return answer["value"]
@@ -72,24 +66,12 @@ class Plugin(Check):
     """Calls `function(response, row, fields)`. The `reference` is the seed's row, as JSON."""
 
     def __init__(self, named: str, limit_s: float | None, min_score: float | None) -> None:
-        self._function = Function(named, limit_s or _LIMIT_S)
+        self.tool = self._function = Function(named, limit_s or _LIMIT_S)
         self._min_score = _MIN_SCORE if min_score is None else min_score
 
-    async def start(self) -> None:
-        await self._function.start()
-
-    async def stop(self) -> None:
-        await self._function.stop()
-
-    async def judge(self, candidates: Sequence[Candidate], reference: str) -> list[Verdict]:
-        return await collect(partial(self._verdict, orjson.loads(reference)), candidates)
-
-    async def _verdict(self, row: dict[str, Any], candidate: Candidate) -> Verdict:
-        try:
-            returned = await self._function.call(candidate.text, row, candidate.fields)
-            verdict, fields = understood(returned, self._min_score)
-        except CandidateError as error:
-            return Verdict(None, reason=error.reason, detail=error.detail)
+    async def judge(self, candidate: Candidate, reference: str) -> Verdict:
+        returned = await self._function.call(candidate.text, orjson.loads(reference), candidate.fields)
+        verdict, fields = understood(returned, self._min_score)
         candidate.fields.update(fields)
         return verdict
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from stages.core.base import each
 from stages.core.record import Candidate, Verdict
 from stages.verify.check import Check, bad_reference
 from stages.verify.sandbox.sandbox import Sandbox
@@ -19,21 +17,12 @@ class PythonTests(Check):
     """Runs each candidate's code against the tests. `start` proves the sandbox, or refuses with InputError."""
 
     def __init__(self) -> None:
-        self._sandbox = Sandbox()
+        self.tool = self._sandbox = Sandbox()
 
-    async def start(self) -> None:
-        await self._sandbox.start()
-
-    async def judge(self, candidates: Sequence[Candidate], reference: str) -> list[Verdict]:
+    async def judge(self, candidate: Candidate, reference: str) -> Verdict:
         if not reference.strip():
-            return [bad_reference("the tests are empty") for _ in candidates]
-        verdicts: dict[int, Verdict] = {}
-
-        async def one(candidate: Candidate) -> None:
-            verdicts[candidate.n] = await self._sandbox.run(code_of(candidate.text), reference)
-
-        await each(one, candidates)
-        return [verdicts[candidate.n] for candidate in candidates]
+            raise bad_reference("the tests are empty")
+        return await self._sandbox.run(code_of(candidate.text), reference)
 
 
 def tests_source(tests: str, entry_point: str | None) -> str:

@@ -7,22 +7,21 @@ from collections.abc import Callable
 from config.schema import Verify
 from stages.core.base import Place, Stage
 from stages.core.errors import CandidateError
-from stages.core.record import Group
+from stages.core.record import Candidate, Group, Verdict
 from stages.llm.protocol import Model
 from stages.prompts.template import Template
-from stages.verify.check import Check, EachAlone, bad_reference
-from stages.verify.exact import exact
+from stages.verify.check import Check, bad_reference
 from stages.verify.fallback import Fallback
 from stages.verify.json_schema import JsonSchema
 from stages.verify.maths import Maths
-from stages.verify.numeric import numeric
 from stages.verify.pattern import Pattern
 from stages.verify.plugin import ROW, Plugin
 from stages.verify.python import PythonTests, tests_source
+from stages.verify.quick import Quick, exact, numeric
 
 _CHECKS: dict[str, Callable[[Verify], Check]] = {
-    "numeric": lambda config: EachAlone(numeric),
-    "exact": lambda config: EachAlone(exact),
+    "numeric": lambda config: Quick(numeric),
+    "exact": lambda config: Quick(exact),
     "regex": lambda config: Pattern(config.pattern or ""),
     "json_schema": lambda config: JsonSchema(config.schema_ or {}),
     "math": lambda config: Maths(),
@@ -55,16 +54,14 @@ class VerifyStage(Stage):
         await self._check.stop()
 
     async def process(self, group: Group) -> None:
-        candidates = self.chosen(group)
-        if not candidates:
-            return
+        await self.judge_each(group, self._verdict)
+
+    async def _verdict(self, group: Group, candidate: Candidate) -> Verdict:
         try:
             reference = self._reference.render(group.scope())
         except CandidateError as error:
-            verdicts = [bad_reference(error.detail) for _ in candidates]
-        else:
-            verdicts = await self._check.judge(candidates, reference)
-        if self._fallback is not None:
-            await self._fallback.review(group, candidates, verdicts)
-        for candidate, verdict in zip(candidates, verdicts, strict=True):
-            self.judge(group, candidate, verdict)
+            raise bad_reference(error.detail) from None
+        verdict = await self._check.judge(candidate, reference)
+        if self._fallback is not None and verdict.passed is False:
+            await self._fallback.review(group, candidate, verdict)
+        return verdict

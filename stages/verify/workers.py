@@ -1,8 +1,8 @@
 """Killable worker processes for work that may hang, eat memory or hold the interpreter: a hard time-out per job.
 
-A pool has `size` processes of this Python, started ahead. Whoever asks borrows one, sends its jobs and reads the
-answers in order, each within the limit. A process that misses the limit, dies, or whose asker is cancelled is killed;
-whoever borrows its place next starts a new one, which is charged to no job. So the pool needs no task of its own.
+A pool has `size` processes of this Python, started ahead. Whoever asks borrows one, sends a job and reads the answer
+within the limit. A process that misses the limit, dies, or whose asker is cancelled is killed; whoever borrows its
+place next starts a new one, which is charged to no job. So the pool needs no task of its own.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from stages.core.base import each
-from stages.core.errors import InputError, RunStopped
+from stages.core.base import collect, each
+from stages.core.errors import CandidateError, InputError, RunStopped
 
 _START_S = 60.0
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -28,13 +26,6 @@ _BOOT = (
     f"import sys; {_ROOT!r} in sys.path or sys.path.insert(0, {_ROOT!r}); from stages.verify.worker import main; main()"
 )
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
-
-
-class Lost(Enum):
-    """Why a job has no answer."""
-
-    TIMEOUT = "timeout"
-    DIED = "died"
 
 
 class Workers:
@@ -45,9 +36,8 @@ class Workers:
     """
 
     def __init__(self, maker: str, argument: Any = None, *, size: int, limit_s: float) -> None:
-        first_line = orjson.dumps([*maker.split(":"), argument]) + b"\n"
-        self.limit_s = limit_s
-        self._all = [_Worker(first_line, limit_s) for _ in range(size)]
+        self._limit_s = limit_s
+        self._all = [_Worker([*maker.split(":"), argument]) for _ in range(size)]
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         for worker in self._all:
             self._idle.put_nowait(worker)
@@ -55,21 +45,26 @@ class Workers:
     async def start(self) -> None:
         """Start all processes. Raises InputError with the words of one that cannot start."""
         try:
-            await each(_Worker.start, self._all)
+            await collect(_Worker.start, self._all)
         except RunStopped as error:
             raise InputError(error.cause) from None
 
     async def stop(self) -> None:
         """Kill all processes and wait until they are gone."""
-        for worker in self._all:
-            worker.kill()
-        await each(_Worker.gone, self._all)
+        await each(_Worker.stop, self._all)
 
-    async def ask(self, jobs: Sequence[Any]) -> list[Any]:
-        """Return an answer for each job, in order, or a `Lost`. Waits for a free process first, outside the limit."""
+    async def ask(self, job: Any, doing: str) -> Any:
+        """Return the answer to a job. Waits for a free process first, outside the limit.
+
+        Raises CandidateError where there is none: what was being done (`doing`) timed out or ended its process.
+        """
         worker = await self._idle.get()
         try:
-            return await worker.ask(jobs)
+            return await worker.ask(job, self._limit_s)
+        except TimeoutError:
+            raise CandidateError("timeout", f"{doing} took longer than {self._limit_s:g} s") from None
+        except (EOFError, ConnectionError):
+            raise CandidateError("died", f"{doing} ended its process") from None
         finally:
             self._idle.put_nowait(worker)
 
@@ -78,19 +73,19 @@ class Workers:
 
 
 class _Worker:
-    """One place in the pool. `_process` is the live one; a killed one is kept until it is known to be gone."""
+    """One place in the pool, and the process in it: ready for a job, or else about to be replaced."""
 
-    def __init__(self, first_line: bytes, limit_s: float) -> None:
-        self._first_line, self._limit_s = first_line, limit_s
+    def __init__(self, first: list[Any]) -> None:
+        self._first = first
         self._process: Process | None = None
-        self._killed: Process | None = None
+        self._ready: Process | None = None
         self.starts = 0
 
-    async def start(self) -> None:
-        await self.gone()
+    async def start(self) -> Process:
+        await self.stop()
         self.starts += 1
         with tempfile.TemporaryFile() as words:
-            self._process = await asyncio.create_subprocess_exec(
+            self._process = process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-c", _BOOT),
                 stdin=PIPE,
                 stdout=PIPE,
@@ -99,51 +94,37 @@ class _Worker:
                 env={name: os.environ[name] for name in _INHERITED if name in os.environ},  # and no API key
                 start_new_session=True,  # Ctrl-C in the terminal is tamis's to handle
             )
-            answers: list[Any] = []
-            if await self._exchange([self._first_line], _START_S, answers):
-                await self.gone()
+            try:
+                await self._exchange(process, self._first, _START_S)
+            except (TimeoutError, EOFError, ConnectionError):
+                await self.stop()
                 words.seek(0)
-                said = words.read()[-2000:].decode(errors="replace").strip()
-                raise RunStopped(f"a worker process does not start: {said or f'not ready in {_START_S:.0f} s'}")
+                said = words.read()[-2000:].decode(errors="replace").strip() or f"not ready in {_START_S:.0f} s"
+                raise RunStopped(f"a worker process does not start: {said}") from None
+        return process
 
-    async def ask(self, jobs: Sequence[Any]) -> list[Any]:
-        lines = [orjson.dumps(job) + b"\n" for job in jobs]
-        answers: list[Any] = []
-        while len(answers) < len(lines):
-            if self._process is None:
-                await self.start()
-            if lost := await self._exchange(lines[len(answers) :], self._limit_s, answers):
-                answers.append(lost)
-        return answers
+    async def ask(self, job: Any, limit_s: float) -> Any:
+        return await self._exchange(self._ready or await self.start(), job, limit_s)
 
-    async def _exchange(self, lines: Sequence[bytes], limit_s: float, answers: list[Any]) -> Lost | None:
-        """Append an answer per line until one is lost; then the process is killed, as it is when we are cancelled."""
-        process, done = self._process, False
-        assert process and process.stdin and process.stdout  # noqa: S101  its callers have started it, with pipes
+    async def _exchange(self, process: Process, job: Any, limit_s: float) -> Any:
+        """Return the answer; where there is none the process is killed at once, as it is when we are cancelled."""
+        assert process.stdin and process.stdout  # noqa: S101  it was started with pipes
+        self._ready = None
         try:
-            process.stdin.writelines(lines)
-            for _ in lines:
-                async with asyncio.timeout(limit_s):
-                    answers.append(orjson.loads(await process.stdout.readuntil()))
-            done = True
-        except TimeoutError:
-            return Lost.TIMEOUT
-        except (EOFError, ConnectionError):
-            return Lost.DIED
+            process.stdin.write(orjson.dumps(job) + b"\n")
+            async with asyncio.timeout(limit_s):
+                answer = orjson.loads(await process.stdout.readuntil())
+            self._ready = process
         finally:
-            if not done:
-                self.kill()
-        return None
+            if self._ready is None and process.returncode is None:
+                process.kill()
+        return answer
 
-    def kill(self) -> None:
-        """Kill the process at once; `gone` reaps it."""
-        if self._process is not None:
-            self._killed, self._process = self._process, None
-            if self._killed.returncode is None:
-                self._killed.kill()
-
-    async def gone(self) -> None:
-        """Wait until a killed process has ended."""
-        if self._killed is not None:
-            await self._killed.communicate()
-            self._killed = None
+    async def stop(self) -> None:
+        """Kill the process, if there is one, and wait until it is gone."""
+        process, self._ready = self._process, None
+        if process is not None:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+            self._process = None

@@ -6,50 +6,62 @@ import select
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stages.core.errors import InputError
-from stages.verify.workers import Lost, Workers
+from stages.core.errors import CandidateError, InputError
+from stages.verify.workers import Workers
 
 SHORT = 0.2
 
 
-async def test_answers_come_in_the_order_of_the_jobs(pool):
+async def answers(workers: Workers, *jobs: Any) -> list[Any]:
+    """Ask for one job after the other; what has no answer has its reason in place of it."""
+    found = []
+    for job in jobs:
+        try:
+            found.append(await workers.ask(job, "the job"))
+        except CandidateError as lost:
+            found.append(lost.reason)
+    return found
+
+
+async def test_every_job_gets_its_own_answer(pool):
     async with pool() as workers:
-        assert await workers.ask([1, "two", {"three": 3}]) == [1, "two", {"three": 3}]
+        assert await answers(workers, 1, "two", {"three": 3}) == [1, "two", {"three": 3}]
 
 
 async def test_a_job_past_its_limit_is_lost_and_the_jobs_around_it_are_answered(pool):
     async with pool(limit_s=SHORT) as workers:
-        assert await workers.ask([1, ["sleep"], 3]) == [1, Lost.TIMEOUT, 3]
+        assert await answers(workers, 1, ["sleep"], 3) == [1, "timeout", 3]
 
 
 async def test_a_job_that_blocks_every_signal_is_killed_all_the_same(pool):
     async with pool(limit_s=SHORT) as workers:
-        assert await workers.ask([["deaf"], 2]) == [Lost.TIMEOUT, 2]
+        assert await answers(workers, ["deaf"], 2) == ["timeout", 2]
 
 
 async def test_a_job_that_kills_its_process_is_lost_alone(pool):
     async with pool() as workers:
-        assert await workers.ask([1, ["die"], 3]) == [1, Lost.DIED, 3]
+        assert await answers(workers, 1, ["die"], 3) == [1, "died", 3]
 
 
 async def test_a_job_that_wants_all_memory_is_lost_alone(pool):
     async with pool() as workers:
-        assert await workers.ask([["memory", 8 << 30], 2]) == [Lost.DIED, 2]
+        assert await answers(workers, ["memory", 8 << 30], 2) == ["died", 2]
 
 
 async def test_what_a_library_prints_does_not_come_between_the_answers(pool):
     async with pool() as workers:
-        assert await workers.ask([["print"], 2]) == ["print", 2]
+        assert await answers(workers, ["print"], 2) == ["print", 2]
 
 
 async def test_the_loop_runs_on_while_a_job_hangs_and_other_jobs_are_answered(pool):
     async with pool(size=2) as workers:
-        hanging = asyncio.create_task(workers.ask([["deaf"]]), name="hanging")
+        hanging = asyncio.create_task(answers(workers, ["deaf"]), name="hanging")
         for _ in range(50):
-            assert await workers.ask([1]) == [1]
+            assert await answers(workers, 1) == [1]
         assert not hanging.done()
         hanging.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -58,26 +70,26 @@ async def test_the_loop_runs_on_while_a_job_hangs_and_other_jobs_are_answered(po
 
 async def test_an_asker_that_is_cancelled_leaves_no_answer_behind_for_the_next(pool):
     async with pool() as workers:
-        (before,) = await workers.ask([["pid"]])
-        asker = asyncio.create_task(workers.ask([["sleep"], "stale"]), name="asker")
+        (before,) = await answers(workers, ["pid"])
+        asker = asyncio.create_task(answers(workers, ["sleep"], "stale"), name="asker")
         await asyncio.sleep(0)  # it has borrowed the process and sent its jobs
         asker.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asker
-        (after,) = await workers.ask([["pid"]])
+        (after,) = await answers(workers, ["pid"])
         assert after != before
         assert repr(workers) == "<Workers 1 of 1 idle, 2 starts>"
 
 
 async def test_an_asker_that_is_cancelled_while_it_waits_takes_no_process_with_it(pool):
     async with pool(limit_s=SHORT) as workers:
-        hanging = asyncio.create_task(workers.ask([["sleep"]]), name="hanging")
+        hanging = asyncio.create_task(answers(workers, ["sleep"]), name="hanging")
         await asyncio.sleep(0)
-        waiting = asyncio.create_task(workers.ask([1]), name="waiting")
+        waiting = asyncio.create_task(answers(workers, 1), name="waiting")
         await asyncio.sleep(0)
         waiting.cancel()
-        assert await hanging == [Lost.TIMEOUT]
-        assert await workers.ask([2]) == [2]
+        assert await hanging == ["timeout"]
+        assert await answers(workers, 2) == [2]
 
 
 async def test_a_process_that_cannot_be_made_ready_says_why(pool):
@@ -101,13 +113,13 @@ async def test_modules_of_the_folder_the_person_stands_in_are_not_imported(pool,
     (tmp_path / "queues" / "__init__.py").write_text("raise SystemExit('imported from the working directory')")
     monkeypatch.chdir(tmp_path)
     async with pool() as workers:
-        assert await workers.ask([1]) == [1]
+        assert await answers(workers, 1) == [1]
 
 
 async def test_processes_get_no_keys_from_the_environment(pool, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     async with pool() as workers:
-        (names,) = await workers.ask([["environment"]])
+        (names,) = await answers(workers, ["environment"])
     assert "PATH" in names
     assert "OPENAI_API_KEY" not in names
 
@@ -115,12 +127,12 @@ async def test_processes_get_no_keys_from_the_environment(pool, monkeypatch):
 async def test_processes_import_neither_models_nor_the_network(pool):
     async with pool() as workers:
         heavy = ["pydantic", "aiohttp", "jinja2", "openai"]
-        assert await workers.ask([["imports", heavy]]) == [[]]
+        assert await answers(workers, ["imports", heavy]) == [[]]
 
 
 async def test_stop_ends_the_processes(pool):
     async with pool(size=2) as workers:
-        (pid,) = await workers.ask([["pid"]])
+        (pid,) = await answers(workers, ["pid"])
         os.kill(pid, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -134,8 +146,8 @@ async def test_processes_die_with_a_parent_that_is_killed_in_the_middle_of_a_job
         "async def main():\n"
         "    workers = Workers('hostile:make', size=1, limit_s=3600)\n"
         "    await workers.start()\n"
-        "    print(*(await workers.ask([['pid']])), flush=True)\n"
-        "    await workers.ask([['deaf']])\n"
+        "    print(await workers.ask(['pid'], 'it'), flush=True)\n"
+        "    await workers.ask(['deaf'], 'it')\n"
         "asyncio.run(main())\n"
     )
     root = Path(__file__).parents[2]

@@ -64,6 +64,9 @@ class Sandbox:
             raise InputError(f"the sandbox does not hold, so no code is run: {found}. {_REMEDY.capitalize()}")
         self._sound = True
 
+    async def stop(self) -> None:
+        """Nothing goes on between runs."""
+
     async def run(self, code: str, tests: str) -> Verdict:
         """Run `tests` against `code`: a program of assertions that calls by name what the code defines.
 
