@@ -54,7 +54,8 @@ def read(text: str, file: str) -> tuple[Any, Places, list[Problem]]:
     except yaml.YAMLError as error:
         mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
         line = mark.line + 1 if mark else 1
-        message = f"this is not YAML: {getattr(error, 'problem', error)}"
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        message = f"this is not YAML: {problem}"
     except RecursionError:
         line, message = 1, "there are too many values, or one inside the other; perhaps an alias (*) refers to itself"
     raise ConfigError([Problem(f"{file}:{line}", line, (), message)])

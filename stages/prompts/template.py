@@ -24,6 +24,12 @@ T = TypeVar("T")
 
 MAX_SOURCE = 200_000
 
+_SIGNS = {
+    "'end of print statement'": "}}",
+    "'begin of print statement'": "{{",
+    "'end of statement block'": "%}",
+    "'end of template'": "end",
+}
 _RENDER_ERRORS = (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 
 
@@ -45,7 +51,7 @@ class _Source:
         try:
             self._compile(self._parse(source))
         except TemplateSyntaxError as error:
-            raise TemplateError(error.message or "this is not a template", error.lineno) from None
+            raise TemplateError(_plain(error.message or "this is not a template"), error.lineno) from None
         except RecursionError:
             raise TemplateError("the template is nested too deeply") from None
 
@@ -114,6 +120,13 @@ class Expression(_Source):
             return bool(context.vars["result"])
         except _RENDER_ERRORS as error:
             raise CandidateError("where", f"{error} (in {self.source!r:.80})") from None
+
+
+def _plain(message: str) -> str:
+    """Return a message of Jinja's with the signs that a person types, and not with the names of its tokens."""
+    for token, sign in _SIGNS.items():
+        message = message.replace(token, sign)
+    return message
 
 
 def _optional(tree: nodes.Template) -> Iterator[str]:

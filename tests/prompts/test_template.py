@@ -76,7 +76,9 @@ def test_what_cannot_be_rendered_for_a_row_fails_that_row_with_the_reason(source
 @pytest.mark.parametrize(
     ("source", "line", "words"),
     [
-        ("a\n{{ b", 2, "unexpected end of template"),
+        ("a\n{{ b", 2, "unexpected end of template, expected }}."),
+        ("{% if b", 1, "unexpected end of template, expected %}."),
+        ("{{ b c }}", 1, "expected token }}, got 'c'"),
         ("a\nb\n{% endfor %}", 3, "endfor"),
         ("\n{{ a | upperr }}", 2, 'there is no filter "upperr"'),
         ("{{ a | _bound }}", 1, "there is no filter"),
@@ -174,8 +176,8 @@ def test_an_expression_that_cannot_be_told_is_no_false(source: str) -> None:
     ("source", "words"),
     [
         ("{{ n > 2 }}", "without braces"),
-        ("n >", "unexpected 'end of template'"),
-        ("", "unexpected 'end of template'"),
+        ("n >", "unexpected end"),
+        ("", "unexpected end"),
         ("a b", '"b" cannot stand here'),
         ("n ** 2 > 4", "`pow` is not for templates"),
         ("open('/etc/passwd')", "can be called"),

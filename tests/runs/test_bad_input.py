@@ -81,7 +81,9 @@ FILES = {
         "qestion",
     ),
     "a template that ends too early": Bad(
-        put("stages.1.against", "{{ answer"), "pipeline.yaml:{at}: stages[1].against: unexpected end of ", "against:"
+        put("stages.1.against", "{{ answer"),
+        "pipeline.yaml:{at}: stages[1].against: unexpected end of template, expected }}.",
+        "against:",
     ),
     "an unknown key": Bad(
         put("stages.0.temprature", 1),
@@ -106,10 +108,10 @@ FILES = {
         'pipeline.yaml:{at}: stages[1].type: there is no type "verfy"; did you mean "verify"?',
         "verfy",
     ),
-    "a stage of a later issue": Bad(
-        put("stages.5", {"type": "transform", "kind": "succinct", "endpoint": "main"}),
-        "pipeline.yaml:{at}: stages[5].type: the stage `transform` is not available yet",
-        "type: transform",
+    "something of a later issue": Bad(
+        put("endpoints.main.mode", "batch"),
+        "pipeline.yaml:{at}: endpoints.main.mode: `mode: batch` is not available yet",
+        "mode: batch",
     ),
     "an endpoint that is not there": Bad(
         put("stages.2.endpoint", "mian"),
