@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import regex
+
 from stages.verify.notation import is_words
 from stages.verify.quantity import Quantity, plain, quantities, whole_quantity
 from stages.verify.units import unit_of
@@ -31,6 +33,7 @@ _LABEL = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
+_BOX = regex.compile(r"\\boxed\s*\{((?:[^\\{}]|\\.|\{(?1)(?:\}|\Z))*+)", regex.DOTALL)  # the last brace may be cut off
 _SENTENCE_END = re.compile(r"[.!?]\s+(?=[A-Z])|\n")
 _BLOCK = re.compile(r"\\\[(?:[^\\]|\\(?![\[\]]))*\\\]|\$\$[^$]*\$\$")
 # Mathematics marked as such. `$5 and $6` is none: by pandoc's rule the signs stand close around a formula.
@@ -116,21 +119,8 @@ def _statements(text: str) -> Iterator[str]:
 
 def _boxed(text: str) -> str:
     r"""Return the content of the last `\boxed{}`; several on its line are joined, for they are one answer's parts."""
-    start = text.rfind("\\boxed")
-    if start < 0:
-        return ""
-    line = text.rfind("\n", 0, start) + 1
-    starts = [found.end() for found in re.finditer(r"\\boxed\s*\{", text[line:])]
-    return ", ".join(_clean(_braced(text, line + start)) for start in starts[-_MAX_PARTS:])
-
-
-def _braced(text: str, start: int) -> str:
-    depth = 1
-    for found in re.finditer(r"\\.|[{}]", text[start:], re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(found[0], 0)
-        if depth == 0:
-            return text[start : start + found.start()]
-    return text[start:]
+    line = text.rfind("\n", 0, max(text.rfind("\\boxed"), 0)) + 1
+    return ", ".join(map(_clean, _BOX.findall(text, line)[-_MAX_PARTS:]))
 
 
 def _statement_at(text: str, start: int) -> str:
