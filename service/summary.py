@@ -127,8 +127,10 @@ def _called(kind: str, name: str, gold: bool) -> str:
 
 
 def _yield(ended: Ended) -> str:
+    if not ended.made:
+        return ""
     origins = ("generated", "derived", "given")
-    parts = [" + ".join(f"{ended.counts[origin]:,} {origin}" for origin in origins if ended.counts[origin]) or "none"]
+    parts = [" + ".join(f"{ended.counts[origin]:,} {origin}" for origin in origins if ended.counts[origin])]
     for step in _steps(ended):
         called = "complete" if step.type == "generate" else step.called
         parts.append(f"{step.after:,} {called}")

@@ -96,6 +96,10 @@ def test_where_nothing_fell_nothing_is_said_of_it() -> None:
     )
 
 
+def test_where_nothing_was_made_yet_no_yield_is_told() -> None:
+    assert line(completed(ended(accepted=0, fallen=[])), "yield") is None
+
+
 def test_broken_rows_that_were_skipped_are_counted() -> None:
     assert line(completed(ended(skipped=1_200)), "seeds") == (
         "40 read (1,200 broken rows left out) · 31 solved · 9 unsolved (unsolved.jsonl)"
