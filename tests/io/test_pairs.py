@@ -95,6 +95,18 @@ def test_who_only_lost_a_comparison_is_worse_by_the_score_alone(reason: str) -> 
     assert paired(good(0, scores=high), bad(1, **lost, scores=same)) == []
 
 
+def test_who_was_ranked_lower_is_worse_by_how_often_it_would_lose() -> None:
+    def ranked(strength: float, **more: Any) -> dict[str, Any]:
+        return {"verdicts": {"rank": Verdict(True, data={"strength": strength}), "select": Verdict(**more)}}
+
+    first = good(0, scores={"score": 0.1}, **ranked(3.0, passed=True))
+    lost = {"stage": "select", "reason": "not_selected", "scores": {"score": 0.9}}
+    third = bad(1, **lost, **ranked(1.0, passed=False, reason="not_selected"))
+    level = bad(2, **lost, **ranked(3.0 - 1e-9, passed=False, reason="not_selected"))
+    assert margin(first, third, "select") == pytest.approx(3 / 4 - 1 / 4)
+    assert paired(first, third, level) == [(0, 1)]
+
+
 def test_who_was_not_judged_by_the_stage_is_neither_better_nor_worse() -> None:
     assert paired(good(0, verdicts={}), bad(1)) == []
     assert paired(good(0), bad(1, stage="generate", reason="truncated", verdicts={})) == []

@@ -75,16 +75,28 @@ def margin(chosen: Candidate, rejected: Candidate, stage: str) -> float | None:
     """Return how much worse the rejected one is, None where nothing says so.
 
     Where the chosen one passed what the other did not: the difference of the stage's own scores, or 1 for right
-    against wrong. Where the other one only lost a comparison (not selected): the difference of their scores.
+    against wrong. Where the other one only lost a comparison (not selected): by how much it more often loses than wins
+    against the chosen one, from the strengths of a ranking; without one, the difference of their scores.
     """
     passed, failed = chosen.verdicts.get(stage), rejected.verdicts.get(stage)
     reason = failed.reason if failed is not None else rejected.reason
     if reason in BY_COMPARISON:
-        return _difference(chosen.score, rejected.score)
+        one, other = _strength(chosen), _strength(rejected)
+        if one is None or other is None:
+            return _difference(chosen.score, rejected.score)
+        return round((one - other) / (one + other), 6)  # a fit leaves ties a last bit apart
     if passed is None or failed is None or not passed.passed:
         return None
     difference = _difference(passed.score, failed.score)
     return 1.0 if difference is None else difference
+
+
+def _strength(candidate: Candidate) -> float | None:
+    """Return the Bradley-Terry strength that the last ranking gave, where there was one."""
+    found = (
+        verdict.data["strength"] for verdict in reversed(candidate.verdicts.values()) if "strength" in verdict.data
+    )
+    return next(found, None)
 
 
 def _difference(better: float | None, worse: float | None) -> float | None:
