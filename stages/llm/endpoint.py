@@ -8,6 +8,7 @@ and what the server never worked on is given back to the gate.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,18 +18,18 @@ from config.schema import Endpoint as EndpointConfig
 from queues.gate import Gate, Lease, NeverAdmitted
 from stages.core.errors import BudgetReached, CandidateError
 from stages.core.events import CallFinished, CallOutcome, CallReplayed, CallRetried, CallStarted, Observe
-from stages.llm.cooling import RefusedShare
 from stages.llm.embedded import EmbeddedServer
 from stages.llm.failures import Failure
-from stages.llm.key import call_key
 from stages.llm.keys import ApiKey
 from stages.llm.parse import parse
 from stages.llm.protocol import Call, Reply, Usage
 from stages.llm.reserve import TokenEstimate
 from stages.llm.retries import Retries, RetryPolicy
 from stages.llm.servers import Served, Servers
-from stages.llm.wire import request_body
+from stages.llm.wire import call_key, request_body
 
+EPISODE = 10
+"""Refusals within a second, and nobody served between them, make all wait; stray ones are their own calls' affair."""
 COOL_S = 1.0
 """How long a group rests after an episode of refusals that named no time."""
 
@@ -78,8 +79,9 @@ class Endpoint:
         self.name = config.model or (self._embedded.model if self._embedded else "")
         self.sends_seed, self.structured, self.logprobs = config.send_seed, config.structured, config.logprobs
         self._servers = Servers(alias, config, keys)
-        self._estimate, self._share = TokenEstimate(), RefusedShare()
+        self._estimate = TokenEstimate()
         self._served_at: float | None = None
+        self._refused_since_then = deque[float](maxlen=EPISODE)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -184,12 +186,14 @@ class Endpoint:
             usage = outcome.reply.usage
             lease.done(usage.prompt_tokens + usage.completion_tokens or None)
             self._served_at = now
-            self._share.served(now)
+            self._refused_since_then.clear()
             self._estimate.learn(size, usage)
             return usage
         if outcome is not None and outcome.unserved:
             lease.refund()
-            if self._share.refused(now):
+            self._refused_since_then.append(now)
+            if len(self._refused_since_then) == EPISODE and now - self._refused_since_then[0] <= 1.0:
+                self._refused_since_then.clear()
                 asked = COOL_S if outcome.retry_after_s is None else outcome.retry_after_s
                 self._gate.cool(min(asked, self._policy.longest_retry_after))
         lease.done()

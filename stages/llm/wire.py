@@ -1,4 +1,4 @@
-"""What goes on the wire: pure functions from a stage's request and an endpoint's settings to URL, headers and body."""
+"""What goes on the wire: pure functions from a call and an endpoint's settings to URL, headers, body and call key."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import orjson
 from multidict import CIMultiDict
+from xxhash import xxh3_128_hexdigest
 from yarl import URL
 
 from stages.core.errors import CandidateError
-from stages.llm.protocol import Route
+from stages.llm.protocol import Call, Route
 
 Api = Literal["chat", "completions"]
 
@@ -69,3 +70,12 @@ def _text(content: str | Sequence[Mapping[str, Any]] | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     return "".join(str(part.get("text", "")) for part in content)
+
+
+def call_key(call: Call, alias: str, body: bytes) -> str:
+    """Return what makes two calls the same call: 32 hex digits, by which a committed reply is found again.
+
+    In it stands all that gives a call its meaning, the merged request `body` too; no URL, key, limit or price.
+    """
+    head = orjson.dumps([call.stage, call.purpose, alias, call.group.seed.id, call.sample, call.part])
+    return xxh3_128_hexdigest(head + body)

@@ -254,13 +254,12 @@ async def test_a_failed_connect_gets_its_tokens_back(make: Make, run: Run) -> No
     assert {used for _, used in gate.ended} == {0}
 
 
-async def test_a_stray_refusal_delays_its_own_call_only(server: ScriptedServer, make: Make) -> None:
+async def test_refusals_here_and_there_delay_their_own_calls_only(server: ScriptedServer, make: Make) -> None:
     gate = WatchedGate()
     async with make(server.base_url, gate=gate) as endpoint:
-        for _ in range(10):
+        for _ in range(5):
+            server.script = [server.error(429)] * 9
             await endpoint.ask(a_call())
-        server.script = [server.error(429)]
-        await endpoint.ask(a_call())
     assert gate.cooled == []
 
 
@@ -268,10 +267,10 @@ async def test_refusals_all_round_cool_the_group_as_long_as_the_server_asks(
     server: ScriptedServer, make: Make, run: Run
 ) -> None:
     run.time_passes = False
-    server.script = [server.error(429, headers={"retry-after": "7"})] * 5
+    server.script = [server.error(429, headers={"retry-after": "7"})] * 15
     gate = WatchedGate()
     async with make(server.base_url, gate=gate) as endpoint:
-        await asyncio.gather(*(endpoint.ask(a_call(seed=seed)) for seed in range(5)))
+        await asyncio.gather(*(endpoint.ask(a_call(seed=seed)) for seed in range(15)))
     assert gate.cooled == [7.0]
 
 

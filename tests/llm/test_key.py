@@ -6,7 +6,7 @@ import pytest
 from scripted_server import a_call
 
 from stages.core.record import Group, Seed
-from stages.llm.key import call_key
+from stages.llm.wire import call_key
 
 BODY = b'{"model":"m","messages":[]}'
 
