@@ -89,7 +89,7 @@ class JudgeAudit:
         gold = [(mark >= cut, truth) for mark, truth in self._gold.elements()]
         flips = sum((one >= cut) != (other >= cut) for one, other in self._again.elements())
         passing = sum(mark >= cut for mark in marks)
-        shown = [(one["canary"], self._mark(one["passed"], one["score"])) for one in canaries]
+        shown = sorted((one["canary"], self._mark(one["passed"], one["score"])) for one in canaries)
         found = {
             "judged": len(marks),
             "unreadable": self._marks[None],
