@@ -90,19 +90,11 @@ class Model(Protocol):
     name: str
     """The model's name at its server, for lineage and keys."""
 
-    @property
-    def sends_seed(self) -> bool:
-        """Whether a sampling seed per candidate belongs in the body."""
-        ...
-
-    @property
-    def structured(self) -> bool:
-        """Whether the server takes `response_format` with a JSON schema."""
-        ...
-
-    @property
-    def logprobs(self) -> bool:
-        """Whether the server gives log-probabilities of tokens."""
-        ...
+    sends_seed: bool
+    """Whether a sampling seed per candidate belongs in the body."""
+    structured: bool
+    """Whether the server takes `response_format` with a JSON schema."""
+    logprobs: bool
+    """Whether the server gives log-probabilities of tokens."""
 
     async def ask(self, call: Call) -> Reply: ...
