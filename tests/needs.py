@@ -31,4 +31,3 @@ def need_shared(relative: str) -> Path:
     if not path.exists():
         pytest.skip(f"{path} is not there: it is data beside the project, not part of it")
     return path
-
