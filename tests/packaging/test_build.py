@@ -14,13 +14,20 @@ ROOMS = ("config", "queues", "stages", "service", "examples")
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the packages as `pip wheel .` collects them."""
-    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of what a wheel is made of: building leaves its traces."""
+    source = tmp_path_factory.mktemp("source")
     for name in ROOMS:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "tamis.py"):
         shutil.copy(ROOT / name, source / name)
+    return source
+
+
+@pytest.fixture(scope="module")
+def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the packages as `pip wheel .` collects them."""
+    built = tmp_path_factory.mktemp("built")
     build = "from setuptools import setup; setup()"
     subprocess.run(
         [sys.executable, "-c", build, "-q", "build_py", "--build-lib", str(built)],
@@ -31,13 +38,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_every_file_of_the_packages_is_in_it_once(built: Path) -> None:
+def test_every_file_of_the_packages_is_in_it_once(source: Path, built: Path) -> None:
     """A folder that is new must be named in pyproject.toml under `packages`."""
     wanted = {Path("tamis.py")}
     for name in ROOMS:
         into = Path("service/examples") if name == "examples" else Path(name)
-        files = (path for path in (ROOT / name).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        wanted |= {into / path.relative_to(ROOT / name) for path in files}
+        wanted |= {into / path.relative_to(source / name) for path in (source / name).rglob("*") if path.is_file()}
     assert {path.relative_to(built) for path in built.rglob("*") if path.is_file()} == wanted
 
 
