@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from config.problems import Finding
-from config.schema import Dedupe, Generate, Judge, Pipeline, Select, Vote
+from config.schema import Dedupe, Generate, Judge, Pipeline, Select, Verify, Vote
 from config.schema import Stage as StageConfig
 
 NEEDS = {"rank": "a rank stage", "vote": "a vote stage", "score": "a score stage or a judge that scores"}
@@ -24,7 +24,9 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _makes(stage: StageConfig) -> str:
-    return "score" if isinstance(stage, Judge) and stage.mode != "eliminate" else stage.type
+    scores = isinstance(stage, Judge) and stage.mode != "eliminate"
+    scores = scores or (isinstance(stage, Verify) and stage.check == "plugin")
+    return "score" if scores else stage.type
 
 
 def _asked(stage: StageConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -64,4 +64,6 @@ class VerifyStage(Stage):
         verdict = await self._check.judge(candidate, reference)
         if self._fallback is not None and verdict.passed is False:
             await self._fallback.review(group, candidate, verdict)
+        if verdict.score is not None:
+            candidate.scores[self.name] = verdict.score
         return verdict

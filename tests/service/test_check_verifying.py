@@ -40,7 +40,7 @@ def read(text: str) -> tuple[Pipeline, list[str]]:
 
 
 def test_all_of_it_is_available() -> None:
-    assert read(GOOD)[1] == []
+    assert read(GOOD + "  - {type: select, by: score}\n")[1] == [], "and a plugin makes scores to select by"
 
 
 @pytest.mark.parametrize(

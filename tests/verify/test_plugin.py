@@ -82,7 +82,7 @@ async def test_all_that_it_says_in_full_is_kept(file: Path) -> None:
     group = await judged(f"{file}:in_full", "text")
     (candidate,) = group.candidates
     assert outcomes(group) == [("rejected", "too_dull", "dull!")]
-    assert candidate.verdicts["check"].score == 0.25
+    assert candidate.verdicts["check"].score == candidate.score == 0.25
     assert candidate.fields == {"mood": "dull", "n": 1}
 
 
