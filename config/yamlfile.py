@@ -19,7 +19,6 @@ _CORE = (
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
     ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
-    ("merge", r"<<", "<"),
 )
 _BREAKS = re.compile("[\r\x85\u2028\u2029]")
 """Line breaks to some readers and not to others: only between double quotes do they stay what they are."""
@@ -108,33 +107,17 @@ class _Reader:
 
     def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
         for key, value in node.value:
-            if key.tag == f"{_TAG}merge":
-                merged |= self._merged(value, loc)
+            here, line = (*loc, key.value), key.start_mark.line + 1
+            if key.value in data:
+                message = f"this key stands here twice, first in line {self.places.lines[here]}; remove one"
+                self.problems.append(Problem(f"{self.places.file}:{line}", line, here, message))
             else:
-                here = (*loc, key.value)
-                if key.value in data:
-                    message = f"this key stands here twice, first in line {self.places.lines[here]}; remove one"
-                    line = key.start_mark.line + 1
-                    self.problems.append(Problem(f"{self.places.file}:{line}", line, here, message))
-                else:
-                    self.places.lines[here] = key.start_mark.line + 1
-                    data[key.value] = self.build(value, here)
+                self.places.lines[here] = line
+                data[key.value] = self.build(value, here)
         if data.keys() == {"file"}:
             self.places.files[loc] = str(data["file"])
-        return merged | data
-
-    def _merged(self, node: yaml.Node, loc: Loc) -> dict[str, Any]:
-        values = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        result: dict[str, Any] = {}
-        for value in reversed(values):
-            built = self.build(value, loc)
-            if isinstance(built, dict):
-                result |= built
-            else:
-                self._complain(loc, "`<<:` takes a mapping, such as *alias")
-        return result
+        return data
 
     def _scalar(self, node: yaml.ScalarNode, loc: Loc) -> Any:
         text: str = node.value

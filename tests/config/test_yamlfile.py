@@ -70,10 +70,6 @@ def test_a_template_without_quotes_is_recognised() -> None:
     ]
 
 
-def test_merge_keys_give_defaults() -> None:
-    assert read("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n") == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
-
-
 @pytest.mark.parametrize(
     ("text", "line"), [("a: [1\nb: 2\n", 2), ("a: 1\n\tb: 2\n", 2), ("a: 'x\n", 2), ("a: \x00", 1)]
 )
