@@ -77,7 +77,7 @@ def test_export_works_on_a_running_an_interrupted_and_a_finished_run(project: Pr
         return (project.folder / name).read_bytes().splitlines()
 
     with simulating("--latency", "0.15", "--accuracy", "1") as simulator:
-        config = arithmetic(project, simulator.base_url, seeds=40)
+        config = arithmetic(project, simulator.base_url, seeds=100)  # many more than will be done while it exports
         config["endpoints"]["main"]["limits"]["max_concurrency"] = 8
         config["stages"] = config["stages"][:2]  # no phase: a seed is settled as soon as its answers are in
         project.write(config)
@@ -91,11 +91,11 @@ def test_export_works_on_a_running_an_interrupted_and_a_finished_run(project: Pr
         assert process.returncode == 75, out + err
         interrupted = export("interrupted.jsonl")
     with simulating("--accuracy", "1") as fast:
-        config["endpoints"]["main"]["base_url"] = fast.base_url
+        config["endpoints"]["main"] |= {"base_url": fast.base_url, "limits": {"max_concurrency": 100}}
         project.write(config)
         project.tamis("run", "pipeline.yaml", "--out", "run", "--resume")
     finished = export("finished.jsonl")
-    assert 0 < len(running) < len(interrupted) < len(finished) == 160
+    assert 0 < len(running) < len(interrupted) < len(finished) == 400
     assert set(running) < set(interrupted) < set(finished)
     assert (project.folder / "finished.jsonl").read_bytes() == (project.folder / "run/exports/sft.jsonl").read_bytes()
 
