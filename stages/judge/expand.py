@@ -23,7 +23,7 @@ KINDS = ("critique", "eliminate", "compare", "revise", "axis")
 MOST = 3
 """Sentences of one kind; of `axis` there is one, since it is one thing that is rated."""
 
-MAX_TOKENS = 512
+MAX_TOKENS = 256
 """Of a reply; an endpoint whose model thinks first has more in its `body`."""
 
 _AGAIN = 'That could not be read. Reply with the JSON object only: {"items": ["...", "..."]}'
