@@ -125,5 +125,5 @@ class Decontaminate(BaseStage):
     """So many words in a row are too many (GPT-3)."""
     share: Share = 0.5
     """More of a row's words than this in common 8-grams are too many (Tulu 3)."""
-    similarity: Share = 0.95
+    similarity: Annotated[float, Field(strict=True, ge=0.5, le=1)] = 0.95
     """As alike as this, by edits, is too much (OpenThoughts)."""

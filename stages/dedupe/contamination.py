@@ -161,7 +161,7 @@ class _Likeness:
         """Return the similarity of the most similar row, and that row; 0 where it is below the least."""
         edits = 1 - self._least
         low, high = np.searchsorted(
-            self._lengths, (len(text) * (1 - edits) / (1 + edits), len(text) * (1 + edits) / (1 - edits) + 1)
+            self._lengths, (len(text) * (1 - edits) / (1 + edits) - 1, len(text) * (1 + edits) / (1 - edits) + 1)
         )
         apart = np.abs(self._counts[low:high] - _counts(text)).sum(axis=1)
         near = np.flatnonzero(apart <= edits * (self._lengths[low:high] + len(text)) + 1) + low

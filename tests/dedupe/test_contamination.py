@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rapidfuzz.fuzz import ratio
 
@@ -79,6 +79,7 @@ def test_scripts_without_spaces_have_a_word_for_every_character() -> None:
     assert found.span == " ".join("他吃了两个又买了三个现在他一共")
 
 
+@example(rows=["aa"], text="aaa", least=0.8)
 @given(rows=st.lists(alphabet, max_size=5), text=alphabet, least=st.sampled_from((0.5, 0.8, 0.95, 1.0)))
 def test_the_quick_bounds_lose_no_row_that_is_alike(rows: list[str], text: str, least: float) -> None:
     benchmark = Benchmark([Row(str(n), row) for n, row in enumerate(rows)], Rules(similarity=least))
