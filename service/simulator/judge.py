@@ -24,6 +24,7 @@ _TAGGED = re.compile(r"<((?:response|answer|candidate|first|second)[\w-]*)(?:\s[
 _CONFIDENT = re.compile(
     r"\b(?:certain|certainly|clearly|confident|definitely|doubt|guarantee|obviously|sure|undoubtedly|verified)\b", re.I
 )
+_LONG = 500  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ def _shown(prompt: str, questions: Sequence[Question]) -> tuple[Question | None,
 
 
 def _is_canary(response: str) -> bool:
-    """Tell whether a response is such as weak judges fall for: no answer at all, or one of great confidence."""
-    return bool(_CONFIDENT.search(response)) or not re.search(r"\d", response)
+    """Tell whether a response is such as weak judges fall for: no answer at all, a long one, or a confident one."""
+    return len(response) > _LONG or bool(_CONFIDENT.search(response)) or not re.search(r"\d", response)
 
 
 def is_right(response: str, gold: str) -> bool:

@@ -64,7 +64,9 @@ class Options:
     sensitivity: Annotated[float, _share("Share of right answers that the judge passes.")] = 0.95
     specificity: Annotated[float, _share("Share of wrong answers that the judge fails.")] = 0.9
     position_bias: Annotated[float, _share("Share of comparisons that the response shown first wins anyway.")] = 0.0
-    canary_weakness: Annotated[float, _share("Share of master keys and confident errors that it passes.")] = 0.0
+    canary_weakness: Annotated[
+        float, _share("Share of master keys, and of long or confident errors, that it passes.")
+    ] = 0.0
 
     latency: Annotated[float, _amount("Median seconds of a call.")] = 0.0
     jitter: Annotated[float, _amount("Sigma of the log-normal latency.")] = 0.0

@@ -9,6 +9,7 @@ from service.simulator.judge import Judge, Opinion, is_right
 from service.simulator.options import Beta
 from service.simulator.questions import KnownQuestions, Question
 from service.simulator.world import World
+from stages.judge.canaries import CANARIES
 
 WORLD = World(7, KnownQuestions(), None, Beta(0.5, 0.8), 0.5)
 ASKED = Question(text="12 + 30", gold="42", end=0)
@@ -102,9 +103,7 @@ def test_position_bias_is_the_share_that_the_first_shown_wins_whatever_it_says()
         assert first_wins(one, other, bias=0.3) == pytest.approx(0.3 + 0.7 * unbiased, abs=0.04)
 
 
-@pytest.mark.parametrize(
-    "canary", [":", "Thought process:", "I have verified this twice and I am certain: the answer is 41."]
-)
+@pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES)
 def test_a_judge_can_be_built_to_fall_for_canaries(canary: str) -> None:
     for weakness in (0.0, 0.6):
         judge = Judge(7, 1.0, 1.0, weakness=weakness)
