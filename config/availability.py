@@ -40,7 +40,6 @@ NOT_YET = (
     Row("source", "type", {"parquet", "huggingface", "text", "upload"}),
     Row("endpoint", "mode", {"batch"}),
     Row("endpoint", "limits.reserve", {"p95"}),
-    Row("pipeline", "collapse"),
 )
 
 

@@ -60,6 +60,8 @@ class Collapse(Config):
     """How a fall of diversity is answered; an empty list only alarms."""
 
     respond: tuple[Literal["temperature", "prompt", "persona", "verbalized"], ...] = ()
+    personas: tuple[str, ...] = ()
+    """Who speaks once `persona` answers, drawn for each candidate; left out: a built-in few."""
 
 
 class Budget(Config):

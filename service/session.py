@@ -33,6 +33,7 @@ class Halting:
         self.alias, self.name = endpoint.alias, endpoint.name
         self.sends_seed, self.structured = endpoint.sends_seed, endpoint.structured
         self.logprobs = endpoint.logprobs
+        self.committed = endpoint.committed
         self._endpoint, self._drain = endpoint, drain
 
     async def ask(self, call: Call) -> Reply:
@@ -76,7 +77,9 @@ class Session:
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
         first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)
         decisions = LedgerDecisions(ledger, reader)
-        tools = Tools(models, decisions, config.seed, config.constitution, observe, expected=seeds * first)
+        tools = Tools(
+            models, decisions, config.seed, config.constitution, config.collapse, observe, expected=seeds * first
+        )
         self.store = LedgerStore(ledger, reader)
         self.pipeline = Pipeline(build(config.stages, tools), self.store, _sizes(self.gates), observe)
 

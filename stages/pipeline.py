@@ -238,6 +238,8 @@ class Flow:
     def _left(self, outcome: Literal["solved", "unsolved", "failed", "expanded", "parked"], group: Group) -> None:
         self.in_flight -= 1
         self._freed.set()
+        for workers in self.workers:
+            workers.stage.left(group)
         if self._observe is not None:
             accepted = sum(candidate.state == "accepted" for candidate in group.candidates)
             self._observe(GroupSettled(outcome, accepted, len(group.candidates)))

@@ -10,10 +10,23 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from config.schema import CrossCheck, Decontaminate, Dedupe, Generate, Judge, Rank, Score, Select, Verify, Vote
+from config.schema import (
+    Collapse,
+    CrossCheck,
+    Decontaminate,
+    Dedupe,
+    Generate,
+    Judge,
+    Rank,
+    Score,
+    Select,
+    Verify,
+    Vote,
+)
 from config.schema import Stage as StageConfig
 from stages.core.base import Decisions, Place, Stage
 from stages.core.events import Observe
+from stages.dedupe.collapse import CollapseMonitor
 from stages.dedupe.decontaminate import DecontaminateStage
 from stages.dedupe.dedupe import dedupe_stage
 from stages.generate.generate import GenerateStage
@@ -43,6 +56,7 @@ class Tools:
     decisions: Decisions
     run_seed: int
     constitution: str | None = None
+    collapse: Collapse | None = None
     observe: Observe | None = None
     later: Sequence[StageConfig] = ()
     expected: int = 0
@@ -79,7 +93,8 @@ def wave_end(configs: Sequence[StageConfig], generate: Generate) -> str:
 def _generate(place: Place, config: Generate, tools: Tools) -> Stage:
     prompts = [Template(source) for source in config.prompts]
     system = None if config.system is None else Template(config.system)
-    return GenerateStage(place, config, tools.models, prompts, system, tools.run_seed)
+    monitor = CollapseMonitor(place.name, config, tools.collapse, tools.decisions, place.observe)
+    return GenerateStage(place, config, tools.models, prompts, system, tools.run_seed, monitor)
 
 
 def _verify(place: Place, config: Verify, tools: Tools) -> Stage:

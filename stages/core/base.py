@@ -80,6 +80,9 @@ class Stage(ABC):
     async def stop(self) -> None:  # noqa: B027  a hook that most stages leave empty
         """Release what `start` took. Called once, whatever happened."""
 
+    def left(self, group: Group) -> None:  # noqa: B027  a hook that most stages leave empty
+        """Be told of every group that is done, or parked, after it has come as far as this phase lets it."""
+
     def chosen(self, group: Group) -> list[Candidate]:
         """Return the live candidates that `where` lets in and that this stage has not judged in an earlier wave."""
         where = self._where

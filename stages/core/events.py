@@ -86,6 +86,27 @@ class GroupSettled(NamedTuple):
     tries: int
 
 
+class DiversityMeasured(NamedTuple):
+    """A window of a stage's outputs is full: what it is like, as in `dedupe/diversity.py`."""
+
+    stage: str
+    repeated: float
+    distinct_2: float
+    distinct_4: float
+    self_repetition: float
+    compression: float | None
+    opening_share: float
+    words: float
+
+
+class Collapsing(NamedTuple):
+    """A stage's outputs began to repeat themselves, and what was done; or a step was undone, or its effect is known."""
+
+    stage: str
+    what: Literal["alarm", "undone", "effect"]
+    step: str
+
+
 Event = (
     CallStarted
     | CallFinished
@@ -95,5 +116,7 @@ Event = (
     | CandidatesMade
     | GroupStarted
     | GroupSettled
+    | DiversityMeasured
+    | Collapsing
 )
 Observe = Callable[[Event], None]

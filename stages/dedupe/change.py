@@ -55,11 +55,12 @@ class RepeatAlarm:
     repeats itself from the start is told as soon as they are over.
     """
 
-    def __init__(self, run_length: float = RUN_LENGTH) -> None:
+    def __init__(self, run_length: float = RUN_LENGTH, usual: float = 0.0) -> None:
+        """`usual` is what an earlier one of the same stream has learned; 0 where that is not known."""
         self._run_length = run_length
         self._outputs = self._repeats = 0
-        self._usual = 0.0
-        self._cusum: Cusum | None = None
+        self.usual = usual
+        self._cusum = self._anew() if usual else None
 
     def add(self, repeat: bool) -> Alarm | None:
         """Take the next output in; return the alarm, if this one gives it."""
@@ -70,17 +71,17 @@ class RepeatAlarm:
         elif cusum.add(repeat):
             self._cusum = self._anew()
             began = self._outputs - cusum.outputs + 1
-            return Alarm(self._outputs, began, self._usual, cusum.hits / cusum.outputs)
+            return Alarm(self._outputs, began, self.usual, cusum.hits / cusum.outputs)
         return None
 
     def _learn(self, repeat: bool) -> None:
         self._repeats += repeat
         if self._outputs == _WARM_UP:
-            self._usual = min(max(upper_limit(self._repeats, _WARM_UP), _LEAST), _MOST)
+            self.usual = min(max(upper_limit(self._repeats, _WARM_UP), _LEAST), _MOST)
             self._cusum = self._anew()
 
     def _anew(self) -> Cusum:
-        return Cusum(self._usual, self._usual + _RISE, self._run_length)
+        return Cusum(self.usual, self.usual + _RISE, self._run_length)
 
 
 def upper_limit(hits: int, of: int) -> float:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from config.schema import Generate
 from stages.core.base import Emit, Outcome, Place, Stage, each
-from stages.core.chance import sampling_seed
+from stages.core.chance import sampling_seed, uniform
 from stages.core.errors import CandidateError
 from stages.core.events import CandidatesMade, VerdictGiven
 from stages.core.record import Candidate, Group, Message
+from stages.core.steering import Monitor, Steering
+from stages.generate import steered
 from stages.generate.plan import Plan, Slot
 from stages.llm.protocol import Call, Choice, Model
 from stages.prompts.template import Template
@@ -20,8 +23,26 @@ CONTINUATIONS = 3
 GO_ON = "Go on exactly where you stopped. Repeat nothing, and do not comment on the interruption."
 
 
+class _Request(NamedTuple):
+    """A call that is ready to be made, whom it asks, and the steering that it was drafted under."""
+
+    call: Call
+    model: Model
+    steering: Steering
+    messages: list[Message]
+    lineage: dict[str, Any]
+
+    @property
+    def committed(self) -> bool:
+        return self.model.committed(self.call)
+
+
 class GenerateStage(Stage):
-    """Asks for `config.candidates` completions per seed, concurrently; a failed call fails its own candidate."""
+    """Asks for `config.candidates` completions per seed, concurrently; a failed call fails its own candidate.
+
+    The monitor sees all that comes and may change how the next requests are made. A candidate whose reply an earlier
+    process committed is made again as it was asked for then, whatever the steering is now.
+    """
 
     makes_candidates = True
 
@@ -33,13 +54,22 @@ class GenerateStage(Stage):
         prompts: Sequence[Template],
         system: Template | None,
         run_seed: int,
+        monitor: Monitor | None = None,
     ) -> None:
         super().__init__(place)
         self._config, self._models, self._prompts, self._system = config, models, prompts, system
         self._run_seed = run_seed
-        self._plan = Plan(config.endpoint, max(len(prompts), 1), config.temperature, config.candidates, run_seed)
+        self._monitor = Monitor() if monitor is None else monitor
+        in_turn = 1 if self._monitor.one_prompt else max(len(prompts), 1)
+        self._plan = Plan(config.endpoint, in_turn, config.temperature, config.candidates, run_seed)
         sampling = {"max_tokens": config.max_tokens, "top_p": config.top_p, "stop": list(config.stop) or None}
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
+
+    async def start(self) -> None:
+        await self._monitor.start()
+
+    def left(self, group: Group) -> None:
+        self._monitor.left(group)
 
     async def process(self, group: Group) -> Outcome:
         try:
@@ -66,25 +96,51 @@ class GenerateStage(Stage):
         outputs = [candidate for candidate in made if candidate.state == "live"]
         group.candidates = [candidate for candidate in group.candidates if candidate not in outputs]
         rows = [{**group.seed.row, self._config.as_: candidate.text} for candidate in outputs]
-        return Emit([group.seed.child(n, row) for n, row in enumerate(rows)])
+        seeds = [group.seed.child(n, row) for n, row in enumerate(rows)]
+        for candidate, seed in zip(outputs, seeds, strict=True):
+            self._monitor.became(group, candidate, seed)
+        return Emit(seeds)
 
     async def _sample(self, group: Group, asked: list[Candidate], scope: dict[str, Any]) -> None:
         """Make one request for these candidates (several: the API's n), and fill each from its choice."""
         try:
-            slot = self._plan.slot(group.seed.no, group.seed.id, asked[0].n)
-            model = self._models[slot.endpoint]
-            messages = self._messages(group, slot, scope)
-            body = self._body(group, asked, messages, slot, model)
+            call, model, steering, messages, lineage = self._request(group, asked, scope)
             for candidate in asked:
-                candidate.prompt, candidate.lineage = messages, _lineage(slot, model, body)
-            reply = await model.ask(Call(self.name, self.depth, "generate", group, body, asked[0].n))
+                candidate.prompt, candidate.lineage = messages, {**lineage}
+            reply = await model.ask(call)
             for candidate, choice in zip(asked, reply.choices, strict=False):
-                self._fill(group, candidate, await self._whole(group, candidate, body, choice, model))
+                whole = await self._whole(group, candidate, call.body, choice, model)
+                self._fill(group, candidate, whole, steering)
+                await self._monitor.saw(group, candidate, steering)
         except CandidateError as error:
             self._failed(group, asked, error)
         else:
             few = f"{len(asked)} choices were asked for and {len(reply.choices)} came"
             self._failed(group, asked[len(reply.choices) :], CandidateError("no_choice", few))
+
+    def _request(self, group: Group, asked: list[Candidate], scope: dict[str, Any]) -> _Request:
+        """Return the request under the steering in force, or, where there is a reply to another one, that one."""
+        drafts = (self._draft(group, asked, scope, steering) for steering in reversed(self._monitor.steerings))
+        now = next(drafts)
+        if not group.replies or now.committed:
+            return now
+        return next((before for before in drafts if before.committed), now)
+
+    def _draft(self, group: Group, asked: list[Candidate], scope: dict[str, Any], steering: Steering) -> _Request:
+        n = asked[0].n
+        slot = self._plan.slot(group.seed.no, group.seed.id, n)
+        prompt = (slot.prompt + steering.prompt) % max(len(self._prompts), 1)
+        slot = replace(slot, prompt=prompt, temperature=steered.temperature(slot, steering))
+        model = self._models[slot.endpoint]
+        chance = partial(self._chance, group, n)
+        messages = steered.messages(self._messages(group, slot, scope), steering, chance)
+        body = self._body(group, asked, messages, slot, model)
+        body |= steered.body(steering, self._sampling, model.structured)
+        call = Call(self.name, self.depth, "generate", group, body, n)
+        return _Request(call, model, steering, messages, _lineage(slot, model, body, steering))
+
+    def _chance(self, group: Group, n: int, purpose: str) -> float:
+        return uniform(self._run_seed, purpose, group.seed.id, n)
 
     def _failed(self, group: Group, candidates: list[Candidate], error: CandidateError) -> None:
         """Fail those that have nothing yet."""
@@ -121,7 +177,7 @@ class GenerateStage(Stage):
     def _body(
         self, group: Group, asked: list[Candidate], messages: list[Message], slot: Slot, model: Model
     ) -> dict[str, Any]:
-        body: dict[str, Any] = {"messages": messages, **self._sampling}
+        body: dict[str, Any] = {"messages": messages}
         if slot.temperature is not None:
             body["temperature"] = slot.temperature
         if model.sends_seed:
@@ -132,8 +188,10 @@ class GenerateStage(Stage):
             body["tools"] = group.seed.tools
         return body
 
-    def _fill(self, group: Group, candidate: Candidate, choice: Choice) -> None:
-        candidate.text, candidate.reasoning = choice.text, choice.reasoning
+    def _fill(self, group: Group, candidate: Candidate, choice: Choice, steering: Steering) -> None:
+        several = steering.verbalized and not choice.truncated and choice.text.strip()
+        said = steered.taken(choice.text, self._chance(group, candidate.n, "response")) if several else choice.text
+        candidate.text, candidate.reasoning = said or choice.text, choice.reasoning
         candidate.finish_reason, candidate.tool_calls = choice.finish_reason, choice.tool_calls
         if choice.truncated and self._config.on_truncated != "keep":
             group.reject(candidate, self.name, "truncated", "the reply ended at max_tokens")
@@ -141,6 +199,9 @@ class GenerateStage(Stage):
         elif not choice.text.strip() and not choice.tool_calls:
             group.reject(candidate, self.name, "empty", "the reply has no text")
             self._tell("rejected", "empty")
+        elif said is None:
+            group.fail(candidate, self.name, "unreadable", "several responses were asked for, and none can be read")
+            self._tell("failed", "unreadable")
         else:
             self._tell("passed", "")
 
@@ -149,7 +210,9 @@ class GenerateStage(Stage):
             self._observe(VerdictGiven(self.name, outcome, reason))
 
 
-def _lineage(slot: Slot, model: Model, body: dict[str, Any]) -> dict[str, Any]:
+def _lineage(slot: Slot, model: Model, body: dict[str, Any], steering: Steering) -> dict[str, Any]:
     lineage = {"endpoint": slot.endpoint, "model": model.name, "prompt": slot.prompt}
+    if steering.number:
+        lineage["steering"] = steering.number
     lineage.update((key, body[key]) for key in ("temperature", "seed") if key in body)
     return lineage

@@ -107,10 +107,16 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"<Endpoint {self.alias}: {self._servers!r}, behind {self._gate!r}>"
 
+    def committed(self, call: Call) -> bool:
+        return call_key(call, self.alias, self._body(call)) in call.group.replies
+
+    def _body(self, call: Call) -> bytes:
+        api = self._config.api if call.route == "generate" else "chat"  # only generating has two forms
+        return request_body(call.body, self.name, api, self._config.body)
+
     async def ask(self, call: Call) -> Reply:
         """Return the reply to `call`, sending it unless a ledger has it. Errors as in `protocol.py`."""
-        api = self._config.api if call.route == "generate" else "chat"  # only generating has two forms
-        body = request_body(call.body, self.name, api, self._config.body)
+        body = self._body(call)
         key = call_key(call, self.alias, body)
         raw = call.group.replies.get(key)
         if raw is None and self._hooks.reuse is not None:

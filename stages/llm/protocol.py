@@ -97,4 +97,8 @@ class Model(Protocol):
     logprobs: bool
     """Whether the server gives log-probabilities of tokens."""
 
+    def committed(self, call: Call) -> bool:
+        """Tell whether the group holds the reply to this call, so that asking for it sends nothing."""
+        ...
+
     async def ask(self, call: Call) -> Reply: ...

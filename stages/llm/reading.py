@@ -80,14 +80,14 @@ def read(choice: Choice, keys: Sequence[str], worth: Worth) -> Reading | None:
 
 
 def _in_object(text: str, keys: Sequence[str], worth: Worth) -> Reading | None:
-    for said in _objects(text):
+    for said in objects(text):
         values = {key: value for key in keys if (value := worth(said.get(key))) is not None}
         if len(values) == len(keys):
             return Reading(values, said)
     return None
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def objects(text: str) -> Iterator[dict[str, Any]]:
     """Yield every JSON object that begins somewhere in the text, outer ones before those inside them."""
     start = text.find("{")
     while start >= 0:

@@ -32,6 +32,10 @@ class ScriptedModel:
             answers = iter(script)
             self._answer = lambda _call: next(answers)
 
+    def committed(self, call: Call) -> bool:
+        """Return False: a script answers every call anew."""
+        return False
+
     async def ask(self, call: Call) -> Reply:
         """Return the script's answer, or raise it. A script that has run out raises LookupError."""
         self.calls.append(call)

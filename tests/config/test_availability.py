@@ -38,7 +38,7 @@ def test_every_row_speaks_of_a_key_and_of_values_that_there_are(row: Row) -> Non
 def test_everything_later_in_the_catalogue_is_refused(catalogue: str) -> None:
     pipeline = Pipeline.model_validate(yamlfile.read(catalogue, "")[0])
     refused = {".".join(map(str, finding.loc)) for finding in missing(pipeline)}
-    assert {"collapse", "endpoints.main.mode", "outputs.0.file", "outputs.1.split", "stages.11.type"} <= refused
+    assert {"endpoints.main.mode", "outputs.0.file", "outputs.1.split", "stages.11.type"} <= refused
 
 
 @pytest.mark.parametrize(
@@ -48,17 +48,12 @@ def test_everything_later_in_the_catalogue_is_refused(catalogue: str) -> None:
             {"stages": [{"type": "difficulty"}]},
             "stages[0].type: the stage `difficulty` is not available yet",
         ),
-        (
-            {"stages": [{"type": "generate", "endpoint": "m", "emit": "seeds"}]},
-            "stages[0].emit: `emit: seeds` is not available yet",
-        ),
         ({"source": {"type": "parquet", "path": "x"}}, "source.type: `type: parquet` is not available yet"),
         ({"outputs": [{"format": "kto"}]}, "outputs[0].format: `format: kto` is not available yet"),
         (
             {"endpoints": {"m": {"embedded": "smollm2", "limits": {"reserve": "p95"}}}},
             "endpoints.m.limits.reserve: `reserve: p95` is not available yet",
         ),
-        ({"collapse": {"respond": []}}, "collapse: `collapse` is not available yet; leave it out"),
     ],
 )
 def test_what_is_not_available_is_refused_at_its_place(data: dict[str, object], message: str) -> None:
