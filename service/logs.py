@@ -17,7 +17,7 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor, WrappedLogger
 
-from stages.core.events import CallRetried, Event, GroupSettled, VerdictGiven
+from stages.core.events import CallRetried, Collapsing, Event, GroupSettled, VerdictGiven
 
 Format = Literal["console", "json"]
 
@@ -36,36 +36,25 @@ _IN_TEXT = re.compile(
 _WITHHELD = frozenset({"prompt", "prompts", "messages", "text", "content", "body", "row", "reply", "response"})
 
 
-def configure(style: Format, level: str = "info", stream: TextIO | None = None) -> FilteringBoundLogger:
-    """Send log lines, ours and the libraries', to `stream` (standard error) and return the logger.
-
-    Raises ValueError for a level that does not exist.
-    """
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise ValueError(f"{level!r} is no log level; write debug, info, warning or error")
+def configure(style: Format, stream: TextIO | None = None) -> FilteringBoundLogger:
+    """Send log lines, ours and the libraries' warnings, to `stream` (standard error) and return the logger."""
     ours: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        redact,
     ]
+    formatter = structlog.stdlib.ProcessorFormatter
+    last: list[Processor] = [formatter.remove_processors_meta, redact, _renderer(style)]
     handler = _Handler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*ours[:-1], structlog.stdlib.ExtraAdder(), redact],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style)],
-        )
-    )
+    handler.setFormatter(formatter(foreign_pre_chain=[*ours, structlog.stdlib.ExtraAdder()], processors=last))
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(max(number, logging.WARNING))
-    logging.getLogger("tamis").setLevel(number)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("tamis").setLevel(logging.INFO)
     structlog.configure(
         processors=[*ours, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
     logger: FilteringBoundLogger = structlog.get_logger("tamis")
@@ -145,5 +134,8 @@ def _notable(event: Event) -> Notable | None:
             return "candidates failed", ("stage", event.stage), ("reason", event.reason)
         case GroupSettled(outcome="failed"):
             return ("seeds failed",)
+        case Collapsing(what="alarm" | "undone"):
+            said = "outputs repeat themselves" if event.what == "alarm" else "a step against repetition was undone"
+            return said, ("stage", event.stage), ("step", event.step)
         case _:
             return None

@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from config.schema import Pipeline
+from config.schema import Pipeline, Stage
 from queues.ledger import CandidateCount
+from service import repetition
 from service.audit import BY_GOLD, in_a_line
 from service.human import brief, dollars, duration, percent
 from stages.core.errors import RunStopped
+from stages.io.manifest import ORIGINS
 
 LABEL = 11
 MOST = 6
@@ -31,6 +33,7 @@ class Ended:
     pipeline: Pipeline
     run_dir: Path
     audit: Sequence[Mapping[str, Any]] = ()
+    collapse: repetition.Told = ()
 
     @property
     def counts(self) -> Mapping[str, Any]:
@@ -39,23 +42,19 @@ class Ended:
 
     @property
     def made(self) -> int:
-        return sum(self.counts[origin] for origin in ("generated", "derived", "given"))
+        return sum(self.counts[origin] for origin in ORIGINS)
 
     def fallen(self, stage: str) -> int:
         """Return how many candidates a stage rejected or could not judge."""
         return sum(row.total for row in self.candidates if row.stage == stage and row.state in ("rejected", "failed"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """Candidates before and after a stage, and what those after it are called."""
+class _Step(NamedTuple):
+    """A stage where candidates may fall, with how many came and how many went on."""
 
-    name: str
-    type: str
-    gold: bool
+    stage: Stage
     before: int
     after: int
-    called: str
 
 
 def summary(ended: Ended, headline: str, again: str = "") -> str:
@@ -67,6 +66,7 @@ def summary(ended: Ended, headline: str, again: str = "") -> str:
         ("failed", _reasons(ended, "failed")),
         ("quality", _quality(ended)),
         ("judge", in_a_line(ended.audit)),
+        ("diversity", repetition.in_a_line(ended.collapse)),
         ("cost", _cost(ended.manifest, ended.counts["accepted"])),
         ("next", again or f"{ended.run_dir / 'accepted.jsonl'} · tamis export {ended.run_dir} --format dpo"),
     ]
@@ -107,33 +107,29 @@ def _seeds(seeds: Mapping[str, int], skipped: int) -> str:
 
 
 def _steps(ended: Ended) -> list[_Step]:
-    """Return the stages where candidates may fall, with how many came and how many went on."""
     steps, left = [], ended.made
     for stage in ended.pipeline.stages:
         lost = ended.fallen(stage.name)
-        gold = stage.type == "verify" and stage.check in BY_GOLD
-        called = _called(stage.type, stage.name, gold)
-        if lost or (called and stage.action == "reject"):
-            steps.append(_Step(stage.name, stage.type, gold, left, left - lost, called or f"past {stage.name}"))
+        if lost or (_called(stage) and stage.action == "reject"):
+            steps.append(_Step(stage, left, left - lost))
         left -= lost
     return steps
 
 
-def _called(kind: str, name: str, gold: bool) -> str:
+def _called(stage: Stage) -> str:
     """Return what candidates are called that a stage let through; empty where it hardly ever rejects."""
-    if kind == "verify":
-        return "right" if gold else f"past {name}"
-    return {"judge": f"past the {name}", "select": "selected", "dedupe": "after dedupe"}.get(kind, "")
+    if stage.type == "verify":
+        return "right" if stage.check in BY_GOLD else f"past {stage.name}"
+    return {"judge": f"past the {stage.name}", "select": "selected", "dedupe": "after dedupe"}.get(stage.type, "")
 
 
 def _yield(ended: Ended) -> str:
     if not ended.made:
         return ""
-    origins = ("generated", "derived", "given")
-    parts = [" + ".join(f"{ended.counts[origin]:,} {origin}" for origin in origins if ended.counts[origin])]
+    parts = [" + ".join(f"{ended.counts[origin]:,} {origin}" for origin in ORIGINS if ended.counts[origin])]
     for step in _steps(ended):
-        called = "complete" if step.type == "generate" else step.called
-        parts.append(f"{step.after:,} {called}")
+        rare = "complete" if step.stage.type == "generate" else f"past {step.stage.name}"
+        parts.append(f"{step.after:,} {_called(step.stage) or rare}")
     accepted, pending = ended.counts["accepted"], ended.counts["pending"]
     if pending:
         parts.append(f"{accepted:,} accepted, {pending:,} pending")
@@ -160,22 +156,22 @@ def _reasons(ended: Ended, state: str) -> str:
 def _quality(ended: Ended) -> str:
     """Return how many answers were right when they came, and among the accepted, where a check by gold tells both."""
     steps = _steps(ended)
-    at = next((at for at, step in enumerate(steps) if step.gold), None)
-    if at is None or not ended.made or not _sifts(ended.pipeline, steps[at].name):
+    at = next((at for at, step in enumerate(steps) if _called(step.stage) == "right"), None)
+    if at is None or not ended.made or not _sifts(ended.pipeline, steps[at].stage):
         return ""
-    raw = all(step.type == "generate" for step in steps[:at])
-    came, whose = (ended.made, "raw answers") if raw else (steps[at].before, f"answers that came to {steps[at].name}")
+    raw = all(step.stage.type == "generate" for step in steps[:at])
+    came, whose = steps[at].before, f"answers that came to {steps[at].stage.name}"
+    if raw:
+        came, whose = ended.made, "raw answers"
     accepted = ended.counts["accepted"]
     after = f"accepted right 100 % ({accepted:,} of {accepted:,}, by gold)" if accepted else "none accepted"
     return f"{whose} right {percent(steps[at].after, came)} → {after}"
 
 
-def _sifts(pipeline: Pipeline, name: str) -> bool:
-    """Return whether whatever is accepted has passed the stage `name` as it is: nothing went by it or was rewritten."""
-    names = [stage.name for stage in pipeline.stages]
-    stage = pipeline.stages[names.index(name)]
-    rewritten = any(later.type == "transform" for later in pipeline.stages[names.index(name) :])
-    return stage.action == "reject" and stage.where is None and not rewritten
+def _sifts(pipeline: Pipeline, stage: Stage) -> bool:
+    """Return whether whatever is accepted has passed a stage as it is: nothing went by it or was rewritten."""
+    later = pipeline.stages[pipeline.stages.index(stage) :]
+    return stage.action == "reject" and stage.where is None and all(one.type != "transform" for one in later)
 
 
 def _cost(manifest: Mapping[str, Any], accepted: int) -> str:
