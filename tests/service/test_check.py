@@ -178,7 +178,7 @@ def test_twelve_different_mistakes_are_twelve_lines_with_the_right_numbers(folde
         ),
         (
             "  - {type: select, by: score}\n",
-            "  - {type: generate, endpoint: main, prompts: [x]}\n",
+            "  - {type: generate, name: again, endpoint: main, prompts: [x]}\n",
             "10: stages[4].type: a second `generate`;",
         ),
         (
