@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from grafana_panels import bars, lines, now, of, per_second, placed, quantile, quantiles, so_far, stat, variable
+from grafana_panels import bars, lines, now, of, per_second, placed, quantile, quantiles, so_far, stat, variable, worst
 
 CALLS = "calls_total"
 WRONG = 'outcome=~"error|timeout|invalid"'
@@ -108,6 +108,42 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             (per_second("rejections_total", "stage, reason"), "{{stage}}: {{reason}}"),
             width=12,
             stacked=True,
+        ),
+    ],
+    "Diversity": [
+        lines(
+            "Repetition",
+            "Of the last window of outputs: the share that were there before, of 4-grams that another one has, and of "
+            "outputs that begin with the same three words.",
+            "percentunit",
+            (worst("duplicate_ratio"), "{{stage}}: duplicates"),
+            (worst("self_repetition_ratio"), "{{stage}}: 4-grams"),
+            (worst("opening_ratio"), "{{stage}}: opening"),
+            width=6,
+        ),
+        lines(
+            "Variety",
+            "Different word n-grams by all of a window. It falls when outputs become alike.",
+            "percentunit",
+            (worst("distinct_2gram_ratio", "min"), "{{stage}}: 2-grams"),
+            (worst("distinct_4gram_ratio", "min"), "{{stage}}: 4-grams"),
+            width=6,
+        ),
+        lines(
+            "Compression and length",
+            "Bytes by compressed bytes, and words per output. Drift in length changes the other figures too.",
+            "short",
+            (worst("compression_ratio"), "{{stage}}: compression"),
+            (worst("output_words"), "{{stage}}: words"),
+            width=6,
+        ),
+        bars(
+            "Collapse",
+            "Alarms that outputs begin to repeat themselves, and the steps taken and undone, over the range shown.",
+            "short",
+            (so_far("collapse_alarms_total", "stage"), "{{stage}}: alarms"),
+            (so_far("collapse_steps_total", "step, outcome"), "{{step}} {{outcome}}"),
+            width=6,
         ),
     ],
     "Calls": [

@@ -33,6 +33,11 @@ def now(name: str, by: str) -> str:
     return f"{summed(by)}({of(name)})"
 
 
+def worst(name: str, how: str = "max") -> str:
+    """Return the extreme of what cannot be added up, by stage."""
+    return f"{how} by (stage) ({of(name)})"
+
+
 def quantile(share: float, name: str, by: str = "") -> str:
     buckets = per_second(f"{name}_seconds_bucket", "le" + f", {by}" * bool(by))
     return f"histogram_quantile({share}, {buckets})"

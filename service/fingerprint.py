@@ -15,6 +15,7 @@ import orjson
 import xxhash
 
 from config.schema import (
+    Collapse,
     CrossCheck,
     Decontaminate,
     Endpoint,
@@ -43,7 +44,15 @@ def fingerprint(pipeline: Pipeline, source_hash: str) -> dict[str, Any]:
         "source": _hashes({"type": pipeline.source.type, **source, "content": source_hash}),
         "endpoints": {alias: _endpoint(pipeline.endpoints[alias]) for alias in sorted(used)},
         "stages": {stage.name: _stage(stage, pipeline.constitution) for stage in pipeline.stages},
+        "collapse": _collapse(pipeline.collapse),
     }
+
+
+def _collapse(collapse: Collapse | None) -> dict[str, str]:
+    """Return what shapes a reply once an alarm is answered; what only alarms shapes none."""
+    if collapse is None or not collapse.respond:
+        return {}
+    return _hashes({"respond": collapse.respond, "personas": collapse.personas, "prompt": builtin("verbalized")})
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, str]:
@@ -94,6 +103,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found = ["seed changed"] if old["seed"] != new["seed"] else []
     found += _changed("source", old["source"], new["source"])
     found += _stages(old["stages"], new["stages"])
+    found += _changed("collapse", old.get("collapse", {}), new["collapse"])
     for alias in sorted(old["endpoints"].keys() & new["endpoints"].keys()):
         found += _changed(f"endpoints.{alias}", old["endpoints"][alias], new["endpoints"][alias])
     return found

@@ -8,6 +8,7 @@ that the pipeline can have is there from the start, at 0, so that a rate over it
 from __future__ import annotations
 
 import asyncio
+import math
 import platform
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,7 +21,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
-from config.schema import Pipeline
+from config.schema import Generate, Pipeline
 from queues.bounded import QueueStatistics
 from stages.core.errors import InputError
 from stages.core.events import (
@@ -29,11 +30,14 @@ from stages.core.events import (
     CallRetried,
     CallStarted,
     CandidatesMade,
+    Collapsing,
+    DiversityMeasured,
     Event,
     GroupSettled,
     GroupStarted,
     VerdictGiven,
 )
+from stages.core.steering import Step
 
 CALL_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
 SHORT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -64,6 +68,16 @@ QUEUE_GAUGES = (
     ("queue_depth", "depth", "Groups that wait before a stage"),
     ("queue_capacity", "capacity", "Groups that may wait before a stage"),
     ("queue_oldest_seconds", "oldest_s", "Age of the oldest that waits"),
+)
+
+DIVERSITY_GAUGES = (
+    ("duplicate_ratio", "repeated", "Share of a window's outputs that were there before"),
+    ("distinct_2gram_ratio", "distinct_2", "Different word 2-grams by all of a window"),
+    ("distinct_4gram_ratio", "distinct_4", "Different word 4-grams by all of a window"),
+    ("self_repetition_ratio", "self_repetition", "Share of an output's 4-grams that another one of its window has"),
+    ("compression_ratio", "compression", "Bytes by compressed bytes of a window's outputs"),
+    ("opening_ratio", "opening_share", "Share of a window's outputs that begin with its most frequent three words"),
+    ("output_words", "words", "Words per output in a window"),
 )
 
 LAG_EVERY_S = 0.5
@@ -104,6 +118,8 @@ class Metrics:
             case GroupSettled():
                 self._groups.dec()
                 self._of(self._seeds, event.outcome).inc()
+            case DiversityMeasured() | Collapsing():
+                self._repetition(event)
 
     def committed(self, rows: int, seconds: float) -> None:
         """Observe one commit of the ledger; any thread may call it."""
@@ -155,6 +171,9 @@ class Metrics:
         )
         self._groups = self._gauge("groups_in_flight", "Seeds under way, with their candidates")
         self._commits = self._histogram("ledger_commit", "Time of one commit of the ledger", SHORT_BUCKETS_S)
+        self._diversity = {name: self._gauge(name, text, "stage") for name, _, text in DIVERSITY_GAUGES}
+        self._alarms = self._counter("collapse_alarms", "Alarms that outputs begin to repeat themselves", "stage")
+        self._steps = self._counter("collapse_steps", "Steps against repetition", "stage", "step", "outcome")
         self._lag = self._histogram("event_loop_lag", "How late the event loop woke", SHORT_BUCKETS_S)
         build = self._gauge("build_info", "Always 1; the labels tell what runs", "version", "python")
         build.labels(version("tamis"), platform.python_version()).set(1)
@@ -176,8 +195,18 @@ class Metrics:
                 self._of(self._candidates, stage.name, outcome)
             for reason in REASONS.get(getattr(stage, "check", stage.type), ()):
                 self._of(self._rejections, stage.name, reason)
+            if isinstance(stage, Generate):
+                self._begin_generate_at_zero(stage.name)
         for outcome in SEED_OUTCOMES:
             self._of(self._seeds, outcome)
+
+    def _begin_generate_at_zero(self, stage: str) -> None:
+        for gauge in self._diversity.values():
+            self._of(gauge, stage).set(math.nan)  # nothing is measured yet, and 0 would be a figure
+        self._of(self._alarms, stage)
+        for step in get_args(Step):
+            for outcome in ("taken", "undone"):
+                self._of(self._steps, stage, step, outcome)
 
     def _begin_call_at_zero(self, endpoint: str, stage: str) -> None:
         for times in (self._duration, self._wait):
@@ -212,12 +241,27 @@ class Metrics:
         elif event.cost_usd:
             self._of(self._cost, *call).inc(event.cost_usd)
 
+    def _repetition(self, event: DiversityMeasured | Collapsing) -> None:
+        if isinstance(event, DiversityMeasured):
+            for gauge, field, _ in DIVERSITY_GAUGES:
+                self._of(self._diversity[gauge], event.stage).set(_known(getattr(event, field)))
+            return
+        if event.what == "alarm":
+            self._of(self._alarms, event.stage).inc()
+        if event.what != "effect" and event.step:
+            outcome = "taken" if event.what == "alarm" else "undone"
+            self._of(self._steps, event.stage, event.step, outcome).inc()
+
     def _of(self, metric: M, *labels: str) -> M:
         """Return the series of these labels; the library's own look-up takes as long as a whole event may."""
         series = self._looked_up.get((metric, labels))
         if series is None:
             series = self._looked_up[metric, labels] = metric.labels(*labels)
         return cast(M, series)
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 @asynccontextmanager

@@ -108,9 +108,9 @@ async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result
         ending = await run.go(session, watch)
         watch.end()
         manifest = await run.end(ending)
-        told = _told(
-            ending, Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir.path, run.audit.found), options
-        )
+        collapse = [(row.scope, orjson.loads(row.body)) for row in reader.decisions("collapse")]
+        ended = Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir.path, run.audit.found, collapse)
+        told = _told(ending, ended, options)
     return Result(ending, run_dir.path, manifest, told)
 
 

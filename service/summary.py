@@ -26,7 +26,10 @@ MOST = 6
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that ended: its manifest, the ledger's counts of candidates, its pipeline, where it is, and its audit."""
+    """A run that ended: its manifest, the ledger's counts of candidates, its pipeline, where it is, and its audit.
+
+    `collapse` has what was told and done about repetition, by stage, in order.
+    """
 
     manifest: Mapping[str, Any]
     candidates: Sequence[CandidateCount]

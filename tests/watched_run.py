@@ -11,6 +11,8 @@ from stages.core.events import (
     CallRetried,
     CallStarted,
     CandidatesMade,
+    Collapsing,
+    DiversityMeasured,
     Event,
     GroupSettled,
     GroupStarted,
@@ -61,6 +63,9 @@ def events() -> Iterator[Event]:
     yield VerdictGiven("judge", "passed")
     yield VerdictGiven("judge", "rejected", "eliminated")
     yield VerdictGiven("judge", "failed", "unreadable")
+    yield DiversityMeasured("generate", 0.1, 0.8, 0.9, 0.05, 3.1, 0.2, 120.0)
+    yield Collapsing("generate", "alarm", "prompt")
+    yield Collapsing("generate", "undone", "prompt")
     yield GroupSettled("solved", 1, 4)
     yield GroupSettled("unsolved", 0, 4)
     yield GroupStarted("c")

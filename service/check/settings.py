@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from config.problems import Finding, Loc
-from config.schema import CrossCheck, Dedupe, Generate, Output, Pairs, Pipeline, Score, Verify
+from config.schema import Collapse, CrossCheck, Dedupe, Generate, Output, Pairs, Pipeline, Score, Verify
 from config.words import suggestion
 
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")
 
 
 def problems(pipeline: Pipeline) -> Iterator[Finding]:
-    """Yield what is wrong inside each stage and each output."""
+    """Yield what is wrong inside each stage, each output, and the answers to a collapse."""
     for number, stage in enumerate(pipeline.stages):
         if stage.type in RULES:
             yield from RULES[stage.type](("stages", number), stage, pipeline)
+    if pipeline.collapse is not None:
+        yield from _collapse(pipeline.collapse, pipeline)
     files: set[tuple[str, str]] = set()
     for number, output in enumerate(pipeline.outputs):
         loc: Loc = ("outputs", number)
@@ -24,6 +26,22 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
             yield Finding((*loc, "format"), f"a second output writes exports/{output.format}.{output.file} too")
         files.add((output.format, output.file))
         yield from _output(loc, output, pipeline)
+
+
+def _collapse(collapse: Collapse, pipeline: Pipeline) -> Iterator[Finding]:
+    prompts = [len(stage.prompts) for stage in pipeline.stages if isinstance(stage, Generate)]
+    for place, step in enumerate(collapse.respond):
+        at: Loc = ("collapse", "respond", place)
+        if not prompts:
+            yield Finding(at, "no stage generates, so nothing can be steered; write respond: []")
+        elif step in collapse.respond[:place]:
+            yield Finding(at, f"`{step}` stands there already; what can go further is taken again by itself")
+        elif step == "prompt" and max(prompts) < 2:
+            yield Finding(
+                at, "it goes on to the next of a stage's `prompts`, and no stage has two; add one or remove it"
+            )
+    if collapse.personas and "persona" not in collapse.respond:
+        yield Finding(("collapse", "personas"), "only `respond: [persona]` reads it")
 
 
 def _generate(loc: Loc, stage: Generate, pipeline: Pipeline) -> Iterator[Finding]:

@@ -169,7 +169,10 @@ class CollapseMonitor(Monitor):
         tally.repeats += repeats
         alarm = self._alarm.add(repeats)
         if self._fell:
-            return self._row("undone", steering=asdict(replace(self.steerings[-2], number=len(self.steerings))))
+            step = self._steps[self._taken - 1]
+            return self._row(
+                "undone", step=step, steering=asdict(replace(self.steerings[-2], number=len(self.steerings)))
+            )
         if alarm is not None and self._outputs >= self._silent_until:
             return self._alarmed(alarm)
         if self._before is not None and tally.outputs == EFFECT:
