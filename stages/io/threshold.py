@@ -15,16 +15,15 @@ from stages.core.record import Candidate, Group
 class Threshold:
     """`STAGE.FIELD=X`: of the candidates that a stage judged, those with X and above pass it, the others do not.
 
-    So those that the stage rejected may come back, and accepted ones may go. `counts` tells how many: `back`, `gone`,
-    `fell_before` (rejected or failed without a value of this stage), and `unjudged` (accepted without one: left out,
-    as where an expression cannot be told).
+    So those that the stage rejected may come back, and accepted ones may go. `counts` tells how many are `known` to
+    the stage, came `back`, are `gone`, `fell_before` (rejected or failed without a value of this stage), and were
+    `unjudged` (accepted without one: left out, as where an expression cannot be told).
     """
 
     stage: str
     name: str
     least: float
     counts: Counter[str] = field(default_factory=Counter)
-    known: int = 0
 
     @classmethod
     def parse(cls, text: str, stages: Sequence[str]) -> Threshold:
@@ -42,32 +41,23 @@ class Threshold:
         """Move the candidates of a group that was read from a ledger."""
         for candidate in group.candidates:
             value = self._value(candidate)
-            if value is None:
-                self._without(candidate)
-                continue
-            self.known += 1
-            candidate.verdicts[self.stage].passed = passes = value >= self.least
+            passes = value is not None and value >= self.least
+            if value is not None:
+                self.counts["known"] += 1
+                candidate.verdicts[self.stage].passed = passes
             if passes and candidate.state == "rejected" and candidate.stage == self.stage:
                 self.counts["back"] += 1
                 candidate.state, candidate.stage, candidate.reason, candidate.detail = "accepted", "", "", ""
-            elif not passes and candidate.state == "accepted":
-                self._reject(candidate, "gone", f"{self.name} {value:g} is below {self.least:g}")
+            elif candidate.state == "accepted" and not passes:
+                self.counts["unjudged" if value is None else "gone"] += 1
+                candidate.state, candidate.stage, candidate.reason = "rejected", self.stage, "below_threshold"
+            elif value is None and candidate.state != "live":
+                self.counts["fell_before"] += 1
 
     def end(self) -> None:
         """Raise InputError where no verdict of all that were looked at has the number."""
-        if not self.known:
+        if not self.counts["known"]:
             raise InputError(f"--threshold: no verdict of {self.stage} in this run has a number {self.name}")
-
-    def _without(self, candidate: Candidate) -> None:
-        if candidate.state == "accepted":
-            self._reject(candidate, "unjudged", f"{self.stage} gave it no {self.name}")
-        elif candidate.state != "live":
-            self.counts["fell_before"] += 1
-
-    def _reject(self, candidate: Candidate, kind: str, why: str) -> None:
-        self.counts[kind] += 1
-        candidate.state, candidate.stage, candidate.reason = "rejected", self.stage, "below_threshold"
-        candidate.detail = why
 
     def _value(self, candidate: Candidate) -> float | None:
         """Return the number that the stage's verdict has under the name, through dots; yes is 1 and no is 0."""

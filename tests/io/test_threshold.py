@@ -63,7 +63,7 @@ async def test_whom_a_stage_judged_goes_or_comes_back_by_its_value(
     written = export(reader, SFT, tmp_path / "out.jsonl", [moved])
     assert answers(tmp_path / "out.jsonl") == kept
     assert written.rows == len(kept)
-    assert moved.counts == counts | {"unjudged": 1, "fell_before": 2}
+    assert moved.counts == counts | {"known": 5, "unjudged": 1, "fell_before": 2}
 
 
 async def test_where_a_stage_only_marked_its_marks_can_be_obeyed(ledger_of: LedgerOf, tmp_path: Path) -> None:
