@@ -57,6 +57,9 @@ class Options:
     ] = None
     question: Annotated[str, typer.Option(help="The column of --truth that holds the question.")] = "question"
     gold: Annotated[str, typer.Option(help="Template that gives a row's answer.")] = "{{ answer }}"
+    collapse: Annotated[
+        int | None, _amount("Of texts without a question: the share of repeats rises from 2 % to 40 % after so many.")
+    ] = None
     reasoning: Annotated[
         Literal["off", "field", "tags"], typer.Option(help="Emit a trace: a field, or <think> tags.")
     ] = "off"

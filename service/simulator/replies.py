@@ -1,6 +1,7 @@
 """The reply to a request in OpenAI's shape: what is said, how much of it fits, what it counts, log-probabilities.
 
-A function of the seed and the request alone, and of the number of the choice where several are asked for.
+A function of the seed and the request alone, and of the number of the choice where several are asked for; a generator
+that collapses (`slide.py`) counts besides how many texts it has written.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from service.simulator.judge import Judge
 from service.simulator.options import Options
 from service.simulator.questions import KnownQuestions
 from service.simulator.schema import Filling, from_example
+from service.simulator.slide import Slide
 from service.simulator.world import World
 
 _THOUGHTS = (
@@ -35,6 +37,7 @@ class Composer:
             known = KnownQuestions.load(options.truth, options.question, options.gold)
         self._seed, self._reasoning = options.seed, options.reasoning
         self._world = World(options.seed, known, options.accuracy, options.beta, options.common_wrong)
+        self._slide = None if options.collapse is None else Slide(options.seed, options.collapse)
         self._judge = Judge(
             options.seed, options.sensitivity, options.specificity, options.position_bias, options.canary_weakness
         )
@@ -86,13 +89,18 @@ class Composer:
         last = questions[-1] if questions else None
         temperature = 1.0 if asked.body.temperature is None else asked.body.temperature
 
+        def talk(own: Draws) -> str:
+            if self._slide is None:
+                return self._world.solution(None, temperature, own)
+            return self._slide.text(asked.conversation, temperature, own)
+
         def answer(own: Draws) -> str:
-            return self._world.answer(last, temperature, own) if last else self._world.solution(None, 1, own)
+            return self._world.answer(last, temperature, own) if last else talk(own)
 
         if wanted := asked.schema or from_example(asked.prompt):
             opinion = self._judge.opinion(text, questions, draws)
             return orjson.dumps(Filling(opinion, answer, draws, wanted).fill(wanted)).decode()
-        return self._world.solution(last, temperature, draws)
+        return self._world.solution(last, temperature, draws) if last else talk(draws)
 
     def _shape(self, asked: Asked, thoughts: list[str], words: list[str], draws: Draws) -> dict[str, Any]:
         trace, text = "".join(thoughts), "".join(words)
