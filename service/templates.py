@@ -18,7 +18,8 @@ def write_template(name: str, out: Path) -> list[Path]:
     """Copy a template's files into `out`, overwriting nothing. Raises InputError."""
     if name not in names():
         raise InputError(f"tamis init {name}: not available; write one of: {', '.join(names())}")
-    files = sorted(file for file in (FOLDER / name).iterdir() if file.is_file())
+    # An example's README tells of the example; a folder of one's own has, or gets, another.
+    files = sorted(file for file in (FOLDER / name).iterdir() if file.is_file() and file.name != "README.md")
     targets = [out / file.name for file in files]
     # An empty file may be there already: the shell makes one in `tamis init > pipeline.yaml`.
     if taken := [target for target in targets if target.exists() and target.stat().st_size]:

@@ -134,7 +134,7 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.relative_to(ROOT).as_posix() for path in EXAMPLES])
 def test_every_example_passes_check(path: Path) -> None:
-    if path.name == "pipeline.yaml":
+    if "\nstages:" in path.read_text():
         _, scan = scanned(checked(path))
         assert scan.rows
     else:
