@@ -31,8 +31,13 @@ ALARMS, FIGURES = "collapse", "diversity"
 EFFECT = 200
 """Outputs after which it is written down what a step has brought."""
 _YIELD_FROM = 100
+"""Outputs that must be done before their yield is compared."""
+_FALL = 0.02
+"""A yield that falls by less is worth the diversity."""
 _SILENT = 5_000
+"""Outputs after which an alarm that nothing answers is told again."""
 _SHORT = 5
+"""Words that an answer must have for its return to mean anything."""
 _WARMER_AT_MOST = 3
 
 PERSONAS = (
@@ -160,7 +165,7 @@ class CollapseMonitor(Monitor):
         if self._before is None or self._yield is None or number != self.steerings[-1].number:
             return
         if tally.left in (_YIELD_FROM << n for n in range(8)):
-            self._fell = upper_limit(tally.passed, tally.left) < self._yield
+            self._fell = upper_limit(tally.passed, tally.left) < self._yield - _FALL
 
     def _decide(self, repeats: bool) -> dict[str, Any] | None:
         """Take an output of the steering in force in; return what there is to commit."""
