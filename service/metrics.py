@@ -21,7 +21,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
-from config.schema import Generate, Pipeline
+from config.schema import Generate, Judge, Pipeline
 from queues.bounded import QueueStatistics
 from stages.core.errors import InputError
 from stages.core.events import (
@@ -191,6 +191,8 @@ class Metrics:
         for stage in pipeline.stages:
             for _, endpoint in stage.aliases():
                 self._begin_call_at_zero(endpoint, stage.name)
+                if isinstance(stage, Judge) and stage.audit is not None:
+                    self._begin_call_at_zero(endpoint, f"{stage.name}.audit")
             for outcome in CANDIDATE_OUTCOMES:
                 self._of(self._candidates, stage.name, outcome)
             for reason in REASONS.get(getattr(stage, "check", stage.type), ()):

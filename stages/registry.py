@@ -120,6 +120,8 @@ def _judge(place: Place, config: Judge, tools: Tools) -> Stage:
         return judge(place)
     trial = judge(replace(place, name=f"{place.name}.audit"))
     share = min(config.audit.share, config.audit.max / max(tools.expected, 1))
+    if config.mode == "reward":  # there is nothing to turn round
+        share = 0.0
     return AuditedJudge(place, judge(place), trial, share, tools.decisions, tools.run_seed)
 
 

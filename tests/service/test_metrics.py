@@ -38,6 +38,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 def test_every_series_is_there_from_the_start_at_zero(metrics: Metrics) -> None:
     zeros = [
         ("tamis_calls_total", {"endpoint": "strong", "stage": "judge", "outcome": "timeout"}),
+        ("tamis_calls_total", {"endpoint": "strong", "stage": "judge.audit", "outcome": "ok"}),
         ("tamis_call_duration_seconds_count", {"endpoint": "main", "stage": "generate"}),
         ("tamis_calls_in_flight", {"endpoint": "main"}),
         ("tamis_rate_limited_total", {"endpoint": "strong"}),
