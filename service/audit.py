@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
@@ -59,21 +59,23 @@ class Audit:
         """Return a judge's audit, and where its gold comes from: a file, else the check by gold that tells most."""
         if self._gold is not None:
             return JudgeAudit(judge, self._gold.truth), str(self._file)
-        checks: list[tuple[Sees, str]] = [
-            (
-                "all" if (stage if place < at else judge).action == "mark" else "right" if place < at else "passed",
-                stage.name,
-            )
-            for place, stage in enumerate(self._pipeline.stages)
-            if stage.type == "verify" and stage.check in BY_GOLD
-        ]
-        sees, name = min(checks, key=lambda one: ("all", "right", "passed").index(one[0]), default=("all", ""))
+        stages = enumerate(self._pipeline.stages)
+        checks = {
+            one.name: self._sees(at, place) for place, one in stages if one.type == "verify" and one.check in BY_GOLD
+        }
+        name = min(checks, key=lambda name: get_args(Sees).index(checks[name]), default="")
 
         def truth(_: Group, candidate: Candidate) -> bool | None:
             verdict = candidate.verdicts.get(name)
             return None if verdict is None else verdict.passed
 
-        return JudgeAudit(judge, truth, sees), name
+        return JudgeAudit(judge, truth, checks.get(name, "all")), name
+
+    def _sees(self, judge: int, check: int) -> Sees:
+        """Return whose truth a check knows, of those a judge saw: whichever stands first may have taken some out."""
+        if self._pipeline.stages[min(judge, check)].action == "mark":
+            return "all"
+        return "right" if check < judge else "passed"
 
 
 def audit_run(run_dir: Path, gold: Path | None) -> str:
@@ -152,6 +154,6 @@ def _share(estimate: Mapping[str, float] | None, of: str = "") -> str:
 
 
 def _number(name: str, estimate: Mapping[str, float] | None) -> str:
-    return (
-        "" if estimate is None else f"{name} {estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
-    )
+    if estimate is None:
+        return ""
+    return f"{name} {estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
