@@ -27,8 +27,6 @@ class Row(NamedTuple):
 NOT_YET = (
     *(Row(kind) for kind in ("annotate", "transform", "difficulty")),
     Row("verify", "check", {"grounded"}),
-    Row("dedupe", "semantic"),
-    Row("dedupe", "mode", {"online"}),
     Row("score", "endpoint"),
     Row("score", "axes"),
     Row("score", "gates"),

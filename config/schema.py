@@ -11,15 +11,15 @@ from config.endpoints import Endpoint, Gguf, Price
 from config.judging import Audit, Judge, Opinion, Rank, Select, Vote
 from config.making import Annotate, Between, Difficulty, Generate, Score, Transform, Until
 from config.outputs import Budget, Collapse, Output, Pairs
-from config.sieving import CrossCheck, Decontaminate, Dedupe, Verify
+from config.sieving import CrossCheck, Decontaminate, Dedupe, Existing, Semantic, Verify
 from config.sources import CsvSource, JsonlSource, Source, TextSource
 
 # fmt: off
 __all__ = [
     "Annotate", "Audit", "Between", "Budget", "Collapse", "CrossCheck", "CsvSource", "Decontaminate", "Dedupe",
-    "Difficulty", "Endpoint", "Generate", "Gguf", "JsonlSource", "Judge", "Opinion", "Output", "Pairs", "Pipeline",
-    "Price", "Rank", "Score", "Select", "Source", "Stage", "TextSource", "Transform", "Until", "Verify", "Vote",
-    "json_schema", "resolved",
+    "Difficulty", "Endpoint", "Existing", "Generate", "Gguf", "JsonlSource", "Judge", "Opinion", "Output", "Pairs",
+    "Pipeline", "Price", "Rank", "Score", "Select", "Semantic", "Source", "Stage", "TextSource", "Transform", "Until",
+    "Verify", "Vote", "json_schema", "resolved",
 ]
 # fmt: on
 

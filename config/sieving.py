@@ -89,7 +89,8 @@ class Semantic(Config):
     """Duplicates in meaning: cosine similarity of embeddings."""
 
     threshold: Share = 0.95
-    endpoint: str | None = None
+    endpoint: Alias | None = None
+    """Whose `/v1/embeddings` is asked; left out: a small model on this machine (the extra `semantic`)."""
 
 
 class Keep(Config):
@@ -99,6 +100,16 @@ class Keep(Config):
     by: Literal["first", "score"] = "first"
 
 
+class Existing(Config):
+    """Data sets that are there already: what has a twin in them goes."""
+
+    path: OneOrMany[FilePath] = Field(min_length=1, examples=["old.jsonl"])
+    """JSONL files; rows with `messages` are read as conversations that end with the response."""
+    prompt: str = "prompt"
+    """The key of the prompt, in rows without messages."""
+    response: str = "response"
+
+
 class Dedupe(BaseStage):
     """Remove redundant pairs, prompts or responses."""
 
@@ -106,10 +117,14 @@ class Dedupe(BaseStage):
     on: Literal["pair", "prompt", "response"] = "pair"
     scope: Literal["run", "seed"] = "run"
     mode: Literal["canonical", "online"] = "canonical"
+    """`online` decides as candidates come, before later stages are paid; a twin comes back when the other one falls."""
     exact: Flag = True
     near: Near | None = None
     semantic: Semantic | None = None
     keep: Keep = Keep()
+    existing: Existing | None = None
+    memory_mb: Count = 4_000
+    """The run stops, resumable, before its index takes more: a million documents of 250 words take about 1,300."""
 
 
 class Decontaminate(BaseStage):

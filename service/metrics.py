@@ -45,7 +45,7 @@ SHORT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 TOKEN_KINDS = ("prompt", "completion", "reasoning", "cached")
 RETRY_CAUSES = ("rate_limited", "server_error", "connection", "timeout", "invalid")
 CANDIDATE_OUTCOMES = ("generated", "derived", "given", "passed", "rejected", "failed", "marked")
-SEED_OUTCOMES = ("solved", "unsolved", "failed", "expanded", "parked")
+SEED_OUTCOMES = ("solved", "unsolved", "failed", "expanded", "parked", "waiting")
 REASONS = {
     "generate": ("truncated", "empty"),
     "math": ("wrong_answer", "no_answer"),
@@ -167,7 +167,7 @@ class Metrics:
         self._candidates = self._counter("candidates", "Candidates made, and verdicts on them", "stage", "outcome")
         self._rejections = self._counter("rejections", "Candidates rejected, by reason", "stage", "reason")
         self._seeds = self._counter(
-            "seeds", "Seeds by how they left; a parked one leaves once more, in a later phase", "outcome"
+            "seeds", "Seeds by how they left; who is parked or waits leaves once more", "outcome"
         )
         self._groups = self._gauge("groups_in_flight", "Seeds under way, with their candidates")
         self._commits = self._histogram("ledger_commit", "Time of one commit of the ledger", SHORT_BUCKETS_S)

@@ -38,15 +38,21 @@ class LedgerStore:
         await self._ledger.group(*pack(group, "parked", phase))
 
     async def reached(self, phase: int) -> AsyncIterator[tuple[Group, bool]]:
-        """Yield the groups page by page, each with its committed replies; other tasks get their turn in between."""
+        """Yield the groups page by page; other tasks get their turn in between."""
         for rows in self._reader.groups(page=PAGE):
             stored = unpack(*rows)
             if stored.phase < phase:
                 continue
-            waits = stored.state == "parked" and stored.phase == phase
-            if waits:
-                stored.group.replies = self._reader.replies(stored.group.seed.no)
-            yield stored.group, waits
+            yield stored.group, stored.state == "parked" and stored.phase == phase
+            await asyncio.sleep(0)
+
+
+    async def waiting(self, phase: int) -> AsyncIterator[Group]:
+        """Yield the groups as `reached` does, each with its committed replies."""
+        for rows in self._reader.groups(("parked",), phase, page=PAGE):
+            group = unpack(*rows).group
+            group.replies = self._reader.replies(group.seed.no)
+            yield group
             await asyncio.sleep(0)
 
 

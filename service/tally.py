@@ -58,7 +58,7 @@ class Tally:
                 self.failed += event.outcome == "failed"
             case GroupStarted() if event.phase > self.phase:
                 self.phase, self.phase_seeds, self.phase_left = event.phase, self._parked[event.phase], 0
-            case GroupSettled():
+            case GroupSettled() if event.outcome != "waiting":
                 self._group_settled(event)
 
     def _continue(self, manifest: Mapping[str, Any]) -> None:

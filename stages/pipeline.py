@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from queues.bounded import BoundedQueue
-from stages.core.base import Again, Emit, Outcome, PhaseStage, Stage, first_error
+from stages.core.base import Again, ClaimStage, Emit, Outcome, PhaseStage, Stage, Wait, first_error
 from stages.core.events import GroupSettled, GroupStarted, Observe
 from stages.core.record import Group, Seed
 from stages.worker import Workers
@@ -51,6 +51,10 @@ class Store(Protocol):
 
     def reached(self, phase: int) -> AsyncIterator[tuple[Group, bool]]:
         """Yield every group that came as far as `phase`, in canonical order, and whether it still waits for it."""
+        ...
+
+    def waiting(self, phase: int) -> AsyncIterator[Group]:
+        """Yield the groups that now wait in or for `phase`, in canonical order."""
         ...
 
 
@@ -129,43 +133,57 @@ class Flow:
             Workers(index, stage, BoundedQueue[Group](sizes.queue), sizes.workers, self._leave)
             for index, stage in enumerate(stages)
         ]
+        self._claiming = [workers for workers in self.workers if isinstance(workers.stage, ClaimStage)]
         self.in_flight = 0
         self._families: dict[int, _Family] = {}
         self._freed = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
     async def run(self, groups: AsyncIterator[Group]) -> None:
-        """Admit groups while fewer than `in_flight` are under way; return when all have left."""
+        """Take groups through, then those that waited for others to leave, round by round, until none waits."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                async for group in groups:
-                    await self._room(self._sizes.in_flight)
-                    self._started(group)
-                    if self.workers:
-                        await self._enter(0, group)
-                    else:  # nothing to do but to commit, and commits are made in groups
-                        self._tasks.create_task(self._out(group), name="settle")
-                await self._room(1)
+                await self._replay()
+                await self._through(groups)
+                while self._claiming and await self._through(self._store.waiting(self.phase), self._claiming[0].index):
+                    pass
                 for workers in self.workers:
                     workers.inbox.close()
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
 
+    async def _replay(self) -> None:
+        """Tell the stages where groups claim what earlier processes let pass."""
+        if claiming := [stage for workers in self._claiming if isinstance(stage := workers.stage, ClaimStage)]:
+            async for group, waits in self._store.reached(self.phase):
+                for stage in () if waits else claiming:
+                    await stage.replay(group)
+
+    async def _through(self, groups: AsyncIterator[Group], index: int = 0) -> int:
+        """Admit groups at a stage while fewer than `in_flight` are under way; return how many, when all have left."""
+        count = 0
+        async for group in groups:
+            await self._room(self._sizes.in_flight)
+            count += 1
+            self._started(group)
+            if self.workers:
+                await self._enter(index, group)
+            else:  # nothing to do but to commit, and commits are made in groups
+                self._tasks.create_task(self._out(group), name="settle")
+        await self._room(1)
+        return count
+
     async def decided(self, gate: PhaseStage) -> AsyncIterator[Group]:
         """Stream the parked groups through the phase stage, in canonical order, and yield those that go on.
 
-        What an earlier process let pass is replayed first: it stands, whatever comes now.
+        What an earlier process let pass is surveyed too: it stands, whatever comes now.
         """
         for _ in range(gate.passes - 1):
             async for group, _waits in self._store.reached(self.phase):
                 await gate.survey(group)
-        async for group, waits in self._store.reached(self.phase):
-            if not waits:
-                await gate.replay(group)
-        async for group, waits in self._store.reached(self.phase):
-            if waits:
-                await gate.process(group)
-                yield group
+        async for group in self._store.waiting(self.phase):
+            await gate.process(group)
+            yield group
 
     async def _room(self, limit: int) -> None:
         while self.in_flight >= limit:
@@ -184,6 +202,9 @@ class Flow:
             group.wave, group.more = group.wave + 1, outcome.candidates
             maker = max(at for at in range(index + 1) if self.workers[at].stage.makes_candidates)
             self.workers[maker].take_again(group, self._tasks)
+        elif isinstance(outcome, Wait):
+            await self._store.park(group, self.phase)
+            await self._gone("waiting", group)
         elif isinstance(outcome, Emit) and outcome.seeds:
             await self._expand(index, group, outcome.seeds)
         elif group.live:
@@ -208,7 +229,7 @@ class Flow:
         family.left -= 1
         if not family.left:
             await self._store.settle(family.parent, "expanded", self.phase)
-            self._left("expanded", family.parent)
+            await self._left("expanded", family.parent)
 
     def _started(self, group: Group) -> None:
         self.in_flight += 1
@@ -225,24 +246,29 @@ class Flow:
         """Commit a group that has walked through the phase: parked for the next one, or settled for good."""
         if group.live and not self._last:
             await self._store.park(group, self.phase + 1)
-            self._left("parked", group)
+            await self._left("parked", group)
         else:
             for candidate in group.live:
                 group.accept(candidate)
             state = settled_state(group)
             await self._store.settle(group, state, self.phase)
-            self._left(state, group)
-        if (family := self._families.pop(group.seed.no, None)) is not None:
-            await self._one_out(family)
+            await self._left(state, group)
 
-    def _left(self, outcome: Literal["solved", "unsolved", "failed", "expanded", "parked"], group: Group) -> None:
-        self.in_flight -= 1
-        self._freed.set()
+    async def _left(self, outcome: SeedState | Literal["parked"], group: Group) -> None:
+        """Tell the stages that a group has left the phase."""
         for workers in self.workers:
             workers.stage.left(group)
+        await self._gone(outcome, group)
+
+    async def _gone(self, outcome: SeedState | Literal["parked", "waiting"], group: Group) -> None:
+        """Make room for another group: this one is committed, and out of memory."""
+        self.in_flight -= 1
+        self._freed.set()
         if self._observe is not None:
             accepted = sum(candidate.state == "accepted" for candidate in group.candidates)
             self._observe(GroupSettled(outcome, accepted, len(group.candidates)))
+        if (family := self._families.pop(group.seed.no, None)) is not None:
+            await self._one_out(family)
 
 
 def settled_state(group: Group) -> SeedState:

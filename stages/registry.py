@@ -29,6 +29,8 @@ from stages.core.events import Observe
 from stages.dedupe.collapse import CollapseMonitor
 from stages.dedupe.decontaminate import DecontaminateStage
 from stages.dedupe.dedupe import dedupe_stage
+from stages.dedupe.embed import EmbedStage, embedder
+from stages.dedupe.online import ReviveStage
 from stages.generate.generate import GenerateStage
 from stages.generate.waves import WaveStage
 from stages.judge.constitution import Constitution, load_constitution
@@ -63,17 +65,24 @@ class Tools:
 
 
 def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
-    """Return the stages of a pipeline in their order, the decision on another wave among them."""
+    """Return the stages of a pipeline in their order, and between them those that the keys of others ask for."""
     waves = {wave_end(configs, config): config for config in configs if isinstance(config, Generate) and config.until}
+    online = [config for config in configs if isinstance(config, Dedupe) and config.mode == "online"]
+    revived = {_last_fit(configs, config, (*ONE_AT_A_TIME, "score")): config.name for config in online}
     stages: list[Stage] = []
     for at, config in enumerate(configs, start=1):
         where = None if config.where is None else Expression(config.where)
         place = Place(config.name, len(stages), config.action, where, tools.observe)
+        if isinstance(config, Dedupe) and config.semantic is not None:
+            stages.append(EmbedStage(place, config, embedder(config.semantic, tools.models)))
+            place = replace(place, depth=len(stages))
         stages.append(BUILDERS[config.type](place, config, replace(tools, later=configs[at:])))
         generate = waves.get(config.name)
         if generate is not None and generate.until is not None:
             place = Place(f"{generate.name}.until", len(stages), observe=tools.observe)
             stages.append(WaveStage(place, generate.until, tools.decisions))
+        if (dedupe := revived.get(config.name)) is not None:
+            stages.append(ReviveStage(Place(f"{dedupe}.revive", len(stages), observe=tools.observe), dedupe))
     return stages
 
 
@@ -85,9 +94,13 @@ def wave_end(configs: Sequence[StageConfig], generate: Generate) -> str:
     """Return the stage after which a seed's next wave is decided: `until.after`, else the last fit one, else itself."""
     if generate.until is not None and generate.until.after is not None:
         return generate.until.after
-    later = configs[configs.index(generate) + 1 :]
-    fit = takewhile(lambda stage: stage.type in ONE_AT_A_TIME, later)
-    return [generate.name, *(stage.name for stage in fit)][-1]
+    return _last_fit(configs, generate, ONE_AT_A_TIME)
+
+
+def _last_fit(configs: Sequence[StageConfig], first: StageConfig, types: Sequence[str]) -> str:
+    """Return the last stage after `first` before one that is of another type; itself where there is none."""
+    fit = takewhile(lambda stage: stage.type in types, configs[configs.index(first) + 1 :])
+    return [first.name, *(stage.name for stage in fit)][-1]
 
 
 def _generate(place: Place, config: Generate, tools: Tools) -> Stage:
@@ -160,8 +173,8 @@ def _select(place: Place, config: Select, _: Tools) -> Stage:
     return SelectStage(place, config)
 
 
-def _dedupe(place: Place, config: Dedupe, _: Tools) -> Stage:
-    return dedupe_stage(place, config)
+def _dedupe(place: Place, config: Dedupe, tools: Tools) -> Stage:
+    return dedupe_stage(place, config, tools.decisions)
 
 
 def _decontaminate(place: Place, config: Decontaminate, _: Tools) -> Stage:

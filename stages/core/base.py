@@ -31,7 +31,12 @@ class Emit:
     seeds: Sequence[Seed]
 
 
-Outcome = Again | Emit | None
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The group cannot go on before others have left the phase: it waits in the store, and comes in here again."""
+
+
+Outcome = Again | Emit | Wait | None
 
 
 class Decisions(Protocol):
@@ -128,8 +133,8 @@ class Stage(ABC):
 class PhaseStage(Stage):
     """A stage that must see every group before it can decide: it gets them all in canonical order, then again.
 
-    The groups are streamed `passes` times: through `survey` in all passes but the last; in the last one through
-    `process` where the group waits for this stage, and through `replay` where an earlier process let it pass already.
+    The groups are streamed `passes` times: through `survey` in all passes but the last, also those that an earlier
+    process let pass already; in the last one those that wait go through `process`.
     """
 
     passes: int = 1
@@ -137,8 +142,15 @@ class PhaseStage(Stage):
     async def survey(self, group: Group) -> None:
         """Look at a group without deciding."""
 
+
+class ClaimStage(Stage):
+    """A stage where groups claim what others then cannot have, until they fall; it may return `Wait`.
+
+    A waiting group has no claims. It comes in here again, in a round of all that wait, when no group is on its way.
+    """
+
     async def replay(self, group: Group) -> None:
-        """Remember what a group that is past this stage has claimed, and change nothing."""
+        """Remember what a group that is past this stage has claimed. Called before the first group comes."""
 
 
 async def each(work: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:

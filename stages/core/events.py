@@ -79,9 +79,9 @@ class GroupStarted(NamedTuple):
 
 
 class GroupSettled(NamedTuple):
-    """A seed is done and committed. outcome: solved, unsolved, failed, expanded; or parked for a later phase."""
+    """A seed is committed: done, or parked for a later phase, or waiting till others have left this one."""
 
-    outcome: Literal["solved", "unsolved", "failed", "expanded", "parked"]
+    outcome: Literal["solved", "unsolved", "failed", "expanded", "parked", "waiting"]
     accepted: int
     tries: int
 

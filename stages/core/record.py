@@ -72,7 +72,8 @@ class Candidate:
     """One possible answer to a seed.
 
     `origin` counts it (generated, derived, given); `lineage` says how it came about: endpoint, model, prompt number,
-    temperature, sampling seed. `fields` are values that stages extracted (such as `answer`), visible to expressions.
+    temperature, sampling seed. `fields` are values that stages extracted (such as `answer`), visible to expressions;
+    `embeddings`, by the stage they were made for, are unit vectors of float16, one for each part that it compares.
     """
 
     n: int
@@ -90,6 +91,7 @@ class Candidate:
     stage: str = ""
     reason: str = ""
     detail: str = ""
+    embeddings: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def score(self) -> float | None:
@@ -127,6 +129,11 @@ class Group:
 
     def accept(self, candidate: Candidate) -> None:
         self._leave(candidate, "accepted", "", "", "")
+
+    @staticmethod
+    def revive(candidate: Candidate) -> None:
+        """Bring a rejected candidate back: what it was rejected for is gone."""
+        candidate.state, candidate.stage, candidate.reason, candidate.detail = "live", "", "", ""
 
     @staticmethod
     def _leave(candidate: Candidate, state: State, stage: str, reason: str, detail: str) -> None:

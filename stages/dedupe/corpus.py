@@ -1,156 +1,148 @@
-"""All the documents of a phase, held compactly, and the decision which of them are redundant.
+"""All the documents of a phase, and the decision which of them are redundant.
 
-A document has one or two parts (a prompt, a response). Two documents are twins when every part is: equal in normal
-form, or with at least the threshold's Jaccard similarity of word 5-grams; unless both have a parsed answer and these
-differ. What stays is decided greedily in order of preference: a document stays unless it is the twin of a document
-that leads a cluster already full.
+What stays is decided greedily in order of preference: a document stays unless it is the twin of a document that leads
+a cluster already full. What stood before this decision (`Settled`) stands, whatever is preferred to it.
 
 Invariants: whatever is dropped has a kept twin, whose similarity was counted and not estimated; the result depends on
-the documents and their order of arrival alone, not on how they were batched. Memory: 8 bytes per band (18 at the
-default threshold) and 4 per distinct word 5-gram, 1.2 KB for a document of 250 words.
+the documents and their order of arrival alone, not on how they were batched.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import cast
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core.text import normal
-from stages.dedupe.exact import digest
-from stages.dedupe.near import band_keys, bands_for
-from stages.dedupe.shingles import Grams, GramSets, Hashes, gram_sets, jaccard
+from stages.dedupe.documents import Batch, Document, Hashed, Likeness, Measure
+from stages.dedupe.neighbours import Neighbours
+from stages.dedupe.shingles import Hashes
 
 BATCH = 64
-"""Documents hashed at a time: about 5 ms of work, the longest that the event loop waits."""
+"""Documents hashed at a time: about 2 ms of work."""
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
-    """Why a document goes: the number of the kept one that leads its cluster, and how alike they are, 0 to 1."""
+class Fate:
+    """What becomes of a document with a twin: the number of the one that leads their cluster, and whether it stays."""
 
     leader: int
-    similarity: float
+    likeness: Likeness
+    stays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was decided before, by number: who leads a cluster, and who stays beside which leader."""
+
+    leaders: Collection[int] = ()
+    beside: Mapping[int, int] = field(default_factory=dict)
+
+
+NOTHING = Settled()
 
 
 class Corpus:
-    """Collects documents, numbered from 0 as they come, then decides once. `threshold` None: exact twins only."""
+    """Collects documents, numbered from 0 as they come, then decides once."""
 
-    def __init__(self, exact: bool, threshold: float | None, batch: int = BATCH) -> None:
-        self._exact, self._threshold, self._batch = exact, threshold, batch
-        self._cut = None if threshold is None else bands_for(threshold)
-        self._waiting: list[tuple[str, ...]] = []
-        self._parts = 1
-        self._keys: list[Hashes] = []
-        self._grams: list[GramSets] = []
-        self._answers: list[int] = []
+    def __init__(self, measure: Measure, batch: int = BATCH) -> None:
+        self._measure, self._batch = measure, batch
+        self._waiting: list[Document] = []
+        self._batches: list[Batch] = []
+        self._firsts: list[int] = []
         self._scores: list[float] = []
+        self.nbytes = 0
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._scores)
 
-    def add(self, parts: Sequence[str], answer: str = "", score: float | None = None) -> bool:
-        """Take a document in; return whether that completed a batch, which took some milliseconds."""
-        self._parts = len(parts)
-        self._waiting.append(tuple(map(normal, parts)))
-        self._answers.append(digest((normal(answer),)) if answer else 0)
+    def add(self, document: Document, score: float | None = None) -> bool:
+        """Take a document in; return whether enough wait to be hashed: then call `hash`, perhaps in a thread."""
+        self._waiting.append(document)
         self._scores.append(-math.inf if score is None else score)
-        if len(self._waiting) < self._batch:
-            return False
-        self._hash()
-        return True
+        return len(self._waiting) >= self._batch
 
-    def _hash(self) -> None:
-        batch, self._waiting = self._waiting, []
-        columns = []
-        if self._exact:
-            columns.append(np.array([[digest(parts)] for parts in batch], np.uint64))
-        if self._cut is not None:
-            texts = [text for parts in batch for text in parts]
-            sets = gram_sets(texts, [i % self._parts for i in range(len(texts))])
-            self._grams.append(sets)
-            starts = sets.starts[:: self._parts].astype(np.uint64)
-            columns.append(band_keys(sets.grams.astype(np.uint64), starts, self._cut))
-        if columns:
-            self._keys.append(np.concatenate(columns, axis=1))
-
-    def twins(self, per_cluster: int = 1, by_score: bool = False) -> dict[int, Twin]:
-        """Return the documents to drop. Preference: the best score first, or else, and in ties, the earliest."""
+    def hash(self) -> None:
+        """Hash what waits for it."""
         if self._waiting:
-            self._hash()
-        if not self._keys:
+            self._firsts.append(len(self) - len(self._waiting))
+            self._batches.append(self._measure.hashed(self._waiting))
+            self._waiting = []
+            self.nbytes += self._batches[-1].nbytes
+
+    def fates(self, per_cluster: int = 1, by_score: bool = False, settled: Settled = NOTHING) -> dict[int, Fate]:
+        """Return what becomes of every document that has a twin, but for those that were settled before.
+
+        Preference: the best score first, or else, and in ties, the earliest.
+        """
+        self.hash()
+        if not self._batches:
             return {}
-        keys = np.concatenate(self._keys)
-        shared = np.stack([_repeated(column) for column in keys.T], axis=1)
-        some = np.flatnonzero(shared.any(axis=1))
+        keys = np.concatenate([batch.keys for batch in self._batches])
+        shared = np.ones_like(keys, dtype=np.bool_)
+        for column in range(keys.shape[1]):
+            shared[:, column] = _repeated(keys[:, column])
+        some = np.arange(len(self)) if self._measure.cosine is not None else np.flatnonzero(shared.any(axis=1))
         if by_score:
             some = some[np.argsort(-np.array(self._scores)[some], kind="stable")]
-        clusters = _Clusters(keys, shared)
-        dropped: dict[int, Twin] = {}
+        clusters = _Clusters(self, self._measure, some, keys, shared)
         for one in map(int, some):
-            twin = self._closest(one, clusters.near(one))
-            if twin is None:
+            if one in settled.leaders:
                 clusters.lead(one)
-            elif clusters.sizes[twin.leader] >= per_cluster:
-                dropped[one] = twin
+        for leader in settled.beside.values():
+            clusters.sizes[leader] = clusters.sizes.get(leader, 1) + 1
+        fates: dict[int, Fate] = {}
+        for one in map(int, some):
+            if one in settled.leaders or one in settled.beside:
+                continue
+            if (fate := clusters.fate(one, per_cluster)) is None:
+                clusters.lead(one)
             else:
-                clusters.sizes[twin.leader] += 1
-        return dropped
+                fates[one] = fate
+                clusters.sizes[fate.leader] += fate.stays
+        return fates
 
-    def _closest(self, one: int, leaders: Iterator[int]) -> Twin | None:
-        found = None
-        for leader in leaders:
-            similarity = self._similarity(one, leader)
-            if similarity == 1:
-                return Twin(leader, 1.0)
-            if similarity and (found is None or similarity > found.similarity):
-                found = Twin(leader, similarity)
-        return found
-
-    def _similarity(self, one: int, other: int) -> float:
-        """Return how alike two documents are in their least similar part, 0 where they are no twins."""
-        answers = self._answers[one], self._answers[other]
-        if 0 not in answers and answers[0] != answers[1]:
-            return 0.0
-        if self._exact and self._digest_of(one) == self._digest_of(other):
-            return 1.0
-        if self._threshold is None:
-            return 0.0
-        pairs = zip(self._grams_of(one), self._grams_of(other), strict=True)
-        similarity = min(jaccard(mine, its) for mine, its in pairs)
-        return similarity if similarity >= self._threshold else 0.0
-
-    def _digest_of(self, one: int) -> int:
-        return int(self._keys[one // self._batch][one % self._batch, 0])
-
-    def _grams_of(self, one: int) -> list[Grams]:
-        first = one % self._batch * self._parts
-        return [self._grams[one // self._batch][first + part] for part in range(self._parts)]
+    def __getitem__(self, one: int) -> Hashed:
+        at = bisect_right(self._firsts, one) - 1
+        return self._batches[at][one - self._firsts[at]]
 
 
 class _Clusters:
-    """The leaders so far, found by the keys they share with a document; keys of different columns differ."""
+    """The leaders so far. Only keys that occur more than once are looked at."""
 
-    def __init__(self, keys: Hashes, shared: NDArray[np.bool_]) -> None:
-        self._keys, self._shared = keys, shared
-        self._leaders: dict[int, list[int]] = {}
+    def __init__(
+        self, corpus: Corpus, measure: Measure, order: NDArray[np.int64], keys: Hashes, shared: NDArray[np.bool_]
+    ) -> None:
+        self._corpus, self._measure, self._keys, self._shared = corpus, measure, keys, shared
+        self._rank = {one: rank for rank, one in enumerate(order.tolist())}
+        self._leaders = Neighbours(measure.cosine)
         self.sizes: dict[int, int] = {}
 
-    def _marks(self, one: int) -> list[int]:
-        return cast("list[int]", self._keys[one][self._shared[one]].tolist())
-
-    def near(self, one: int) -> Iterator[int]:
-        """Return the leaders that share a key with a document, each once, those of the first keys first."""
-        return iter(dict.fromkeys(leader for mark in self._marks(one) for leader in self._leaders.get(mark, ())))
-
     def lead(self, one: int) -> None:
-        self.sizes[one] = 1
-        for mark in self._marks(one):
-            self._leaders.setdefault(mark, []).append(one)
+        self.sizes.setdefault(one, 1)
+        self._leaders.add(one, self._keys[one][self._shared[one]], self._corpus[one].vector)
+
+    def fate(self, one: int, per_cluster: int) -> Fate | None:
+        """Return what becomes of a document that has a twin among the leaders.
+
+        That is the most similar one of those preferred to it; else one that stood before and is preferred less.
+        """
+        mine, rank = self._corpus[one], self._rank
+        near = self._leaders.near(self._keys[one][self._shared[one]], mine.vector)
+        found = self._closest(mine, (leader for leader in near if rank[leader] < rank[one]))
+        found = found or self._closest(mine, (leader for leader in near if rank[leader] > rank[one]))
+        return None if found is None else Fate(*found, self.sizes[found[0]] < per_cluster)
+
+    def _closest(self, mine: Hashed, leaders: Iterable[int]) -> tuple[int, Likeness] | None:
+        found = None
+        for leader in leaders:
+            likeness = self._measure.likeness(mine, self._corpus[leader])
+            if likeness is not None and (found is None or likeness.similarity > found[1].similarity):
+                found = leader, likeness
+        return found
 
 
 def _repeated(column: Hashes) -> NDArray[np.bool_]:

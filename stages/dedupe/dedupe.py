@@ -1,4 +1,4 @@
-"""The dedupe stage: takes redundant prompts, responses or pairs out, and names the twin that stays for each.
+"""The canonical dedupe stages: take redundant prompts, responses or pairs out, and name the twin that stays for each.
 
 Over a whole run it is a phase: every group is surveyed in canonical order, then all are decided at once; arrival
 decides nothing. Within a seed it works on each group as it comes.
@@ -7,125 +7,94 @@ decides nothing. Within a seed it works on each group as it comes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from math import inf
 
 from config.schema import Dedupe
-from stages.core.base import PhaseStage, Place, Stage
-from stages.core.record import Candidate, Group, Verdict
-from stages.core.task import task_text
-from stages.dedupe.corpus import Corpus
+from stages.core.base import Decisions, PhaseStage, Place, Stage
+from stages.core.record import Group, Verdict
+from stages.dedupe.claims import Claims, Twin, verdict_on
+from stages.dedupe.corpus import Corpus, Settled
+from stages.dedupe.documents import Document, Measure
+from stages.dedupe.existing import existing_documents
+from stages.dedupe.online import OnlineDedupe
+from stages.dedupe.size import IndexSize
 
 
-def dedupe_stage(place: Place, config: Dedupe) -> Stage:
-    """Return the stage that the configured scope needs."""
-    return RunDedupe(place, config) if config.scope == "run" else SeedDedupe(place, config)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What counts as one document, and the candidates that stand or fall with it.
-
-    That is one candidate; for `on: prompt` all of a group's, since answers to one question are not duplicates of it.
-    """
-
-    id: str
-    candidates: Sequence[Candidate]
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Why a claim goes: the id of its twin, and how alike they are."""
-
-    twin: str
-    similarity: float
-
-
-class Claims:
-    """Collects claims as documents of a corpus and decides which go. Keeps ids and hashes, no texts."""
-
-    def __init__(self, stage: Stage, config: Dedupe) -> None:
-        self._stage, self._config = stage, config
-        self._corpus = self._empty()
-        self._ids: list[str] = []
-
-    def _empty(self) -> Corpus:
-        return Corpus(self._config.exact, self._config.near.threshold if self._config.near else None)
-
-    def of(self, group: Group) -> Iterator[Claim]:
-        """Yield the claims that a group makes, the same whether it waits for this stage or was decided before.
-
-        A decided candidate bears this stage's verdict; what later stages did to it does not count.
-        """
-        name = self._stage.name
-        decided = [candidate for candidate in group.candidates if name in candidate.verdicts]
-        candidates = decided or self._stage.chosen(group)
-        if self._config.on != "prompt":
-            yield from (Claim(group.candidate_id(candidate), (candidate,)) for candidate in candidates)
-        elif candidates:
-            yield Claim(group.seed.id, candidates)
-
-    def take(self, group: Group) -> bool:
-        """Take a group's claims in; return whether that took milliseconds."""
-        slow = False
-        prompt = () if self._config.on == "response" else (task_text(group),)
-        for claim in self.of(group):
-            self._ids.append(claim.id)
-            parts, answer = prompt, ""
-            if self._config.on != "prompt":
-                (candidate,) = claim.candidates
-                parts, answer = (*prompt, candidate.text), str(candidate.fields.get("answer") or "")
-            slow |= self._corpus.add(parts, answer, self._score(claim))
-        return slow
-
-    def _score(self, claim: Claim) -> float | None:
-        """Return the best score of a claim; of a decided candidate that which it was decided by."""
-        if self._config.keep.by != "score":
-            return None
-        name = self._stage.name
-        scores = [c.verdicts[name].score if name in c.verdicts else c.score for c in claim.candidates]
-        return max((score for score in scores if score is not None), default=None)
-
-    def drops(self) -> dict[str, Drop]:
-        """Return the claims to drop, by id, and forget all of them. Takes seconds for a million documents."""
-        keep, ids = self._config.keep, self._ids
-        twins = self._corpus.twins(keep.per_cluster, by_score=keep.by == "score")
-        self._corpus, self._ids = self._empty(), []
-        return {ids[one]: Drop(ids[twin.leader], twin.similarity) for one, twin in twins.items()}
-
-    def judge(self, group: Group, drops: dict[str, Drop]) -> None:
-        """Give every candidate of a waiting group its verdict."""
-        for claim in list(self.of(group)):
-            score, drop = self._score(claim), drops.get(claim.id)
-            for candidate in claim.candidates:
-                self._stage.judge(group, candidate, _verdict(drop, score))
-
-
-def _verdict(drop: Drop | None, score: float | None) -> Verdict:
-    if drop is None:
-        return Verdict(True, score)
-    data = {"twin": drop.twin, "similarity": round(drop.similarity, 4)}
-    return Verdict(False, score, "duplicate", f"of {drop.twin}, similarity {drop.similarity:.2f}", data)
+def dedupe_stage(place: Place, config: Dedupe, decisions: Decisions) -> Stage:
+    """Return the stage that the configured mode and scope need."""
+    if config.mode == "online":
+        return OnlineDedupe(place, config, decisions)
+    return RunDedupe(place, config, decisions) if config.scope == "run" else SeedDedupe(place, config)
 
 
 class RunDedupe(PhaseStage):
-    """Duplicates among all groups of a run."""
+    """Duplicates among all groups of a run. Keeps ids and hashes, no texts.
+
+    What an earlier process kept leads its cluster, whatever is preferred to it now: it is out already. Of what it
+    dropped only the names of the twins count: they lead as well.
+    """
 
     passes = 2
 
-    def __init__(self, place: Place, config: Dedupe) -> None:
+    def __init__(self, place: Place, config: Dedupe, decisions: Decisions) -> None:
         super().__init__(place)
-        self._claims = Claims(self, config)
-        self._drops: dict[str, Drop] | None = None
+        self._config, self._claims = config, Claims(self, config)
+        self._corpus = Corpus(Measure(config))
+        self._size = IndexSize(self.name, config.memory_mb, decisions)
+        self._ids: list[str] = []
+        self._leaders: set[str] = set()
+        self._beside: dict[str, str] = {}
+        self._twins: dict[str, Twin] | None = None
+
+    async def start(self) -> None:
+        """Take in what exists already: it leads, as what an earlier process kept does."""
+        for id_, document in existing_documents(self._config):
+            self._leaders.add(id_)
+            await self._take(id_, document, inf)
 
     async def survey(self, group: Group) -> None:
-        if self._claims.take(group):
-            await asyncio.sleep(0)
+        decided = [candidate for candidate in group.candidates if self.name in candidate.verdicts]
+        for claim in self._claims.of(group, decided or self.chosen(group)):
+            if not decided or self._stands(claim.id, claim.candidates[0].verdicts[self.name]):
+                await self._take(claim.id, claim.document, self._claims.score(claim))
+
+    def _stands(self, id_: str, verdict: Verdict) -> bool:
+        """Note what an earlier process decided of a claim; return whether it is to be compared with."""
+        twin = verdict.data.get("twin")
+        if twin is not None:
+            self._leaders.add(twin)
+            if verdict.passed:
+                self._beside[id_] = twin
+        elif verdict.passed:
+            self._leaders.add(id_)
+        return bool(verdict.passed)
+
+    async def _take(self, id_: str, document: Document, score: float | None) -> None:
+        self._ids.append(id_)
+        if self._corpus.add(document, score):
+            await asyncio.to_thread(self._corpus.hash)
+            self._size.check(self._corpus.nbytes)
 
     async def process(self, group: Group) -> None:
-        if self._drops is None:
-            self._drops = await asyncio.to_thread(self._claims.drops)
-        self._claims.judge(group, self._drops)
+        if self._twins is None:
+            self._twins = await self._decided()
+        for claim in list(self._claims.of(group, self.chosen(group))):
+            verdict = verdict_on(self._twins.get(claim.id), self._claims.score(claim))
+            for candidate in claim.candidates:
+                self.judge(group, candidate, verdict)
+
+    async def _decided(self) -> dict[str, Twin]:
+        """Return the twins of the claims that have one. Takes seconds for a million documents."""
+        ids, keep = self._ids, self._config.keep
+        numbers = {id_: no for no, id_ in enumerate(ids)} if self._leaders else {}
+        settled = Settled(
+            {numbers[id_] for id_ in self._leaders if id_ in numbers},
+            {numbers[id_]: numbers[leader] for id_, leader in self._beside.items() if leader in numbers},
+        )
+        fates = await asyncio.to_thread(self._corpus.fates, keep.per_cluster, keep.by == "score", settled)
+        await self._size.tell(len(self._corpus), self._corpus.nbytes)
+        self._corpus, self._ids = Corpus(Measure(self._config)), []
+        return {ids[one]: Twin(ids[fate.leader], fate.likeness, fate.stays) for one, fate in fates.items()}
 
 
 class SeedDedupe(Stage):
@@ -133,9 +102,16 @@ class SeedDedupe(Stage):
 
     def __init__(self, place: Place, config: Dedupe) -> None:
         super().__init__(place)
-        self._config = config
+        self._claims, self._keep, self._measure = Claims(self, config), config.keep, Measure(config)
 
     async def process(self, group: Group) -> None:
-        claims = Claims(self, self._config)
-        claims.take(group)
-        claims.judge(group, claims.drops())
+        corpus, claims = Corpus(self._measure), list(self._claims.of(group, self.chosen(group)))
+        for claim in claims:
+            corpus.add(claim.document, self._claims.score(claim))
+        fates = corpus.fates(self._keep.per_cluster, self._keep.by == "score")
+        for no, claim in enumerate(claims):
+            fate = fates.get(no)
+            twin = None if fate is None else Twin(claims[fate.leader].id, fate.likeness, fate.stays)
+            verdict = verdict_on(twin, self._claims.score(claim))
+            for candidate in claim.candidates:
+                self.judge(group, candidate, verdict)

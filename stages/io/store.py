@@ -6,6 +6,7 @@ however many candidates it led to: `conversations` in the seed's data, to which 
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -57,6 +58,8 @@ def _pack_candidate(no: int, candidate: Candidate, conversations: list[list[Mess
         data["verdicts"] = {name: _pack_verdict(verdict) for name, verdict in c.verdicts.items()}
     if c.scores:
         data["scores"] = c.scores
+    if c.embeddings:
+        data["embeddings"] = {name: b64encode(vector).decode() for name, vector in c.embeddings.items()}
     if c.fields:
         data["fields"] = c.fields
     if c.reasoning is not None:
@@ -130,4 +133,5 @@ def _unpack_candidate(row: CandidateRow, conversations: list[list[Message]]) -> 
         row.stage,
         row.reason,
         row.detail,
+        {name: b64decode(vector) for name, vector in data.get("embeddings", {}).items()},
     )

@@ -34,11 +34,14 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def parse(raw: bytes, reasoning: Reasoning = "separate") -> Reply:
-    """Return the reply in a chat or text completion, or the number that a reward model gave. Raises MalformedReply."""
+    """Return the reply in a completion, embeddings, or the number that a reward model gave. Raises MalformedReply."""
     body = _object(_loads(raw), "the reply")
     choices = body.get("choices")
     if "choices" not in body and (judged := body.get("data") or body.get("results")):
-        return Reply((Choice(str(_number(judged))),), _usage(body.get("usage")), str(body.get("model") or ""))
+        usage, model = _usage(body.get("usage")), str(body.get("model") or "")
+        if isinstance(judged, list) and isinstance(judged[0], dict) and "embedding" in judged[0]:
+            return Reply((), usage, model, _vectors(judged))
+        return Reply((Choice(str(_number(judged))),), usage, model)
     if not isinstance(choices, list) or not choices:
         raise MalformedReply("the reply has no choices")
     return Reply(
@@ -46,6 +49,20 @@ def parse(raw: bytes, reasoning: Reasoning = "separate") -> Reply:
         _usage(body.get("usage")),
         str(body.get("model") or ""),
     )
+
+
+def _vectors(data: list[Any]) -> tuple[list[float], ...]:
+    """Return the embeddings of all inputs, in the order of these, all of the same length and none zero."""
+    found = sorted((_object(one, "an embedding") for one in data), key=lambda one: one.get("index") or 0)
+    vectors: list[Any] = []
+    for one in found:
+        vector: Any = one.get("embedding")
+        numbers = isinstance(vector, list) and any(vector)
+        numbers = numbers and all(isinstance(number, int | float) for number in vector)
+        if not numbers or len(vector) != len((vectors or [vector])[0]):
+            raise MalformedReply("an embedding is no list of numbers, or not as long as the others")
+        vectors.append(vector)
+    return tuple(vectors)
 
 
 def _number(judged: Any) -> float:

@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 
 from stages.core.record import Group
 
-Route = Literal["generate", "classify", "score", "rerank", "pooling"]
-"""What is asked of a server: to generate, or one of vLLM's ways to ask a reward model or a cross-encoder."""
+Route = Literal["generate", "embeddings", "classify", "score", "rerank", "pooling"]
+"""What is asked of a server: to generate, to embed, or one of vLLM's ways to ask a reward model or a cross-encoder."""
 
 
 @dataclass(slots=True)
@@ -24,7 +24,8 @@ class Call:
 
     `keep`: the group will ask this again, in a later wave, and then gets the reply that is there.
 
-    The reply to any other `route` than `generate` is one number, its `text`; `body` is then what that route takes.
+    Where `route` is not `generate`, `body` is what that route takes. The reply to `embeddings` has a vector for each
+    `input`, that to any other is one number, its `text`.
     """
 
     stage: str
@@ -68,11 +69,12 @@ class Choice:
 
 @dataclass(slots=True, frozen=True)
 class Reply:
-    """What came back: one choice, or several where the request asked for `n`."""
+    """What came back: one choice, or several where the request asked for `n`; or the embeddings that it asked for."""
 
     choices: tuple[Choice, ...]
     usage: Usage = field(default_factory=Usage)
     model: str = ""
+    vectors: tuple[list[float], ...] = ()
 
     @property
     def first(self) -> Choice:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.dedupe.corpus import Corpus, Twin
+from config.schema import Dedupe
+from stages.dedupe.corpus import Corpus, Fate
+from stages.dedupe.documents import Document, Likeness, Measure
 
 THRESHOLD = 0.5
 TEXT = "the cat sat on the mat and looked at the moon for a very long time"
@@ -29,10 +31,20 @@ def filled(
     many: Sequence[tuple[str, str, float | None]], threshold: float | None = THRESHOLD, batch: int = 64
 ) -> Corpus:
     """A corpus of pairs that share their prompt."""
-    made = Corpus(True, threshold, batch)
+    made = corpus(True, threshold, batch)
     for text, answer, score in many:
-        made.add(("What did the cat do?", text), answer, score)
+        if made.add(Document(("What did the cat do?", text), answer), score):
+            made.hash()
     return made
+
+
+def corpus(exact: bool, threshold: float | None, batch: int = 64) -> Corpus:
+    near = None if threshold is None else {"threshold": threshold}
+    return Corpus(Measure(Dedupe.model_validate({"exact": exact, "near": near})), batch)
+
+
+def dropped(made: Corpus, per_cluster: int = 1, by_score: bool = False) -> dict[int, Fate]:
+    return {one: fate for one, fate in made.fates(per_cluster, by_score).items() if not fate.stays}
 
 
 @given(documents, st.integers(1, 3), st.booleans())
@@ -40,11 +52,11 @@ def filled(
 def test_whatever_is_dropped_has_a_kept_twin_and_never_both_go(
     similarity: Callable[[str, str], float], many: list[tuple[str, str, float | None]], per_cluster: int, by_score: bool
 ):
-    dropped = filled(many).twins(per_cluster, by_score)
-    for one, twin in dropped.items():
-        assert twin.leader not in dropped
-        assert twin.similarity >= THRESHOLD
-        assert twin.similarity == pytest.approx(similarity(many[one][0], many[twin.leader][0]))
+    gone = dropped(filled(many), per_cluster, by_score)
+    for one, twin in gone.items():
+        assert twin.leader not in gone
+        assert twin.likeness.similarity >= THRESHOLD
+        assert twin.likeness.similarity == pytest.approx(similarity(many[one][0], many[twin.leader][0]))
         assert "" in (many[one][1], many[twin.leader][1]) or many[one][1] == many[twin.leader][1]
         if by_score:
             mine, its = (-1 if many[i][2] is None else many[i][2] for i in (one, twin.leader))
@@ -56,7 +68,7 @@ def test_whatever_is_dropped_has_a_kept_twin_and_never_both_go(
 @given(documents)
 @settings(max_examples=40)
 def test_of_equal_texts_with_equal_answers_one_stays(many: list[tuple[str, str, float | None]]):
-    kept = set(range(len(many))) - set(filled(many, threshold=None).twins())
+    kept = set(range(len(many))) - set(dropped(filled(many, threshold=None)))
     assert len({(many[i][0].casefold(), many[i][1]) for i in kept if many[i][1]}) == sum(bool(many[i][1]) for i in kept)
     assert {many[i][0].casefold() for i in kept} == {text.casefold() for text, _, _ in many}
 
@@ -64,36 +76,37 @@ def test_of_equal_texts_with_equal_answers_one_stays(many: list[tuple[str, str, 
 @given(documents)
 @settings(max_examples=30)
 def test_how_documents_are_batched_does_not_matter(many: list[tuple[str, str, float | None]]):
-    assert filled(many, batch=3).twins() == filled(many).twins()
+    assert filled(many, batch=3).fates() == filled(many).fates()
 
 
 def test_a_cluster_keeps_as_many_as_asked():
     many = [(TEXT, "", None)] * 5
-    assert filled(many).twins(per_cluster=2) == {i: Twin(0, 1.0) for i in (2, 3, 4)}
+    twin = Likeness(1.0, "exact")
+    assert filled(many).fates(per_cluster=2) == {i: Fate(0, twin, stays=i == 1) for i in (1, 2, 3, 4)}
 
 
 def test_twins_need_likeness_in_every_part():
     """The same short answer to different questions is no duplicate, however much of the pair it is."""
-    made = Corpus(exact=True, threshold=0.3)
-    made.add(("How many legs has a cat?", TEXT))
-    made.add(("Who sat on the mat at night?", TEXT))
-    made.add(("How many legs has a cat?", "Four."))
-    assert made.twins() == {}
+    made = corpus(exact=True, threshold=0.3)
+    made.add(Document(("How many legs has a cat?", TEXT)))
+    made.add(Document(("Who sat on the mat at night?", TEXT)))
+    made.add(Document(("How many legs has a cat?", "Four.")))
+    assert made.fates() == {}
 
 
 def test_the_twin_named_is_the_most_similar_one():
     def changed(first: int) -> str:
         return " ".join(f"{'x' if i >= first else 'w'}{i}" for i in range(30))
 
-    made = Corpus(exact=False, threshold=0.5)
+    made = corpus(exact=False, threshold=0.5)
     for first in (21, 30, 25):
-        made.add((changed(first),))
-    assert made.twins() == {2: Twin(1, 21 / 31)}, "it is 18 / 34 of document 0"
+        made.add(Document((changed(first),)))
+    assert made.fates() == {2: Fate(1, Likeness(21 / 31, "near"))}, "it is 18 / 34 of document 0"
 
 
 def test_nothing_asked_or_nothing_there_drops_nothing():
-    assert Corpus(exact=True, threshold=0.8).twins() == {}
-    blind = Corpus(exact=False, threshold=None)
-    blind.add((TEXT,))
-    blind.add((TEXT,))
-    assert blind.twins() == {}
+    assert corpus(exact=True, threshold=0.8).fates() == {}
+    blind = corpus(exact=False, threshold=None)
+    blind.add(Document((TEXT,)))
+    blind.add(Document((TEXT,)))
+    assert blind.fates() == {}

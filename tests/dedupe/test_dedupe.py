@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from decisions import MadeDecisions
 
 from config.schema import Dedupe
 from stages.core.base import PhaseStage, Place
@@ -19,7 +20,7 @@ def group(no: int, *texts: str, question: str = "What is 3 + 4 - 2?") -> Group:
 
 async def run(groups: Sequence[Group], place: Place | None = None, **config: object) -> None:
     """Stream groups through the stage as the pipeline does."""
-    stage = dedupe_stage(place or Place("dedupe", 3), Dedupe.model_validate(config))
+    stage = dedupe_stage(place or Place("dedupe", 3), Dedupe.model_validate(config), MadeDecisions())
     if isinstance(stage, PhaseStage):
         for _ in range(stage.passes - 1):
             for one in groups:
@@ -70,7 +71,9 @@ async def test_on_prompt_a_repeated_question_goes_whole_and_answers_to_one_quest
 
 async def test_scope_seed_compares_within_a_seed_only_and_needs_no_phase():
     groups = [group(0, "a", "b", "A"), group(1, "a")]
-    assert not isinstance(dedupe_stage(Place("dedupe", 0), Dedupe(name="dedupe", scope="seed")), PhaseStage)
+    assert not isinstance(
+        dedupe_stage(Place("dedupe", 0), Dedupe(name="dedupe", scope="seed"), MadeDecisions()), PhaseStage
+    )
     await run(groups, scope="seed", on="response")
     assert states(groups) == [["live", "live", "rejected"], ["live"]]
 
@@ -124,7 +127,7 @@ async def test_after_an_interruption_the_rest_is_decided_as_it_would_have_been(b
         one.candidates.append(Candidate(2, "c", "derived"))
     for one, fresh in ((resumed[1], made()[1]), (resumed[3], made()[3])):
         one.candidates = fresh.candidates
-    stage = dedupe_stage(Place("dedupe", 3), Dedupe.model_validate({"keep": keep}))
+    stage = dedupe_stage(Place("dedupe", 3), Dedupe.model_validate({"keep": keep}), MadeDecisions())
     assert isinstance(stage, PhaseStage)
     for one in resumed:
         await stage.survey(one)
@@ -146,7 +149,7 @@ async def test_an_earlier_verdict_stands_for_the_score_it_was_decided_by():
     decided.candidates[0].verdicts["dedupe"] = Verdict(True, 0.2)
     decided.candidates[0].scores["later"] = 1.0
     waiting.candidates[0].scores["s"] = 0.1
-    stage = dedupe_stage(Place("dedupe", 3), Dedupe.model_validate({"keep": {"by": "score"}}))
+    stage = dedupe_stage(Place("dedupe", 3), Dedupe.model_validate({"keep": {"by": "score"}}), MadeDecisions())
     assert isinstance(stage, PhaseStage)
     for one in (decided, waiting):
         await stage.survey(one)

@@ -7,7 +7,9 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from config.schema import Dedupe
 from stages.dedupe.corpus import Corpus
+from stages.dedupe.documents import Document, Measure
 
 MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
 THRESHOLD = 0.8
@@ -32,10 +34,11 @@ def test_edits_of_real_solutions_are_found_and_nothing_else(shared_data: Path, s
         documents += [(no, text) for text in originals]
         documents += [(no, edited(text, draw)) for text in originals for _ in range(2)]
     draw.shuffle(documents)
-    corpus = Corpus(exact=True, threshold=THRESHOLD)
+    corpus = Corpus(Measure(Dedupe.model_validate({"near": {"threshold": THRESHOLD}})))
     for no, text in documents:
-        corpus.add((rows[no]["question"], text))
-    twins = corpus.twins()
+        if corpus.add(Document((rows[no]["question"], text))):
+            corpus.hash()
+    twins = corpus.fates()
 
     wrong = sum(similarity(documents[one][1], documents[twin.leader][1]) < THRESHOLD for one, twin in twins.items())
     kept: dict[int, list[str]] = {}

@@ -1,0 +1,101 @@
+"""The embeddings that a semantic dedupe compares: made before it, kept with the candidates, asked for once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from config.schema import Dedupe, Semantic
+from stages.core.base import Place, Stage
+from stages.core.errors import CandidateError
+from stages.core.record import Candidate, Group, Verdict
+from stages.dedupe.claims import Claims
+from stages.dedupe.minilm import MiniLM
+from stages.llm.protocol import Call, Model
+
+
+class Embedder(Protocol):
+    """Makes embeddings, in order. Raises CandidateError where these texts cannot have any."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def embed(self, stage: Stage, group: Group, texts: Sequence[str]) -> Sequence[ArrayLike]: ...
+
+
+def embedder(semantic: Semantic, models: Mapping[str, Model]) -> Embedder:
+    """Return what embeds: the configured endpoint, or else the small model on this machine."""
+    return MiniLM() if semantic.endpoint is None else _Asking(models[semantic.endpoint])
+
+
+class _Asking:
+    """Embeds by an endpoint's `/v1/embeddings`: one request for all texts of a group."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    async def start(self) -> None:
+        """Nothing is to be made ready."""
+
+    async def stop(self) -> None:
+        """Nothing is to be released."""
+
+    async def embed(self, stage: Stage, group: Group, texts: Sequence[str]) -> Sequence[ArrayLike]:
+        call = Call(stage.name, stage.depth, "embed", group, {"input": list(texts)}, route="embeddings")
+        vectors = (await self._model.ask(call)).vectors
+        if len(vectors) != len(texts):
+            said = f"{self._model.alias} gave {len(vectors)} embeddings for {len(texts)} texts"
+            raise CandidateError("unreadable", said)
+        return vectors
+
+
+class EmbedStage(Stage):
+    """Gives candidates `embeddings[NAME]`: of each part that dedupe NAME compares, a unit vector of float16.
+
+    A candidate whose text no embedding can be had for fails; one without a text is left out.
+    """
+
+    def __init__(self, place: Place, config: Dedupe, embedder: Embedder) -> None:
+        super().__init__(replace(place, name=f"{place.name}.embed"))
+        self._for, self._claims, self._embedder = place.name, Claims(self, config), embedder
+
+    async def start(self) -> None:
+        await self._embedder.start()
+
+    async def stop(self) -> None:
+        await self._embedder.stop()
+
+    async def process(self, group: Group) -> None:
+        new = [candidate for candidate in self.chosen(group) if self._for not in candidate.embeddings]
+        claims = [claim for claim in self._claims.of(group, new) if all(map(str.strip, claim.document.parts))]
+        texts = list(dict.fromkeys(part for claim in claims for part in claim.document.parts))
+        vectors = dict(zip(texts, await self._vectors(group, texts), strict=True))
+        for claim in claims:
+            found = [vectors[part] for part in claim.document.parts]
+            for candidate in claim.candidates:
+                self._give(group, candidate, found)
+
+    async def _vectors(self, group: Group, texts: Sequence[str]) -> Sequence[ArrayLike | CandidateError]:
+        """Embed all texts together; where that cannot be, each alone, so that one does not fail its siblings."""
+        if not texts:
+            return []
+        try:
+            return await self._embedder.embed(self, group, texts)
+        except CandidateError as error:
+            if len(texts) == 1:
+                return [error]
+        return [(await self._vectors(group, [text]))[0] for text in texts]
+
+    def _give(self, group: Group, candidate: Candidate, vectors: Sequence[ArrayLike | CandidateError]) -> None:
+        for vector in vectors:
+            if isinstance(vector, CandidateError):
+                self.judge(group, candidate, Verdict(None, reason=vector.reason, detail=vector.detail))
+                return
+        joined = np.array(vectors, np.float32)
+        joined /= np.linalg.norm(joined, axis=1, keepdims=True)
+        candidate.embeddings[self._for] = joined.astype(np.float16).tobytes()

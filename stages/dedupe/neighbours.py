@@ -1,0 +1,141 @@
+"""Which documents may be twins of another one, found while they come: they share a key, or their embeddings are close.
+
+Who is found is held against the true similarity by the caller, so a false hit costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.dedupe.documents import Vector
+from stages.dedupe.shingles import Hashes
+
+if TYPE_CHECKING:
+    from usearch.index import Index
+
+CLOSEST = 64
+"""Embeddings that are looked at."""
+_SEARCHED_THROUGH = 4_096
+"""So few embeddings are compared one by one: nothing is missed."""
+_BLUR = 0.02
+"""What 8 bits a dimension can take away from a cosine."""
+
+Numbers = NDArray[np.int64]
+
+
+class Neighbours:
+    """An index of documents by number. `cosine` None: of keys alone."""
+
+    def __init__(self, cosine: float | None) -> None:
+        self._keys = KeyIndex()
+        self._vectors = None if cosine is None else VectorIndex(cosine)
+
+    def add(self, no: int, keys: Hashes, vector: Vector | None) -> None:
+        self._keys.add(no, keys)
+        if self._vectors is not None and vector is not None:
+            self._vectors.add(no, vector)
+
+    def discard(self, no: int) -> None:
+        self._keys.discard(no)
+        if self._vectors is not None:
+            self._vectors.discard(no)
+
+    def near(self, keys: Hashes, vector: Vector | None) -> list[int]:
+        """Return the numbers of those that may be twins, in ascending order; some may have been discarded."""
+        found = self._keys.near(keys)
+        if self._vectors is not None and vector is not None:
+            found |= self._vectors.near(vector)
+        return sorted(found)
+
+    @property
+    def nbytes(self) -> int:
+        return self._keys.nbytes + (0 if self._vectors is None else self._vectors.nbytes)
+
+
+class KeyIndex:
+    """Numbers by keys: the newest in a dict; full dicts become sorted runs, which are merged as they grow.
+
+    That is a log-structured merge tree (O'Neil et al., 1996): 16 bytes a key instead of a dict's 200.
+    """
+
+    def __init__(self, seal: int = 1 << 16) -> None:
+        self._seal, self._entries = seal, 0
+        self._new: dict[int, list[int]] = {}
+        self._runs: list[tuple[Hashes, Numbers]] = []
+        self._gone: set[int] = set()
+
+    def add(self, no: int, keys: Hashes) -> None:
+        for key in keys.tolist():
+            self._new.setdefault(key, []).append(no)
+        self._entries += keys.size
+        if self._entries >= self._seal:
+            self._sealed()
+
+    def discard(self, no: int) -> None:
+        self._gone.add(no)
+
+    def near(self, keys: Hashes) -> set[int]:
+        found = {no for key in keys.tolist() for no in self._new.get(key, ())}
+        for run, numbers in self._runs:
+            low = run.searchsorted(keys)
+            for at in low[run.take(low, mode="clip") == keys].tolist():
+                found.update(numbers[at : run.searchsorted(run[at], "right")].tolist())
+        return found - self._gone
+
+    @property
+    def nbytes(self) -> int:
+        return 200 * self._entries + sum(run.nbytes + numbers.nbytes for run, numbers in self._runs)
+
+    def _sealed(self) -> None:
+        """Turn the dict into a run, and merge what is not at least twice as long as what comes after it."""
+        keys = np.repeat(np.fromiter(self._new, np.uint64, len(self._new)), [len(nos) for nos in self._new.values()])
+        run = keys, np.fromiter((no for nos in self._new.values() for no in nos), np.int64, self._entries)
+        self._new, self._entries = {}, 0
+        while self._runs and self._runs[-1][0].size < 2 * run[0].size:
+            other = self._runs.pop()
+            run = np.concatenate((other[0], run[0])), np.concatenate((other[1], run[1]))
+        stay = ~np.isin(run[1], np.fromiter(self._gone, np.int64, len(self._gone)))
+        keys, numbers = run[0][stay], run[1][stay]
+        order = np.argsort(keys)
+        self._runs.append((keys[order], numbers[order]))
+        if len(self._runs) == 1:
+            self._gone.clear()
+
+
+class VectorIndex:
+    """Embeddings by approximate nearest neighbours (HNSW, arXiv 1603.09320), 8 bits a dimension."""
+
+    def __init__(self, cosine: float) -> None:
+        self._least = cosine - _BLUR
+        self._index: Index | None = None
+
+    def add(self, no: int, vector: Vector) -> None:
+        from usearch.index import Index
+
+        if self._index is None:
+            self._index = Index(ndim=vector.size, metric="ip", dtype="i8")
+        self._index.add(no, _joined(vector), threads=1)  # one thread: the graph depends on the order
+
+    def discard(self, no: int) -> None:
+        if self._index is not None:
+            self._index.remove(no)
+
+    def near(self, vector: Vector) -> set[int]:
+        index = self._index
+        if index is None or not len(index):
+            return set()
+        found = index.search(_joined(vector), CLOSEST, threads=1, exact=len(index) <= _SEARCHED_THROUGH)
+        return set(found.keys[1 - found.distances >= self._least].tolist())
+
+    @property
+    def nbytes(self) -> int:
+        return 0 if self._index is None else int(self._index.memory_usage)
+
+
+def _joined(vector: Vector) -> NDArray[np.float32]:
+    """Return the parts' unit vectors as one: a product of two is the mean of their parts' cosines, so not too low."""
+    joined: NDArray[np.float32] = vector.astype(np.float32).ravel() / np.float32(np.sqrt(len(vector)))
+    return joined

@@ -1,0 +1,223 @@
+"""Online dedupe: stops duplicates as they come, before what stands after this stage is paid for.
+
+Whoever arrives first claims its text, and keeps it as long as it lives; arrival decides. A claim is provisional until
+its group has left the phase, so a twin of an open claim is not dropped: its whole group waits in the store, claims
+nothing meanwhile, and comes back when the groups under way have left. Then its twin is out, and it is dropped, or the
+twin fell, and it goes on. In every round the first group that comes back finds no open claim, so the rounds end.
+
+Twins of one seed cannot wait for each other: the later one is dropped at once, and `ReviveStage` brings it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from config.schema import Dedupe
+from stages.core.base import Again, ClaimStage, Decisions, Outcome, Place, Stage, Wait
+from stages.core.record import Candidate, Group, Verdict
+from stages.dedupe.claims import Claim, Claims, Twin, verdict_on
+from stages.dedupe.documents import Document, Hashed, Likeness, Measure
+from stages.dedupe.existing import existing_documents
+from stages.dedupe.neighbours import Neighbours
+from stages.dedupe.shingles import Hashes
+from stages.dedupe.size import IndexSize
+
+BATCH = 64
+
+
+@dataclass(slots=True)
+class _Held:
+    """A claim in the index: open as long as its group is on its way."""
+
+    id: str
+    hashed: Hashed
+    ns: frozenset[int] = frozenset()
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Rival:
+    """A twin of a claim: its id, how alike they are; `n` of a candidate of the same seed."""
+
+    id: str
+    likeness: Likeness
+    open: bool = False
+    n: int | None = None
+
+
+class OnlineDedupe(ClaimStage):
+    """Duplicates among all claims that stand or are open; with `scope: seed` among those of one seed."""
+
+    makes_candidates = True
+    """Who is brought back comes in here again."""
+
+    def __init__(self, place: Place, config: Dedupe, decisions: Decisions) -> None:
+        super().__init__(place)
+        self._config, self._claims, self._measure = config, Claims(self, config), Measure(config)
+        self._together = _Together(self._measure)
+        self._size = IndexSize(self.name, config.memory_mb, decisions)
+        self._index = Neighbours(self._measure.cosine)
+        self._held: dict[int, _Held] = {}
+        self._open: dict[int, list[int]] = {}
+        self._next = self._nbytes = 0
+
+    async def start(self) -> None:
+        rows = list(existing_documents(self._config))
+        for first in range(0, len(rows), BATCH):
+            ids, documents = zip(*rows[first : first + BATCH], strict=True)
+            for id_, (keys, hashed) in zip(ids, await self._together.hashed(documents), strict=True):
+                self._hold(keys, _Held(id_, hashed))
+
+    async def stop(self) -> None:
+        """Tell how large the index became."""
+        await self._size.tell(len(self._held), self._nbytes + self._index.nbytes)
+
+    async def replay(self, group: Group) -> None:
+        """Take in what stands of an earlier process."""
+        passed = [one for one in group.candidates if one.state in ("live", "accepted") and self._has_passed(one)]
+        claims = list(self._claims.of(group, passed))
+        for claim, (keys, hashed) in zip(claims, await self._hashed(claims), strict=True):
+            self._hold(keys, _Held(claim.id, hashed))
+
+    async def process(self, group: Group) -> Outcome:
+        self._withdraw(group.seed.no)
+        before = [candidate for candidate in group.live if self.name in candidate.verdicts]
+        candidates = sorted([*before, *self.chosen(group)], key=lambda one: one.n)
+        claims = list(self._claims.of(group, candidates))
+        return self._decide(group, claims, await self._hashed(claims))
+
+    def left(self, group: Group) -> None:
+        """Close a group's claims: those stand of which a candidate lives, the others are free again."""
+        alive = {one.n for one in group.candidates if one.state in ("live", "accepted")}
+        for no in self._open.pop(group.seed.no, ()):
+            held = self._held[no]
+            held.open = False
+            if held.ns.isdisjoint(alive):
+                self._free(no)
+
+    def _decide(self, group: Group, claims: Sequence[Claim], hashes: Sequence[tuple[Hashes, Hashed]]) -> Outcome:
+        """Judge all claims of a group, or none where one of them must wait."""
+        own: list[tuple[Claim, Hashes, Hashed]] = []
+        verdicts: list[Verdict] = []
+        for claim, (keys, hashed) in zip(claims, hashes, strict=True):
+            mates = [
+                _Rival(mate.id, likeness, n=mate.candidates[0].n)
+                for mate, _, its in own
+                if (likeness := self._measure.likeness(hashed, its)) is not None
+            ]
+            verdict = self._verdict(self._others(keys, hashed), mates)
+            if verdict is None:
+                return Wait()
+            verdicts.append(verdict)
+            if verdict.passed:
+                own.append((claim, keys, hashed))
+        for claim, keys, hashed in own:
+            ns = frozenset(candidate.n for candidate in claim.candidates)
+            self._open.setdefault(group.seed.no, []).append(self._hold(keys, _Held(claim.id, hashed, ns, open=True)))
+        for claim, verdict in zip(claims, verdicts, strict=True):
+            for candidate in claim.candidates:
+                if not (verdict.passed and self._has_passed(candidate)):
+                    self.judge(group, candidate, verdict)
+        return None
+
+    def _verdict(self, others: Sequence[_Rival], mates: Sequence[_Rival]) -> Verdict | None:
+        """Return what becomes of a claim with these twins; None where open ones may yet fall."""
+        most = self._config.keep.per_cluster
+        standing = [rival for rival in others if not rival.open]
+        if len(standing) >= most:
+            return _dropped(standing)
+        if len(others) + len(mates) < most:
+            return Verdict(True)
+        if len(others) > len(standing):
+            return None
+        verdict = _dropped([*standing, *mates])
+        verdict.data["mates"] = [mate.n for mate in mates]
+        return verdict
+
+    def _others(self, keys: Hashes, hashed: Hashed) -> list[_Rival]:
+        """Return the twins in the index."""
+        near = (self._held[no] for no in self._index.near(keys, hashed.vector))
+        return [
+            _Rival(held.id, likeness, held.open)
+            for held in near
+            if (likeness := self._measure.likeness(hashed, held.hashed)) is not None
+        ]
+
+    async def _hashed(self, claims: Sequence[Claim]) -> Sequence[tuple[Hashes, Hashed]]:
+        return await self._together.hashed([claim.document for claim in claims]) if claims else ()
+
+    def _hold(self, keys: Hashes, held: _Held) -> int:
+        no, self._next = self._next, self._next + 1
+        if self._config.scope == "run":
+            self._index.add(no, keys, held.hashed.vector)
+        self._held[no] = held
+        self._nbytes += held.hashed.nbytes
+        self._size.check(self._nbytes)
+        return no
+
+    def _withdraw(self, no: int) -> None:
+        for claim in self._open.pop(no, ()):
+            self._free(claim)
+
+    def _free(self, no: int) -> None:
+        self._index.discard(no)
+        self._nbytes -= self._held.pop(no).hashed.nbytes
+
+    def _has_passed(self, candidate: Candidate) -> bool:
+        verdict = candidate.verdicts.get(self.name)
+        return verdict is not None and verdict.passed is True
+
+
+def _dropped(rivals: Sequence[_Rival]) -> Verdict:
+    closest = max(rivals, key=lambda rival: rival.likeness.similarity)
+    return verdict_on(Twin(closest.id, closest.likeness))
+
+
+class ReviveStage(Stage):
+    """Stands where the candidates of a seed are about to be compared, and brings back those whose twin fell on the way.
+
+    Only twins of the same seed: for those of others the group waited.
+    """
+
+    on_seeds = True
+
+    def __init__(self, place: Place, dedupe: str) -> None:
+        super().__init__(place)
+        self._dedupe = dedupe
+
+    async def process(self, group: Group) -> Outcome:
+        fallen = {one.n for one in group.candidates if one.state != "live"}
+        back = [
+            one
+            for one in group.candidates
+            if one.stage == self._dedupe and fallen.intersection(one.verdicts[self._dedupe].data.get("mates", ()))
+        ]
+        for candidate in back:
+            group.revive(candidate)
+            del candidate.verdicts[self._dedupe]
+        return Again(0) if back else None
+
+
+class _Together:
+    """Hashes what several groups ask for at a time as one batch, in a thread."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure, self._lock = measure, asyncio.Lock()
+        self._asked: list[tuple[Sequence[Document], asyncio.Future[list[tuple[Hashes, Hashed]]]]] = []
+
+    async def hashed(self, documents: Sequence[Document]) -> list[tuple[Hashes, Hashed]]:
+        """Return keys and hashes of documents. Whoever holds the lock hashes for all who wait for it."""
+        mine: asyncio.Future[list[tuple[Hashes, Hashed]]] = asyncio.get_running_loop().create_future()
+        self._asked.append((documents, mine))
+        async with self._lock:
+            if not mine.done():
+                asked = tuple(self._asked)
+                together = [one for some, _ in asked for one in some]
+                batch = await asyncio.to_thread(self._measure.hashed, together)
+                del self._asked[: len(asked)]
+                found = iter(zip(batch.keys, (batch[i] for i in range(len(batch))), strict=True))
+                for some, future in asked:
+                    future.set_result([next(found) for _ in some])
+        return mine.result()
