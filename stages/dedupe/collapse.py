@@ -30,6 +30,8 @@ ALARMS, FIGURES = "collapse", "diversity"
 """The kinds of the ledger's rows."""
 EFFECT = 200
 """Outputs after which it is written down what a step has brought."""
+_PATIENCE = 150
+"""Outputs that a step is given before the next one is taken; by then its yield is known, too."""
 _YIELD_FROM = 100
 """Outputs that must be done before their yield is compared."""
 _FALL = 0.02
@@ -178,7 +180,8 @@ class CollapseMonitor(Monitor):
             return self._row(
                 "undone", step=step, steering=asdict(replace(self.steerings[-2], number=len(self.steerings)))
             )
-        if alarm is not None and self._outputs >= self._silent_until:
+        patient = self._before is not None and tally.outputs < _PATIENCE
+        if alarm is not None and not patient and self._outputs >= self._silent_until:
             return self._alarmed(alarm)
         if self._before is not None and tally.outputs == EFFECT:
             return self._row("effect")

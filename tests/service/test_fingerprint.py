@@ -53,6 +53,7 @@ SAME: dict[str, Change] = {
     "the name": lambda d: d.update(name="other"),
     "outputs": lambda d: d.update(outputs=[{"format": "sft", "prompt": "{{ question }}"}]),
     "where the source lies": lambda d: d["source"].update(path="/elsewhere/seeds.jsonl"),
+    "an alarm that nothing answers": lambda d: d.update(collapse={"respond": []}),
     "a default written out": lambda d: d["stages"][2].update(mode="eliminate", action="reject", name="judge"),
 }
 
@@ -83,6 +84,10 @@ OTHER: dict[str, tuple[Change, list[str]]] = {
     "another endpoint": (lambda d: d["stages"][2].update(endpoint="spare"), ["stages[2] (judge): endpoint changed"]),
     "a stage less": (lambda d: d["stages"].pop(2), ["stages[2] (judge) was removed"]),
     "a stage more": (lambda d: d["stages"].insert(1, {"type": "score"}), ["stages[1] (score) was added"]),
+    "what answers a collapse": (
+        lambda d: d.update(collapse={"respond": ["persona"]}),
+        [f"collapse: {key} changed" for key in ("personas", "prompt", "respond")],
+    ),
     "order": (lambda d: d["stages"].insert(1, d["stages"].pop(2)), ["stages: their order changed"]),
     "a stage of another type": (
         lambda d: d["stages"].__setitem__(3, {"type": "dedupe", "name": "select"}),
