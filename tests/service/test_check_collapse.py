@@ -44,5 +44,5 @@ def test_an_answer_that_nothing_could_follow_is_refused_at_its_place(pipeline: d
     assert problem.startswith("collapse.respond[1]: it goes on to the next of a stage's `prompts`")
     del pipeline["stages"][0]
     pipeline["source"]["candidates"] = ["{{ answer }}"]
-    (problem,) = problems({**pipeline, "collapse": {"respond": ["temperature"]}})
-    assert problem == "collapse.respond[0]: no stage generates, so nothing can be steered; write respond: []"
+    nothing = "collapse.respond[0]: no stage generates, so nothing can be steered; write respond: []"
+    assert nothing in problems({**pipeline, "collapse": {"respond": ["temperature"]}})
