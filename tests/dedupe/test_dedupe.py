@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
 
+import orjson
 import pytest
 from decisions import MadeDecisions
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from config.schema import Dedupe
 from stages.core.base import PhaseStage, Place
+from stages.core.errors import InputError, RunStopped
 from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.dedupe.dedupe import dedupe_stage
 
@@ -21,6 +28,7 @@ def group(no: int, *texts: str, question: str = "What is 3 + 4 - 2?") -> Group:
 async def run(groups: Sequence[Group], place: Place | None = None, **config: object) -> None:
     """Stream groups through the stage as the pipeline does."""
     stage = dedupe_stage(place or Place("dedupe", 3), Dedupe.model_validate(config), MadeDecisions())
+    await stage.start()
     if isinstance(stage, PhaseStage):
         for _ in range(stage.passes - 1):
             for one in groups:
@@ -155,3 +163,90 @@ async def test_an_earlier_verdict_stands_for_the_score_it_was_decided_by():
         await stage.survey(one)
     await stage.process(waiting)
     assert waiting.candidates[0].state == "rejected"
+
+
+WORDS = [f"w{i}" for i in range(40)]
+windows = st.lists(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), max_size=2), max_size=10)
+
+
+def shifted(rows: Sequence[Sequence[tuple[int, int]]]) -> list[Group]:
+    """Groups of windows over words: the next window is a twin, the one after it is not."""
+    groups = [group(no, *(" ".join(WORDS[at : at + 24]) for at, _ in row)) for no, row in enumerate(rows)]
+    for one, row in zip(groups, rows, strict=True):
+        for candidate, (_, score) in zip(one.candidates, row, strict=True):
+            candidate.scores["s"] = float(score)
+    return groups
+
+
+@settings(max_examples=60)
+@given(windows, st.sets(st.integers(0, 9)), st.integers(1, 3), st.sampled_from(["first", "score"]))
+def test_wherever_a_decision_was_cut_the_rest_is_decided_as_it_would_have_been(
+    rows: list[list[tuple[int, int]]], decided: set[int], per_cluster: int, by: str
+):
+    config = {"near": {"threshold": 0.85}, "keep": {"per_cluster": per_cluster, "by": by}}
+    whole, resumed = shifted(rows), shifted(rows)
+    asyncio.run(run(whole, **config))
+    resumed = [deepcopy(done) if done.seed.no in decided else one for done, one in zip(whole, resumed, strict=True)]
+    asyncio.run(run(resumed, **config))
+    assert states(resumed) == states(whole)
+
+
+@settings(max_examples=60)
+@given(windows, st.sets(st.integers(0, 9)), st.sampled_from(["first", "score"]))
+def test_what_was_decided_on_a_part_of_the_seeds_stands_and_no_twin_of_it_is_kept_beside_it(
+    rows: list[list[tuple[int, int]]], first: set[int], by: str
+):
+    """As when a spent budget ended the run: the others come later, some with lower numbers or better scores."""
+    config = {"near": {"threshold": 0.85}, "keep": {"by": by}}
+    groups = shifted(rows)
+    part = [one for one in groups if one.seed.no in first]
+    asyncio.run(run(part, **config))
+    before = states(part)
+    asyncio.run(run(groups, **config))
+    assert states(part) == before
+    fresh = shifted(rows)
+    for one in fresh:
+        one.candidates = [candidate for candidate in one.candidates if kept(groups, one, candidate)]
+    asyncio.run(run(fresh, **config))
+    assert not any("rejected" in row for row in states(fresh)), "what is kept has no twins"
+
+
+def kept(groups: Sequence[Group], one: Group, candidate: Candidate) -> bool:
+    return groups[one.seed.no].candidates[candidate.n].state == "live"
+
+
+async def test_what_exists_already_goes_first_as_messages_or_as_columns(tmp_path: Path):
+    old = tmp_path / "old.jsonl"
+    turns = [{"role": "user", "content": "What is 3 + 4 - 2?"}, {"role": "assistant", "content": LONG}]
+    old.write_bytes(orjson.dumps({"messages": turns}) + b"\n\n" + orjson.dumps({"q": "Why?", "a": "So."}) + b"\n")
+    groups = [group(0, LONG), group(1, "So.", "No.")]
+    for one, question in zip(groups, ("What is 3 + 4 - 2?", "Why?"), strict=True):
+        one.seed.messages = [{"role": "user", "content": question}]
+    await run(groups, keep={"by": "score"}, existing={"path": str(old), "prompt": "q", "response": "a"})
+    assert states(groups) == [["rejected"], ["rejected", "live"]]
+    assert [one.candidates[0].verdicts["dedupe"].data["twin"] for one in groups] == ["old.jsonl:1", "old.jsonl:3"]
+
+
+async def test_a_row_without_texts_is_refused_with_its_place(tmp_path: Path):
+    old = tmp_path / "old.jsonl"
+    old.write_text('{"prompt": "Why?"}\n')
+    with pytest.raises(InputError, match=r'old.jsonl:1: .* neither `messages` nor "prompt" and "response"; .* prompt'):
+        await run([group(0, LONG)], existing={"path": str(old)})
+
+
+async def test_an_index_beyond_its_limit_stops_the_run_in_words():
+    words = " ".join(f"word{n}" for n in range(40_000))
+    groups = [group(no, *(f"{no} {n} {words}" for n in range(8))) for no in range(8)]
+    with pytest.raises(RunStopped, match="the index of dedupe has reached memory_mb: 1"):
+        await run(groups, near={}, memory_mb=1)
+
+
+async def test_the_size_of_the_index_is_written_down():
+    decisions, groups = MadeDecisions(), [group(0, LONG, "b"), group(1, LONG)]
+    stage = dedupe_stage(Place("dedupe", 3), Dedupe.model_validate({"near": {}}), decisions)
+    assert isinstance(stage, PhaseStage)
+    for one in groups:
+        await stage.survey(one)
+    await stage.process(groups[0])
+    ((kind, scope, body),) = decisions.rows
+    assert (kind, scope, body["documents"]) == ("index", "dedupe", 3)
