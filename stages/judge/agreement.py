@@ -28,18 +28,15 @@ class Estimate:
     low: float
     high: float
 
-    def covers(self, truth: float) -> bool:
-        return self.low <= truth <= self.high
-
 
 def wilson(hits: int, of: int) -> Estimate | None:
     """Return a share with the interval of Wilson (1927), None of nothing. Good for small samples and near 0 and 1."""
     if of == 0:
         return None
-    share, spread = hits / of, Z * Z / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z * sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
-    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, of).proportion_ci(method="wilson")
+    return Estimate(hits / of, float(interval.low), float(interval.high))
 
 
 @dataclass(frozen=True, slots=True)

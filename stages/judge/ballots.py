@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from config.judging import Stop
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -20,26 +22,15 @@ class Option:
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class StopRule:
-    """When a vote ends early: `posterior` the leader must exceed; `window` last answers that must agree (0: unused)."""
-
-    posterior: float = 0.95
-    window: int = 0
-
-
 def tally(answers: Sequence[Hashable | None], weights: Sequence[float] | None = None) -> list[Option]:
     """Return the options, the heaviest first, ties to the one named first. None casts no vote."""
     options: dict[Hashable, list[int]] = {}
     for number, answer in enumerate(answers):
         if answer is not None:
             options.setdefault(answer, []).append(number)
-    weighed = [Option(answer, tuple(cast), _weight(cast, weights)) for answer, cast in options.items()]
+    each = [1.0] * len(answers) if weights is None else weights
+    weighed = [Option(answer, tuple(cast), sum(each[at] for at in cast)) for answer, cast in options.items()]
     return sorted(weighed, key=lambda option: -option.weight)
-
-
-def _weight(ballots: Sequence[int], weights: Sequence[float] | None) -> float:
-    return float(len(ballots)) if weights is None else sum(weights[number] for number in ballots)
 
 
 def agreement(options: Sequence[Option]) -> float:
@@ -56,7 +47,7 @@ def lead(options: Sequence[Option]) -> float:
     return float(1 - betainc(first + 1, second + 1, 0.5))
 
 
-def decided(options: Sequence[Option], cast: int, left: int, rule: StopRule) -> bool:
+def decided(options: Sequence[Option], cast: int, left: int, rule: Stop) -> bool:
     """Return whether a vote can end: `cast` ballots are in (with an answer or not), `left` could still come.
 
     Ballots that could still come count as one each.

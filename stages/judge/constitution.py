@@ -56,13 +56,9 @@ class Constitution(Config):
     @field_validator("principles")
     @classmethod
     def _some(cls, principles: tuple[Principle, ...]) -> tuple[Principle, ...]:
-        if not principles:
+        if not principles:  # `min_length` says so too where every principle is wrong, and hides what is wrong with each
             raise wrong("must not be empty")
         return principles
-
-    def principle(self, id: str) -> Principle | None:  # noqa: A002  the field's own name
-        """Return the principle of that id, if there is one."""
-        return next((principle for principle in self.principles if principle.id == id), None)
 
 
 def load_constitution(path: str | Path) -> Constitution:

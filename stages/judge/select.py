@@ -52,23 +52,16 @@ def _places(chosen: Sequence[Candidate], by: SelectBy) -> dict[int, int]:
     return {candidate.n: keys.index(_ORDERS[by](candidate)) + 1 for candidate in chosen}
 
 
-def _found(candidate: Candidate, name: str) -> float | None:
-    """Return what the last stage that tells such a value said of the candidate."""
+def _found(candidate: Candidate, name: str) -> float:
+    """Return what the last stage that tells such a value said of the candidate, the worst where none did."""
     verdicts = reversed(candidate.verdicts.values())
-    return next((verdict.data[name] for verdict in verdicts if name in verdict.data), None)
-
-
-def _least(value: float | None) -> float:
-    return inf if value is None else value
-
-
-def _most(value: float | None) -> float:
-    return inf if value is None else -value
+    return next((verdict.data[name] for verdict in verdicts if name in verdict.data), inf if name == "rank" else -inf)
 
 
 _ORDERS: dict[SelectBy, Callable[[Candidate], float]] = {
     "order": lambda candidate: candidate.n,
-    "score": lambda candidate: _most(candidate.score),
-    "rank": lambda candidate: _least(_found(candidate, "rank")),
-    "vote": lambda candidate: _most(_found(candidate, "ballots")),
+    "score": lambda candidate: inf if candidate.score is None else -candidate.score,
+    "rank": lambda candidate: _found(candidate, "rank"),
+    "vote": lambda candidate: -_found(candidate, "ballots"),
 }
+"""What a candidate is sorted by, the first one first."""

@@ -10,6 +10,8 @@ and what became of a canary is a decision of kind `canary`: {canary, passed, sco
 
 from __future__ import annotations
 
+from functools import partial
+
 from stages.core import chance
 from stages.core.base import Decisions, Place, Stage, each
 from stages.core.record import Candidate, Group
@@ -42,16 +44,10 @@ class AuditedJudge(Stage):
     async def process(self, group: Group) -> None:
         await self._judge.process(group)
         if group.wave == 0:
-
-            async def again(candidate: Candidate) -> None:
-                await self._again(group, candidate)
-
-            async def canary(at: int) -> None:
-                await self._canary(group, at)
-
-            await each(again, [candidate for candidate in group.candidates if self._sliced(group, candidate)])
+            sliced = [candidate for candidate in group.candidates if self._sliced(group, candidate)]
+            await each(partial(self._again, group), sliced)
             first = group.seed.no * PER_SEED
-            await each(canary, range(len(CANARIES))[first : first + PER_SEED])
+            await each(partial(self._canary, group), range(len(CANARIES))[first : first + PER_SEED])
 
     def _sliced(self, group: Group, candidate: Candidate) -> bool:
         verdict = candidate.verdicts.get(self.name)

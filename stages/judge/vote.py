@@ -17,7 +17,7 @@ from stages.core.base import Again, Outcome, Place, Stage
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
-from stages.judge.ballots import Option, StopRule, agreement, decided, tally
+from stages.judge.ballots import Option, agreement, decided, tally
 from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Model
 from stages.llm.reading import truth
@@ -97,8 +97,7 @@ class VoteStage(Stage):
         if stop is None or not group.candidates:  # none at all: this seed cannot have any
             return 0
         left = stop.max_candidates - len(group.candidates)
-        clear = decided(options, cast, left, StopRule(stop.posterior, stop.window))
-        return 0 if clear else min(stop.wave, left)
+        return 0 if decided(options, cast, left, stop) else min(stop.wave, left)
 
     def _verdict(
         self, voter: Candidate, answer: Hashable | CandidateError | None, options: Sequence[Option]

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.judge.ballots import Option, StopRule, agreement, decided, lead, tally
+from config.judging import Stop
+from stages.judge.ballots import Option, agreement, decided, lead, tally
 
-NEVER = StopRule(posterior=1.0)
+NEVER = Stop(posterior=1.0)
 
 
 def test_equal_answers_are_one_option_and_the_heaviest_leads():
@@ -33,7 +34,7 @@ def test_nothing_cast_agrees_on_nothing():
     assert tally([None, None]) == []
     assert agreement([]) == 0
     assert lead([]) == 0.5
-    assert not decided([], cast=4, left=2, rule=StopRule(window=3))
+    assert not decided([], cast=4, left=2, rule=Stop(window=3))
 
 
 def test_the_lead_is_the_posterior_of_adaptive_consistency():
@@ -43,13 +44,13 @@ def test_the_lead_is_the_posterior_of_adaptive_consistency():
 
 
 def test_a_vote_ends_when_the_leader_is_likely_enough():
-    assert not decided(tally(["a"] * 3), cast=3, left=37, rule=StopRule())
-    assert decided(tally(["a"] * 4), cast=4, left=36, rule=StopRule())
-    assert not decided(tally(["a"] * 4 + ["b"]), cast=5, left=35, rule=StopRule())
+    assert not decided(tally(["a"] * 3), cast=3, left=37, rule=Stop())
+    assert decided(tally(["a"] * 4), cast=4, left=36, rule=Stop())
+    assert not decided(tally(["a"] * 4 + ["b"]), cast=5, left=35, rule=Stop())
 
 
 def test_a_vote_ends_when_the_last_answers_were_unanimous():
-    rule = StopRule(posterior=1.0, window=3)
+    rule = Stop(posterior=1.0, window=3)
     assert decided(tally(["b", "a", "a", "a"]), cast=4, left=36, rule=rule)
     assert not decided(tally(["a", "a", "b", "a"]), cast=4, left=36, rule=rule)
     assert not decided(tally(["a", "a", None]), cast=3, left=36, rule=rule)
@@ -73,7 +74,7 @@ def test_early_stops_save_half_of_the_calls_and_keep_the_accuracy():
         right["full"] += tally(answers)[0].answer == "0"
         for cast in range(2, 41, 2):
             options = tally(answers[:cast])
-            if decided(options, cast, 40 - cast, StopRule()):
+            if decided(options, cast, 40 - cast, Stop()):
                 right["early"] += options[0].answer == "0"
                 calls += cast
                 break

@@ -46,8 +46,7 @@ def test_a_constitution_is_read_as_it_is_written(tmp_path: Path):
 def test_a_principle_without_elimination_criteria_eliminates_what_breaks_it(tmp_path: Path):
     path = tmp_path / "c.yaml"
     path.write_text(GOOD, encoding="utf-8")
-    principle = load_constitution(path).principle("no-padding")
-    assert principle is not None
+    _, principle = load_constitution(path).principles
     assert principle.eliminations == ('The response breaks this principle: "It says nothing twice."',)
 
 
