@@ -11,32 +11,21 @@ import asyncio
 import math
 import platform
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
-from typing import Any, TypeVar, cast, get_args
+from typing import get_args
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Histogram, Metric, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 
 from config.schema import Generate, Judge, Pipeline
 from queues.bounded import QueueStatistics
+from service.tally import Counts
 from stages.core.errors import InputError
-from stages.core.events import (
-    CallFinished,
-    CallOutcome,
-    CallRetried,
-    CallStarted,
-    CandidatesMade,
-    Collapsing,
-    DiversityMeasured,
-    Event,
-    GroupSettled,
-    GroupStarted,
-    VerdictGiven,
-)
+from stages.core.events import CallFinished, CallOutcome, DiversityMeasured, Event
 from stages.core.steering import Step
 
 CALL_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
@@ -64,62 +53,100 @@ REASONS = {
 }
 """Why a stage of this type (or a verify stage with this check) rejects; any other reason appears when it is given."""
 
-QUEUE_GAUGES = (
-    ("queue_depth", "depth", "Groups that wait before a stage"),
-    ("queue_capacity", "capacity", "Groups that may wait before a stage"),
-    ("queue_oldest_seconds", "oldest_s", "Age of the oldest that waits"),
-)
+CALL = ("endpoint", "stage")
+COUNTERS = {
+    "calls": ("Attempts that left for an endpoint, by how they ended", *CALL, "outcome"),
+    "rate_limited": ("Attempts that the endpoint refused for now", "endpoint"),
+    "retries": ("Attempts made again, by what went wrong", "endpoint", "cause"),
+    "tokens": ("Tokens; reasoning ones are part of completion, cached ones part of prompt", "endpoint", "kind"),
+    "cost_usd": ("US dollars, of the calls whose price is known", *CALL),
+    "unpriced_calls": ("Served calls whose price is not known", *CALL),
+    "candidates": ("Candidates made, and verdicts on them", "stage", "outcome"),
+    "rejections": ("Candidates rejected, by reason", "stage", "reason"),
+    "seeds": ("Seeds by how they left; who is parked or waits leaves once more", "outcome"),
+    "collapse_alarms": ("Alarms that outputs begin to repeat themselves", "stage"),
+    "collapse_steps": ("Steps against repetition", "stage", "step", "outcome"),
+}
+GAUGES = {
+    "calls_in_flight": ("Calls on the wire", "endpoint"),
+    "groups_in_flight": ("Seeds under way, with their candidates",),
+    "queue_depth": ("Groups that wait before a stage", "stage"),
+    "queue_capacity": ("Groups that may wait before a stage", "stage"),
+    "queue_oldest_seconds": ("Age of the oldest that waits", "stage"),
+    "concurrency_limit": ("Calls that may be on the wire", "endpoint"),
+    "duplicate_ratio": ("Share of a window's outputs that were there before", "stage"),
+    "distinct_2gram_ratio": ("Different word 2-grams by all of a window", "stage"),
+    "distinct_4gram_ratio": ("Different word 4-grams by all of a window", "stage"),
+    "self_repetition_ratio": ("Share of an output's 4-grams that another one of its window has", "stage"),
+    "compression_ratio": ("Bytes by compressed bytes of a window's outputs", "stage"),
+    "opening_ratio": ("Share of a window's outputs that begin with its most frequent three words", "stage"),
+    "output_words": ("Words per output in a window", "stage"),
+    "build_info": ("Always 1; the labels tell what runs", "version", "python"),
+}
+"""The names of what is counted or read, with what to say of each and its labels."""
 
-DIVERSITY_GAUGES = (
-    ("duplicate_ratio", "repeated", "Share of a window's outputs that were there before"),
-    ("distinct_2gram_ratio", "distinct_2", "Different word 2-grams by all of a window"),
-    ("distinct_4gram_ratio", "distinct_4", "Different word 4-grams by all of a window"),
-    ("self_repetition_ratio", "self_repetition", "Share of an output's 4-grams that another one of its window has"),
-    ("compression_ratio", "compression", "Bytes by compressed bytes of a window's outputs"),
-    ("opening_ratio", "opening_share", "Share of a window's outputs that begin with its most frequent three words"),
-    ("output_words", "words", "Words per output in a window"),
-)
+DIVERSITY = {
+    "duplicate_ratio": "repeated",
+    "distinct_2gram_ratio": "distinct_2",
+    "distinct_4gram_ratio": "distinct_4",
+    "self_repetition_ratio": "self_repetition",
+    "compression_ratio": "compression",
+    "opening_ratio": "opening_share",
+    "output_words": "words",
+}
 
 LAG_EVERY_S = 0.5
 
-M = TypeVar("M", Counter, Gauge, Histogram)
 Queues = Callable[[], Mapping[str, QueueStatistics]]
 Limits = Callable[[], Mapping[str, float]]
 
 
 class Metrics:
-    """An observer of events that keeps the metrics of one run in `registry`."""
+    """An observer of events that times calls, and shows these times and `counts` in `registry`."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped there; they would double the series
+        self.counts = Counts(dict.fromkeys(_series(pipeline), 0))
+        self.counts["build_info", version("tamis"), platform.python_version()] = 1
+        for stage in pipeline.stages:
+            if isinstance(stage, Generate):  # nothing is measured yet, and 0 would be a figure
+                self.counts |= {(name, stage.name): math.nan for name in DIVERSITY}
+        self._queues: Queues = dict
+        self._limits: Limits = dict
         self.registry = CollectorRegistry()
-        self._make_call_metrics()
-        self._make_flow_metrics()
-        self._looked_up: dict[tuple[object, ...], Any] = {}
-        self._begin_at_zero(pipeline)
+        self._commits = self._histogram("ledger_commit", "Time of one commit of the ledger", SHORT_BUCKETS_S)
+        self._lag = self._histogram("event_loop_lag", "How late the event loop woke", SHORT_BUCKETS_S)
+        self._duration = self._histogram("call_duration", "Time on the wire", CALL_BUCKETS_S, *CALL)
+        self._wait = self._histogram("call_wait", "Time at the gate, before the wire", CALL_BUCKETS_S, *CALL)
+        self._looked_up = {call: self._times(call) for call in _calls(pipeline)}
+        self.registry.register(self)
 
     def __call__(self, event: Event) -> None:
         """Observe one event."""
-        match event:
-            case CallStarted():
-                self._of(self._in_flight, event.endpoint).inc()
-            case CallFinished():
-                self._call_finished(event)
-            case CallRetried():
-                self._of(self._retries, event.endpoint, event.cause).inc()
-            case CandidatesMade():
-                self._of(self._candidates, event.stage, event.origin).inc(event.total)
-            case VerdictGiven():
-                self._of(self._candidates, event.stage, event.outcome).inc()
-                if event.outcome == "rejected":
-                    self._of(self._rejections, event.stage, event.reason).inc()
-            case GroupStarted():
-                self._groups.inc()
-            case GroupSettled():
-                self._groups.dec()
-                self._of(self._seeds, event.outcome).inc()
-            case DiversityMeasured() | Collapsing():
-                self._repetition(event)
+        self.counts(event)
+        if isinstance(event, CallFinished):
+            call = (event.endpoint, event.stage)
+            times = self._looked_up.get(call)  # the library's own look-up takes as long as a whole event may
+            duration, wait = times or self._looked_up.setdefault(call, self._times(call))
+            duration.observe(event.duration_s)
+            wait.observe(event.wait_s)
+        elif isinstance(event, DiversityMeasured):
+            for name, field in DIVERSITY.items():
+                value = getattr(event, field)
+                self.counts[name, event.stage] = math.nan if value is None else value
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what a scrape sees besides the histograms; prometheus_client asks for it by this name."""
+        families: dict[str, Metric] = {
+            **{name: CounterMetricFamily(f"tamis_{name}", text) for name, (text, *_) in COUNTERS.items()},
+            **{name: GaugeMetricFamily(f"tamis_{name}", text) for name, (text, *_) in GAUGES.items()},
+        }
+        labels = {name: names for name, (_, *names) in (COUNTERS | GAUGES).items()}
+        for (name, *values), value in [*self.counts.items(), *self._sampled()]:
+            if name in families:
+                suffix = "_total" * (name in COUNTERS)
+                families[name].add_sample(f"tamis_{name}{suffix}", dict(zip(labels[name], values, strict=True)), value)
+        yield from families.values()
 
     def committed(self, rows: int, seconds: float) -> None:
         """Observe one commit of the ledger; any thread may call it."""
@@ -127,20 +154,7 @@ class Metrics:
 
     def sample(self, queues: Queues, limits: Limits) -> None:
         """Say where to read at each scrape: statistics of queues by stage, concurrency limits by endpoint."""
-
-        def queue(stage: str, field: str) -> float:
-            return float(getattr(queues()[stage], field))
-
-        def limit(endpoint: str) -> float:
-            return limits()[endpoint]
-
-        for name, field, text in QUEUE_GAUGES:
-            gauge = self._gauge(name, text, "stage")
-            for stage in queues():
-                gauge.labels(stage).set_function(partial(queue, stage, field))
-        gauge = self._gauge("concurrency_limit", "Calls that may be on the wire", "endpoint")
-        for endpoint in limits():
-            gauge.labels(endpoint).set_function(partial(limit, endpoint))
+        self._queues, self._limits = queues, limits
 
     async def measure_lag(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Measure how late the event loop wakes, until cancelled; the owner runs this as a task."""
@@ -149,121 +163,48 @@ class Metrics:
             await asyncio.sleep(LAG_EVERY_S)
             self._lag.observe(max(0.0, clock() - due))
 
-    def _make_call_metrics(self) -> None:
-        call = ("endpoint", "stage")
-        self._calls = self._counter("calls", "Attempts that left for an endpoint, by how they ended", *call, "outcome")
-        self._duration = self._histogram("call_duration", "Time on the wire", CALL_BUCKETS_S, *call)
-        self._wait = self._histogram("call_wait", "Time at the gate, before the wire", CALL_BUCKETS_S, *call)
-        self._in_flight = self._gauge("calls_in_flight", "Calls on the wire", "endpoint")
-        self._refused = self._counter("rate_limited", "Attempts that the endpoint refused for now", "endpoint")
-        self._retries = self._counter("retries", "Attempts made again, by what went wrong", "endpoint", "cause")
-        self._tokens = self._counter(
-            "tokens", "Tokens; reasoning ones are part of completion, cached ones part of prompt", "endpoint", "kind"
-        )
-        self._cost = self._counter("cost_usd", "US dollars, of the calls whose price is known", *call)
-        self._unpriced = self._counter("unpriced_calls", "Served calls whose price is not known", *call)
+    def _times(self, call: tuple[str, str]) -> tuple[Histogram, Histogram]:
+        return self._duration.labels(*call), self._wait.labels(*call)
 
-    def _make_flow_metrics(self) -> None:
-        self._candidates = self._counter("candidates", "Candidates made, and verdicts on them", "stage", "outcome")
-        self._rejections = self._counter("rejections", "Candidates rejected, by reason", "stage", "reason")
-        self._seeds = self._counter(
-            "seeds", "Seeds by how they left; who is parked or waits leaves once more", "outcome"
-        )
-        self._groups = self._gauge("groups_in_flight", "Seeds under way, with their candidates")
-        self._commits = self._histogram("ledger_commit", "Time of one commit of the ledger", SHORT_BUCKETS_S)
-        self._diversity = {name: self._gauge(name, text, "stage") for name, _, text in DIVERSITY_GAUGES}
-        self._alarms = self._counter("collapse_alarms", "Alarms that outputs begin to repeat themselves", "stage")
-        self._steps = self._counter("collapse_steps", "Steps against repetition", "stage", "step", "outcome")
-        self._lag = self._histogram("event_loop_lag", "How late the event loop woke", SHORT_BUCKETS_S)
-        build = self._gauge("build_info", "Always 1; the labels tell what runs", "version", "python")
-        build.labels(version("tamis"), platform.python_version()).set(1)
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"tamis_{name}", text, labels, registry=self.registry)
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"tamis_{name}", text, labels, registry=self.registry)
+    def _sampled(self) -> Iterator[tuple[tuple[str, ...], float]]:
+        for stage, queue in self._queues().items():
+            yield ("queue_depth", stage), queue.depth
+            yield ("queue_capacity", stage), queue.capacity
+            yield ("queue_oldest_seconds", stage), queue.oldest_s
+        for endpoint, limit in self._limits().items():
+            yield ("concurrency_limit", endpoint), limit
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"tamis_{name}_seconds", text, labels, registry=self.registry, buckets=buckets)
 
-    def _begin_at_zero(self, pipeline: Pipeline) -> None:
-        for stage in pipeline.stages:
-            for _, endpoint in stage.aliases():
-                self._begin_call_at_zero(endpoint, stage.name)
-                if isinstance(stage, Judge) and stage.audit is not None:
-                    self._begin_call_at_zero(endpoint, f"{stage.name}.audit")
-            for outcome in CANDIDATE_OUTCOMES:
-                self._of(self._candidates, stage.name, outcome)
-            for reason in REASONS.get(getattr(stage, "check", stage.type), ()):
-                self._of(self._rejections, stage.name, reason)
-            if isinstance(stage, Generate):
-                self._begin_generate_at_zero(stage.name)
-        for outcome in SEED_OUTCOMES:
-            self._of(self._seeds, outcome)
 
-    def _begin_generate_at_zero(self, stage: str) -> None:
-        for gauge in self._diversity.values():
-            self._of(gauge, stage).set(math.nan)  # nothing is measured yet, and 0 would be a figure
-        self._of(self._alarms, stage)
-        for step in get_args(Step):
-            for outcome in ("taken", "undone"):
-                self._of(self._steps, stage, step, outcome)
-
-    def _begin_call_at_zero(self, endpoint: str, stage: str) -> None:
-        for times in (self._duration, self._wait):
-            self._of(times, endpoint, stage)
-        for sums in (self._cost, self._unpriced):
-            self._of(sums, endpoint, stage)
-        for outcome in get_args(CallOutcome):
-            self._of(self._calls, endpoint, stage, outcome)
-        self._of(self._in_flight, endpoint)
-        self._of(self._refused, endpoint)
-        for cause in RETRY_CAUSES:
-            self._of(self._retries, endpoint, cause)
-        for kind in TOKEN_KINDS:
-            self._of(self._tokens, endpoint, kind)
-
-    def _call_finished(self, event: CallFinished) -> None:
-        call = (event.endpoint, event.stage)
-        self._of(self._in_flight, event.endpoint).dec()
-        self._of(self._calls, *call, event.outcome).inc()
-        self._of(self._duration, *call).observe(event.duration_s)
-        self._of(self._wait, *call).observe(event.wait_s)
-        if event.outcome == "refused":
-            self._of(self._refused, event.endpoint).inc()
-        if event.outcome != "ok":
-            return
-        counts = (event.prompt_tokens, event.completion_tokens, event.reasoning_tokens, event.cached_tokens)
-        for kind, count in zip(TOKEN_KINDS, counts, strict=True):
-            if count:
-                self._of(self._tokens, event.endpoint, kind).inc(count)
-        if event.cost_usd is None:
-            self._of(self._unpriced, *call).inc()
-        elif event.cost_usd:
-            self._of(self._cost, *call).inc(event.cost_usd)
-
-    def _repetition(self, event: DiversityMeasured | Collapsing) -> None:
-        if isinstance(event, DiversityMeasured):
-            for gauge, field, _ in DIVERSITY_GAUGES:
-                self._of(self._diversity[gauge], event.stage).set(_known(getattr(event, field)))
-            return
-        if event.what == "alarm":
-            self._of(self._alarms, event.stage).inc()
-        if event.what != "effect" and event.step:
-            outcome = "taken" if event.what == "alarm" else "undone"
-            self._of(self._steps, event.stage, event.step, outcome).inc()
-
-    def _of(self, metric: M, *labels: str) -> M:
-        """Return the series of these labels; the library's own look-up takes as long as a whole event may."""
-        series = self._looked_up.get((metric, labels))
-        if series is None:
-            series = self._looked_up[metric, labels] = metric.labels(*labels)
-        return cast(M, series)
+def _calls(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Yield every endpoint with a name that calls to it are counted under."""
+    for stage in pipeline.stages:
+        for _, endpoint in stage.aliases():
+            yield endpoint, stage.name
+            if isinstance(stage, Judge) and stage.audit is not None:
+                yield endpoint, f"{stage.name}.audit"
 
 
-def _known(value: float | None) -> float:
-    return math.nan if value is None else value
+def _series(pipeline: Pipeline) -> Iterator[tuple[str, ...]]:
+    """Yield every series that the pipeline can have; a reason that `REASONS` lacks comes when it is given."""
+    for call in _calls(pipeline):
+        yield from (("calls", *call, outcome) for outcome in get_args(CallOutcome))
+        yield from (("cost_usd", *call), ("unpriced_calls", *call))
+        yield from (("calls_in_flight", call[0]), ("rate_limited", call[0]))
+        yield from (("retries", call[0], cause) for cause in RETRY_CAUSES)
+        yield from (("tokens", call[0], kind) for kind in TOKEN_KINDS)
+    for stage in pipeline.stages:
+        yield from (("candidates", stage.name, outcome) for outcome in CANDIDATE_OUTCOMES)
+        reasons = REASONS.get(getattr(stage, "check", stage.type), ())
+        yield from (("rejections", stage.name, reason) for reason in reasons)
+        if isinstance(stage, Generate):
+            yield "collapse_alarms", stage.name
+            for step in get_args(Step):
+                yield from (("collapse_steps", stage.name, step, outcome) for outcome in ("taken", "undone"))
+    yield from (("seeds", outcome) for outcome in SEED_OUTCOMES)
+    yield ("groups_in_flight",)
 
 
 @asynccontextmanager

@@ -79,9 +79,9 @@ class Rate:
 
     def __init__(self, window: float) -> None:
         self._window = window
-        self._noted: deque[tuple[float, int]] = deque()
+        self._noted: deque[tuple[float, float]] = deque()
 
-    def note(self, now: float, count: int) -> None:
+    def note(self, now: float, count: float) -> None:
         self._noted.append((now, count))
         while len(self._noted) > 2 and self._noted[1][0] <= now - self._window:
             self._noted.popleft()
@@ -126,14 +126,14 @@ class Progress:
         now, tally = self._clock(), self._tally
         if tally.phase != self._phase:
             self._phase, self._left = tally.phase, Rate(LEFT_OVER_S)
-        self._calls.note(now, tally.served)
+        self._calls.note(now, tally.total("calls", "ok"))
         self._left.note(now, tally.phase_left)
         for name, made in self._made.items():
-            made.note(now, tally.found[name, "made"])
+            made.note(now, tally.found(name, "made"))
 
     def line(self) -> str:
         """Return everything in one line."""
-        made = sum(self._tally.found[name, "made"] for name in self._made)
+        made = sum(self._tally.found(name, "made") for name in self._made)
         return " · ".join([f"{made:,} candidates", *self._outcomes(), *self._calls_and_cost()])
 
     def screen(self) -> RenderableType:
@@ -152,7 +152,7 @@ class Progress:
             at = now.get(stage.name)
             place = ("", "") if at is None else (self._bar(stage.name, now), f"in {at.inbox.depth}/{at.inbox.capacity}")
             words = enumerate(WORDS.get(stage.type, OTHERS).items())
-            counts = ((at, self._tally.found[stage.name, what], called) for at, (what, called) in words)
+            counts = ((at, self._tally.found(stage.name, what), called) for at, (what, called) in words)
             facts = [f"{count:,} {called}" for at, count, called in counts if count or at < 2]
             if stage.name in self._made:
                 facts.insert(1, rate(self._made[stage.name].per_second))
@@ -170,30 +170,32 @@ class Progress:
 
     def _outcomes(self) -> list[str]:
         tally = self._tally
+        solved = tally.total("seeds", "solved")
         parts = [
-            f"accepted {tally.accepted:,} ({tally.solved:,} of {tally.seeds:,} seeds solved)",
-            f"rejected {tally.rejected:,}",
-            f"failed {tally.failed:,}",
+            f"accepted {tally.total('accepted'):,} ({solved:,} of {tally.seeds:,} seeds solved)",
+            f"rejected {tally.total('candidates', 'rejected'):,}",
+            f"failed {tally.total('candidates', 'failed'):,}",
         ]
         twins = [stage.name for stage in self._shown.pipeline.stages if stage.type == "dedupe"]
         if twins:
-            parts.append(f"duplicates {sum(tally.found[name, 'rejected'] for name in twins):,}")
+            parts.append(f"duplicates {sum(tally.found(name, 'rejected') for name in twins):,}")
         return parts
 
     def _calls_and_cost(self) -> list[str]:
         tally, limit = self._tally, self._shown.limit
+        usd, unpriced, accepted = tally.total("cost_usd"), tally.total("unpriced_calls"), tally.total("accepted")
         parts = [
             f"calls {rate(self._calls.per_second)}",
-            f"in flight {tally.in_flight:,}" + (f"/{limit:,}" if limit is not None else ""),
-            f"429s {tally.refused:,}",
-            f"tokens {brief(tally.tokens)}",
+            f"in flight {tally.total('calls_in_flight'):,}" + (f"/{limit:,}" if limit is not None else ""),
+            f"429s {tally.total('rate_limited'):,}",
+            f"tokens {brief(tally.total('tokens', 'prompt', 'completion'))}",
         ]
-        if tally.unpriced:
-            parts.append(f"{dollars(tally.usd)} and {tally.unpriced:,} calls of unknown price")
+        if unpriced:
+            parts.append(f"{dollars(usd)} and {unpriced:,} calls of unknown price")
         else:
-            parts.append(dollars(tally.usd))
-            if tally.accepted:
-                parts.append(f"{dollars(tally.usd / tally.accepted)} per accepted")
+            parts.append(dollars(usd))
+            if accepted:
+                parts.append(f"{dollars(usd / accepted)} per accepted")
         return [*parts, self._time()]
 
     def _time(self) -> str:

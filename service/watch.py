@@ -64,7 +64,7 @@ class Watch:
         for row in reader.seed_counts():
             if row.state == "parked":
                 parked[row.phase] += row.total
-        tally = Tally(self._plan.read, manifest, parked)
+        tally = Tally(self.metrics.counts, self._plan.read, manifest, parked)
         self._observers.append(tally)
         limit = sum(gate.limits.max_concurrency or 0 for gate in session.gates.values()) or None
         phases, before_s = len(session.pipeline.flows), float(manifest["wall_s"])

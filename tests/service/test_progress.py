@@ -11,7 +11,7 @@ from watched_run import events, watched_pipeline
 
 from queues.bounded import QueueStatistics
 from service.progress import Progress, Rate, Shown, StageNow
-from service.tally import Tally
+from service.tally import Counts, Tally
 from stages.core.events import GroupSettled, GroupStarted
 
 SHOWN = Shown(watched_pipeline(), Path("runs/x/ledger.sqlite"), limit=16, phases=2)
@@ -47,7 +47,7 @@ def drawn(progress: Progress, width: int = 160) -> list[str]:
 
 @pytest.fixture
 def tally() -> Tally:
-    return Tally(seeds=4)
+    return Tally(Counts(), seeds=4)
 
 
 @pytest.fixture
@@ -56,6 +56,7 @@ def later(tally: Tally) -> Progress:
     clock = Seconds()
     progress = Progress(SHOWN, tally, stages, clock)
     for event in events():
+        tally.counts(event)
         tally(event)
     clock.now = 10.0
     progress.look()
@@ -105,7 +106,7 @@ def test_one_line_says_it_all(later: Progress) -> None:
 
 
 def test_a_known_price_is_told_per_accepted_sample(tally: Tally) -> None:
-    tally.usd, tally.accepted = 3.0, 4
+    tally.counts |= {("cost_usd", "main", "generate"): 3.0, ("accepted",): 4}
     assert "$3.00 · $0.75 per accepted" in Progress(SHOWN, tally, stages).line()
 
 
