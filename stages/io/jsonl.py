@@ -15,10 +15,10 @@ def read(lines: Iterator[bytes | BadRow]) -> Iterator[tuple[int, Row | BadRow]]:
         if isinstance(line, BadRow):
             yield number, line
         elif line and not line.isspace():
-            yield number, parse(line)
+            yield number, _parse(line)
 
 
-def parse(line: bytes) -> Row | BadRow:
+def _parse(line: bytes) -> Row | BadRow:
     """Read one line. Lone surrogates and bytes that are no UTF-8 are refused: no JSON could hold them again."""
     try:
         row = orjson.loads(line)

@@ -51,10 +51,10 @@ def derive(
     turns = Turns(prompt)
     exports = {export_name(output): format_of(output) for output in outputs}
     files: dict[str, Rows] = {
-        "accepted.jsonl": lambda stored: accepted_rows(stored.group, turns),
-        "rejected.jsonl": lambda stored: fallen_rows(stored.group, "rejected"),
-        "failed.jsonl": lambda stored: fallen_rows(stored.group, "failed"),
-        "unsolved.jsonl": unsolved_rows,
+        "accepted.jsonl": lambda stored: _accepted_rows(stored.group, turns),
+        "rejected.jsonl": lambda stored: _fallen_rows(stored.group, "rejected"),
+        "failed.jsonl": lambda stored: _fallen_rows(stored.group, "failed"),
+        "unsolved.jsonl": _unsolved_rows,
         **{name: _of_group(made.rows) for name, made in exports.items()},
     }
     lines = _write(reader, {folder / name: rows for name, rows in files.items()}, visitors)
@@ -93,7 +93,7 @@ def _write(reader: Reader, files: Mapping[Path, Rows], visitors: Sequence[Visito
     return lines
 
 
-def accepted_rows(group: Group, turns: Turns) -> Iterator[Row]:
+def _accepted_rows(group: Group, turns: Turns) -> Iterator[Row]:
     """Yield a row per accepted sample."""
     for candidate in group.candidates:
         if candidate.state == "accepted":
@@ -107,7 +107,7 @@ def accepted_rows(group: Group, turns: Turns) -> Iterator[Row]:
             }
 
 
-def fallen_rows(group: Group, state: str) -> Iterator[Row]:
+def _fallen_rows(group: Group, state: str) -> Iterator[Row]:
     """Yield a row per candidate that was rejected, or that failed: could not be made or judged."""
     for candidate in group.candidates:
         if candidate.state == state:
@@ -121,7 +121,7 @@ def fallen_rows(group: Group, state: str) -> Iterator[Row]:
             }
 
 
-def unsolved_rows(stored: Stored) -> Iterator[Row]:
+def _unsolved_rows(stored: Stored) -> Iterator[Row]:
     """Yield a row for a seed that is done and has nothing accepted, with what was tried and its own row."""
     group = stored.group
     if stored.state in ("unsolved", "failed"):

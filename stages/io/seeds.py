@@ -13,7 +13,7 @@ import xxhash
 
 from config.sources import BaseSource
 from stages.core.errors import CandidateError
-from stages.core.record import Candidate, Message, Seed
+from stages.core.record import Candidate, Group, Message, Seed
 from stages.io.jsonl import kind
 from stages.io.lines import BadRow, Row
 from stages.prompts.template import Template
@@ -39,7 +39,7 @@ class Seeds:
 
     def seed(self, no: int, row: Row) -> Seed:
         """Return the row as the `no`-th seed. Raises BadRow."""
-        seed = Seed(no, hash_id(row) if self._id is None else column_id(row, self._id), row)
+        seed = Seed(no, _hash_id(row) if self._id is None else _column_id(row, self._id), row)
         if self._topic is not None and (topic := row.get(self._topic)) is not None:
             seed.topic = str(topic)
         if self._messages is not None:
@@ -62,7 +62,7 @@ class Seeds:
         return [candidate(n, item, self._given_column) for n, item in enumerate(values)]
 
 
-def hash_id(row: Row) -> str:
+def _hash_id(row: Row) -> str:
     """Name a row by its content, whatever the order of its keys: 16 hexadecimal digits.
 
     Two rows of one million share such an id by chance once in 37 million sources; it would be told as a duplicate.
@@ -70,7 +70,7 @@ def hash_id(row: Row) -> str:
     return xxhash.xxh3_64_hexdigest(orjson.dumps(row, option=orjson.OPT_SORT_KEYS))
 
 
-def column_id(row: Row, column: str) -> str:
+def _column_id(row: Row, column: str) -> str:
     """Read the id in a column: a text or a whole number."""
     value = row.get(column)
     if type(value) is str and value:
@@ -136,8 +136,7 @@ def candidate(n: int, value: Any, column: str) -> Candidate:
 
 
 def _rendered(template: Template, seed: Seed, n: int) -> str:
-    scope = {**seed.row, "row": seed.row, "topic": seed.topic, "seed_id": seed.id}
     try:
-        return template.render(scope)
+        return template.render(Group(seed).scope())
     except CandidateError as error:
         raise BadRow(f"candidates[{n}]: {error.detail}") from None

@@ -35,12 +35,11 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one reading of the source found: good rows, broken ones left out, the content's hash, the columns."""
+    """What one reading of the source found: good rows, broken ones left out, the content's hash."""
 
     rows: int
     skipped: int
     content_hash: str
-    columns: tuple[str, ...]
 
 
 def open_source(config: SourceConfig) -> Source:
@@ -75,7 +74,8 @@ class Source:
 
         `prompts` are templates that every seed must fill: the outputs', which nobody renders before all is paid.
         """
-        columns, templates = self.columns(), [Template(prompt) for prompt in prompts]
+        self.columns()
+        templates = [Template(prompt) for prompt in prompts]
         content, ids, rows = xxhash.xxh3_128(), _Ids(), 0
         broken, unfilled = _Found(self.path), _Found(self.path)
         for line, group in self._all(content.update):
@@ -92,7 +92,7 @@ class Source:
             problems = [f"{self.path}: the source has no rows"]
         if problems:
             raise InputError(problems)
-        return Scan(rows, broken.count, content.hexdigest(), columns)
+        return Scan(rows, broken.count, content.hexdigest())
 
     def groups(self, start: int = 0, limit: int | None = None) -> Iterator[Group]:
         """Yield the seeds from number `start` on, `limit` at most, each with the candidates that its row brings along.

@@ -60,7 +60,7 @@ def rows(source: Source) -> list[dict[str, Any]]:
 def test_rows_become_numbered_seeds_with_id_and_topic(jsonl: Any) -> None:
     source = jsonl('{"id":"a","subject":"sums"}\n\n{"id":7}\n', id="id", topic="subject")
     scan = source.scan()
-    assert (scan.rows, scan.skipped, scan.columns) == (2, 0, ("id", "subject"))
+    assert (scan.rows, scan.skipped, source.columns()) == (2, 0, ("id", "subject"))
     seeds = [group.seed for group in source.groups()]
     assert [(seed.no, seed.id, seed.topic) for seed in seeds] == [(0, "a", "sums"), (1, "7", "")]
 
@@ -327,6 +327,12 @@ def test_a_candidate_may_be_an_object_whose_other_keys_become_fields(jsonl: Any)
 def test_a_candidate_without_a_text_is_a_bad_row(jsonl: Any, value: Any) -> None:
     (problem,) = problems(jsonl(orjson.dumps({"outputs": value}), candidates="outputs"))
     assert problem.startswith("seeds.jsonl:1: outputs[0] ")
+
+
+def test_a_template_of_candidates_sees_what_every_template_sees(jsonl: Any) -> None:
+    """A column called `topic` is the row's own where the source names none."""
+    source = jsonl('{"topic":"sums","seed_id":"s"}', candidates=["{{ topic }} {{ row.seed_id }}"])
+    assert [one.text for group in source.groups() for one in group.candidates] == ["sums s"]
 
 
 def test_templates_make_one_candidate_each_and_a_row_they_do_not_fit_is_bad(jsonl: Any) -> None:
