@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from config.load import Loaded
 from config.problems import Problem
 from config.schema import Generate
-from service.check import judging, keys, order, resources, settings, texts, waves
+from service.check import keys, outputs, resources, rules, texts
 
 
 def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
@@ -23,15 +23,16 @@ def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
     found += resources.constitutions(pipeline)
     found += resources.endpoints(pipeline, env)
     found += keys.problems(pipeline)
-    found += settings.problems(pipeline)
+    found += outputs.problems(pipeline)
     found += texts.problems(pipeline, columns)
-    found += judging.problems(pipeline, columns)
+    found += rules.problems(pipeline, columns, rules.KEYS)
     # Where a stage's very type is a guess, what stands before what is not known.
     if not any(len(loc) == 2 and loc[0] == "stages" for loc in loaded.broken):
-        found += [*order.problems(pipeline), *waves.problems(pipeline)]
+        found += [*rules.whole(pipeline), *rules.problems(pipeline, columns, rules.ORDER)]
     return loaded.fresh(found)
 
 
 def warnings(loaded: Loaded) -> list[Problem]:
     """Return what can work in a good pipeline and is hardly meant."""
-    return [] if loaded.pipeline is None else loaded.fresh(judging.warnings(loaded.pipeline))
+    pipeline = loaded.pipeline
+    return [] if pipeline is None else loaded.fresh(rules.problems(pipeline, None, rules.HARDLY_MEANT))

@@ -25,12 +25,12 @@ class Key(NamedTuple):
     example: str = ""
 
 
-_GOLD = ("numeric", "exact", "math")
+GOLD = ("numeric", "exact", "math")
 _BY_MODEL = ("eliminate", "rubric", "checklist")
 KEYS: dict[tuple[str, str], tuple[Key, ...]] = {
     ("verify", "check"): (
-        Key("against", _GOLD, ("plugin",), 'against: "{{ answer }}"'),
-        Key("fallback", (), (*_GOLD, "plugin")),
+        Key("against", GOLD, ("plugin",), 'against: "{{ answer }}"'),
+        Key("fallback", (), (*GOLD, "plugin")),
         Key("pattern", ("regex",), (), "pattern: '^[0-9]+$'"),
         Key("schema", ("json_schema",), (), "schema: {file: schema.json}"),
         Key("tests", ("python",), (), 'tests: "{{ test }}"'),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from config.problems import Finding, Loc
-from config.schema import CsvSource, Endpoint, Gguf, JsonlSource, Judge, Pipeline, Price
+from config.schema import CsvSource, Endpoint, Gguf, JsonlSource, Opinion, Pipeline, Price
 from config.words import nearest, suggestion
 from stages.core.errors import InputError
 from stages.io.sources import open_source
@@ -47,7 +47,7 @@ def constitutions(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield what is wrong with each constitution that a stage uses, once."""
     used: dict[str, Loc] = {}
     for number, stage in enumerate(pipeline.stages):
-        if isinstance(stage, Judge):
+        if isinstance(stage, Opinion):
             if stage.constitution is not None:
                 used.setdefault(stage.constitution, ("stages", number, "constitution"))
             elif pipeline.constitution is not None:

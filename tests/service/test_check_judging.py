@@ -70,6 +70,7 @@ def test_all_of_it_is_available() -> None:
         ("wave: 2", "wave: 0", "9: stages[1].stop.wave: must be at least 1, not 0"),
         ("write: winner", "write: win ner", "9: stages[1].write: must be made of letters"),
         ("winner == '2'", "winer == '2'", '12: stages[4].where: unknown variable "winer"'),
+        ("rank, endpoint: j1", "rank, endpoint: j1, constitution: nowhere.yaml", "14: stages[6].constitution: "),
         ("{{ response_a }}", "{{ response }}", '14: stages[6].prompt: unknown variable "response"'),
         (
             "type: rank, ",

@@ -1,22 +1,18 @@
-"""Keys of one part that need each other, exclude each other, or would be read by nobody."""
+"""Rules for outputs and for the answers to a collapse: keys that need or exclude each other, or that nobody reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from config.problems import Finding, Loc
-from config.schema import Collapse, CrossCheck, Dedupe, Generate, Output, Pairs, Pipeline, Score, Verify
+from config.schema import Collapse, Generate, Output, Pairs, Pipeline
 from config.words import suggestion
 
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")
 
 
 def problems(pipeline: Pipeline) -> Iterator[Finding]:
-    """Yield what is wrong inside each stage, each output, and the answers to a collapse."""
-    for number, stage in enumerate(pipeline.stages):
-        if stage.type in RULES:
-            yield from RULES[stage.type](("stages", number), stage, pipeline)
+    """Yield what is wrong inside each output, and the answers to a collapse."""
     if pipeline.collapse is not None:
         yield from _collapse(pipeline.collapse, pipeline)
     files: set[tuple[str, str]] = set()
@@ -44,36 +40,6 @@ def _collapse(collapse: Collapse, pipeline: Pipeline) -> Iterator[Finding]:
         yield Finding(("collapse", "personas"), "only `respond: [persona]` reads it")
 
 
-def _generate(loc: Loc, stage: Generate, pipeline: Pipeline) -> Iterator[Finding]:
-    if not stage.prompts and pipeline.source.messages is None:
-        message = 'missing; write for example prompts: ["{{ question }}"], or `messages: COLUMN` in the source'
-        yield Finding((*loc, "prompts"), message)
-
-
-def _verify(loc: Loc, stage: Verify, _: Pipeline) -> Iterator[Finding]:
-    if stage.check == "plugin" and (stage.against is None) != (stage.fallback is None):
-        message = "only its `fallback` reads it" if stage.fallback is None else "`fallback` needs: against: ..."
-        yield Finding((*loc, "against"), message)
-
-
-def _cross_check(loc: Loc, stage: CrossCheck, _: Pipeline) -> Iterator[Finding]:
-    voices = stage.samples * (stage.endpoint is not None) + (stage.function is not None)
-    if not voices:
-        yield Finding((*loc, "endpoint"), "missing; name the model that is asked (or a program: `function`)")
-    elif stage.min_agree > voices:
-        yield Finding((*loc, "min_agree"), f"{stage.min_agree} can never agree, only {voices}; ask for more `samples`")
-
-
-def _dedupe(loc: Loc, stage: Dedupe, _: Pipeline) -> Iterator[Finding]:
-    if not (stage.exact or stage.near or stage.semantic):
-        yield Finding((*loc, "exact"), "nothing is left to compare by; remove it, or write `near: {threshold: 0.8}`")
-
-
-def _score(loc: Loc, stage: Score, _: Pipeline) -> Iterator[Finding]:
-    if stage.axes is None and stage.features.steps is None and stage.features.explanation is None:
-        yield Finding((*loc, "features"), "missing; write for example features: {steps: 0.05, explanation: 0.02}")
-
-
 def _output(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
     names = [stage.name for stage in pipeline.stages]
     generates = any(stage.type == "generate" for stage in pipeline.stages)
@@ -92,12 +58,3 @@ def _output(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
         if name not in names:
             how = suggestion(name, names, "the stages are")
             yield Finding((*loc, "pairs", "rejected", place), f'there is no stage "{name}"; {how}')
-
-
-RULES: dict[str, Callable[[Loc, Any, Pipeline], Iterator[Finding]]] = {
-    "generate": _generate,
-    "verify": _verify,
-    "cross_check": _cross_check,
-    "dedupe": _dedupe,
-    "score": _score,
-}
