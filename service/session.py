@@ -5,7 +5,7 @@ This is the composition root: nothing is decided here but who is given what.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -77,11 +77,10 @@ class Session:
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
         first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)
         decisions = LedgerDecisions(ledger, reader)
-        tools = Tools(
-            models, decisions, config.seed, config.constitution, config.collapse, observe, expected=seeds * first
-        )
+        sizes, settings = _sizes(self.gates), (config.seed, config.constitution, config.collapse)
+        tools = Tools(models, decisions, *settings, observe, expected=seeds * first, at_once=sizes.workers)
         self.store = LedgerStore(ledger, reader)
-        self.pipeline = Pipeline(build(config.stages, tools), self.store, _sizes(self.gates), observe)
+        self.pipeline = Pipeline(build(config.stages, tools), self.store, sizes, observe)
 
     def limits(self) -> dict[str, float]:
         """Return how many calls each alias may have on the wire; those of one group share the number."""

@@ -51,7 +51,8 @@ from stages.verify.stage import VerifyStage
 class Tools:
     """What stages work with. `constitution` is the pipeline's default path, `run_seed` its seed.
 
-    `later` are the stages after the one that is built, `expected` how many candidates the first waves will have.
+    `later` are the stages after the one that is built, `expected` how many candidates the first waves will have;
+    `at_once` calls keep every place at the endpoints taken.
     """
 
     models: Mapping[str, Model]
@@ -62,6 +63,7 @@ class Tools:
     observe: Observe | None = None
     later: Sequence[StageConfig] = ()
     expected: int = 0
+    at_once: int = 1
 
 
 def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
@@ -106,7 +108,7 @@ def _last_fit(configs: Sequence[StageConfig], first: StageConfig, types: Sequenc
 def _generate(place: Place, config: Generate, tools: Tools) -> Stage:
     prompts = [Template(source) for source in config.prompts]
     system = None if config.system is None else Template(config.system)
-    monitor = CollapseMonitor(place.name, config, tools.collapse, tools.decisions, place.observe)
+    monitor = CollapseMonitor(place, config, tools.collapse, tools.decisions, tools.at_once)
     return GenerateStage(place, config, tools.models, prompts, system, tools.run_seed, monitor)
 
 

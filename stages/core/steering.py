@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -52,6 +53,8 @@ class Monitor:
     def __init__(self) -> None:
         self.steerings: list[Steering] = [Steering()]
         """All there were, the one in force last."""
+        self.room: AbstractAsyncContextManager[object] = nullcontext()
+        """Requests are drafted and made inside it: what is drafted early does not hear of a new steering."""
 
     async def start(self) -> None:
         """Take up what earlier processes decided."""

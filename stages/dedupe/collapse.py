@@ -9,6 +9,7 @@ Only outputs of the steering in force count for the next alarm: what is still un
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from itertools import zip_longest
 from typing import Any
 
 from config.schema import Collapse, Generate
-from stages.core.base import Decisions
-from stages.core.events import Collapsing, DiversityMeasured, Observe
+from stages.core.base import Decisions, Place
+from stages.core.events import Collapsing, DiversityMeasured
 from stages.core.record import Candidate, Group, Seed
 from stages.core.steering import Monitor, Steering, Step
 from stages.core.text import normal
@@ -81,7 +82,7 @@ class _Tally:
 
 
 class CollapseMonitor(Monitor):
-    """The monitor of one stage, named `name`.
+    """The monitor of one stage, the one at `place`.
 
     A repeat is a text that was there before. In answers (`emit: candidates`) one of few words is not, since short
     answers come again by nature, nor one given before to the same seed: that is agreement.
@@ -89,19 +90,22 @@ class CollapseMonitor(Monitor):
 
     def __init__(
         self,
-        name: str,
+        place: Place,
         stage: Generate,
         collapse: Collapse | None,
         decisions: Decisions,
-        observe: Observe | None = None,
+        at_once: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`at_once`: how many calls keep every place at the endpoints taken."""
         super().__init__()
-        self._name, self._decisions, self._observe = name, decisions, observe
+        self._name, self._decisions, self._observe = place.name, decisions, place.observe
         self._emits = stage.emit == "seeds"
         self._steps = steps(collapse, stage)
         self._personas = (collapse and collapse.personas) or PERSONAS
         self.one_prompt = "prompt" in self._steps
+        if self._steps:
+            self.room = asyncio.Semaphore(at_once)
         self._windows, self._recent, self._alarm = Windows(clock), Recent(), RepeatAlarm()
         self._tallies = defaultdict[int, _Tally](_Tally)
         self._under: dict[tuple[int, int], int] = {}

@@ -84,7 +84,8 @@ class GenerateStage(Stage):
         scope, size = group.scope(), self._config.per_request
 
         async def sample(asked: list[Candidate]) -> None:
-            await self._sample(group, asked, scope)
+            async with self._monitor.room:
+                await self._sample(group, asked, scope)
 
         await each(sample, [made[at : at + size] for at in range(0, count, size)])
         if self._observe is not None:

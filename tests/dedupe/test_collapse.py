@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from config.schema import Collapse, Generate
+from stages.core.base import Place
 from stages.core.record import Candidate, Group, Seed
 from stages.dedupe.collapse import CollapseMonitor, steps
 
@@ -35,7 +36,7 @@ class Stream:
     def __init__(self, kept: Kept, respond: tuple[str, ...] = (), stage: str = "generate", **config: Any) -> None:
         self._config = Generate(endpoint="m", prompts=["a", "b"], **config)
         collapse = Collapse.model_validate({"respond": respond})
-        self.monitor = CollapseMonitor(stage, self._config, collapse, kept, clock=lambda: 0.0)
+        self.monitor = CollapseMonitor(Place(stage, 0), self._config, collapse, kept, clock=lambda: 0.0)
         self._chance, self._number = random.Random(3), 0
 
     async def bring(self, outputs: int, repeats: float, passing: float = 1.0) -> None:
@@ -141,7 +142,7 @@ async def test_outputs_under_an_older_steering_do_not_call_for_another_step() ->
 @pytest.mark.parametrize(("text", "emit", "told"), [("B", "candidates", 0), ("B", "seeds", 1)])
 async def test_short_answers_may_come_again_and_short_seeds_may_not(text: str, emit: str, told: int) -> None:
     kept = Kept()
-    monitor = CollapseMonitor("generate", Generate(endpoint="m", emit=emit), None, kept)  # type: ignore[arg-type]  a mode
+    monitor = CollapseMonitor(Place("generate", 0), Generate(endpoint="m", emit=emit), None, kept)  # type: ignore[arg-type]  a mode
     for n in range(400):
         group = Group(Seed(n, f"s{n}", {}), [Candidate(0, text)])
         await monitor.saw(group, group.candidates[0], monitor.steerings[0])
@@ -150,7 +151,7 @@ async def test_short_answers_may_come_again_and_short_seeds_may_not(text: str, e
 
 async def test_the_same_answer_twice_to_one_seed_is_agreement_and_no_repeat() -> None:
     kept = Kept()
-    monitor = CollapseMonitor("generate", Generate(endpoint="m"), None, kept)
+    monitor = CollapseMonitor(Place("generate", 0), Generate(endpoint="m"), None, kept)
     for n in range(200):
         text = f"the sum of these two numbers is {n}"
         group = Group(Seed(n, f"s{n}", {}), [Candidate(k, text) for k in range(4)])
