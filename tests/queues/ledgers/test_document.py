@@ -11,7 +11,7 @@ import orjson
 import pytest
 from ledger_rows import a_candidate, a_reply, a_seed
 
-from queues.ledger import Ledger
+from queues.ledger import DecisionRow, Ledger
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "ledger.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
@@ -33,6 +33,7 @@ async def test_a_query_of_the_document_finds_something(query: str, ledger: Ledge
     ]
     await ledger.reply(a_reply(1, raw=b'{"choices":[{"finish_reason":"length"}]}'))
     await ledger.group(a_seed(1, id="q-17"), right + wrong)
+    await ledger.decision(DecisionRow("collapse", "generate", b'{"what":"alarm","at":516,"now":{"repeated":0.13}}'))
     found = ask(query)
     assert found
     assert any(value is not None for value in found[0])
