@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from config.schema import Judge
@@ -35,6 +38,14 @@ def axes_of(config: Judge, constitution: Constitution | None, run_seed: int, see
     if config.axes:
         return [_axis(name, text) for name, text in config.axes.items()]
     return [_of_principle(one) for one in principles_of(constitution, config.principles, run_seed, config.name, seed)]
+
+
+def means(marks: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Return the mean mark by axis."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for axis, mark in marks:
+        found[axis].append(mark)
+    return {axis: fmean(marks) for axis, marks in found.items()}
 
 
 def _of_principle(principle: Principle) -> Axis:

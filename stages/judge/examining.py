@@ -7,17 +7,18 @@ axes are shuffled, and the options turned round every other time, so that what c
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from statistics import fmean
+from typing import Any, NamedTuple, Protocol
 
 from config.schema import Judge
 from stages.core.base import Stage, collect
 from stages.core.chance import draw
 from stages.core.record import Candidate, Group
 from stages.core.task import task_text
-from stages.judge.axes import Axis, axes_of
+from stages.judge.axes import Axis, axes_of, means
 from stages.judge.constitution import Constitution
 from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Call, Model
@@ -41,19 +42,8 @@ class Examiner(Protocol):
     async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks: ...
 
 
-class _Mode(NamedTuple):
-    """`key` stands for the answer to a lone question. What eliminates is one question, and names a principle."""
-
-    key: str
-    eliminates: bool
-    per_call: Literal["one", "all"]
-
-
-_MODES = {
-    "eliminate": _Mode("pass", True, "all"),
-    "rubric": _Mode("score", False, "one"),
-    "checklist": _Mode("met", False, "one"),
-}
+_KEYS = {"eliminate": "pass", "rubric": "score", "checklist": "met"}
+"""The key of the answer to a lone question. What eliminates always is one question, and names a principle."""
 
 
 class _Turn(NamedTuple):
@@ -70,15 +60,14 @@ class Questionnaire:
 
     def __init__(self, stage: Stage, config: Judge, constitution: Constitution | None, run_seed: int) -> None:
         self._stage, self._config, self._constitution, self._run_seed = stage, config, constitution, run_seed
-        self._mode = _MODES[config.mode]
-        self._together = (config.per_call or self._mode.per_call) == "all"
+        self._eliminates = config.mode == "eliminate"
+        self._together = (config.per_call or ("all" if self._eliminates else "one")) == "all"
         self._prompt = Template(config.prompt or builtin(config.mode))
         self._asker = Asker(stage, run_seed, config.temperature, config.max_tokens)
         low, high = config.scale
-        marks = range(low, high + 1) if config.mode == "rubric" else (True, False)
-        self._options: Sequence[int] = marks
+        self._options: Sequence[int] = range(low, high + 1) if config.mode == "rubric" else (True, False)
         self._worth = grade(low, high) if config.mode == "rubric" else truth
-        self._logprobs = not self._mode.eliminates or (config.escalate is not None and config.escalate.when == "unsure")
+        self._logprobs = not self._eliminates or (config.escalate is not None and config.escalate.when == "unsure")
 
     async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks:
         axes = axes_of(self._config, self._constitution, self._run_seed, group.seed)
@@ -99,8 +88,8 @@ class Questionnaire:
             order = order[::-1] if reverse else order
             for batch in [order] if self._together or not order else [[axis] for axis in order]:
                 alone = batch[0].id if len(batch) == 1 else ""
-                many = len(batch) > 1 and not self._mode.eliminates
-                keys = {axis.id: axis.id for axis in batch} if many else {self._mode.key: alone}
+                many = len(batch) > 1 and not self._eliminates
+                keys = {axis.id: axis.id for axis in batch} if many else {_KEYS[self._config.mode]: alone}
                 yield _Turn(sample, batch, keys, bool(sample % 2) != reverse)
 
     def _question(self, group: Group, candidate: Candidate, turn: _Turn) -> Question:
@@ -109,27 +98,24 @@ class Questionnaire:
         seen: dict[str, Any] = {"task": task_text(group, candidate), "principles": shown, "axes": shown}
         seen |= {"keys": list(turn.keys), "options": list(options), "scale": list(self._config.scale)}
         prompt = self._prompt.render(group.scope(candidate) | seen)
-        named = [axis.id for axis in turn.axes] if self._mode.eliminates else []
+        named = [axis.id for axis in turn.axes] if self._eliminates else []
         return Question(
             self._config.mode, prompt, tuple(turn.keys), self._options, self._worth, named, logprobs=self._logprobs
         )
 
     def _marks(self, weights: dict[str, float], turns: Sequence[_Turn], readings: Sequence[Reading]) -> Marks:
-        found: defaultdict[str, list[float]] = defaultdict(list)
-        broken = Counter[str]()
-        for turn, reading in zip(turns, readings, strict=True):
-            for key, value in reading.values.items():
-                found[turn.keys[key]].append(value)
-                if self._mode.eliminates and value < 0.5:
-                    broken[turn.keys[key] or str(reading.said.get("principle"))] += 1
-        means = {axis: sum(values) / len(values) for axis, values in found.items()}
-        if self._mode.eliminates:
-            score = min(means.values())
-        else:
-            score = sum(weights.get(axis, 1.0) * mean for axis, mean in means.items())
-            score /= sum(weights.get(axis, 1.0) for axis in means)
+        said = [
+            (turn.keys[key], value, str(reading.said.get("principle")))
+            for turn, reading in zip(turns, readings, strict=True)
+            for key, value in reading.values.items()
+        ]
+        found = means((axis, value) for axis, value, _ in said)
+        axes = {axis: mean for axis, mean in found.items() if axis}
+        if not self._eliminates:
+            return Marks(fmean(found.values(), [weights.get(axis, 1.0) for axis in found]), axes)
+        broken = Counter(axis or named for axis, value, named in said if value < 0.5)
         principle = next((name for name, _ in broken.most_common(1) if name in weights), "")
-        return Marks(score, {axis: mean for axis, mean in means.items() if axis}, principle)
+        return Marks(min(found.values()), axes, principle)
 
 
 class RewardModel:

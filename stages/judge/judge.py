@@ -12,22 +12,48 @@ What a verdict of it holds, for audits and reports:
     data.axes       the mean mark by axis of the votes that decided
     data.principle  the principle that was named by most who eliminated
 
-All but `eliminate` also give the candidate the score by which it can be ranked, `scores[stage]`.
+All but `eliminate` also give the candidate the score by which it can be ranked, `scores[stage]`. A vote that could not
+be read counts for nobody. Small judges of different families beat one large one (arXiv 2404.18796), and a strong one is
+needed only where they are not sure (arXiv 2407.18370).
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
 
 from config.schema import Judge
 from stages.core.base import Place, Stage, collect
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
+from stages.judge.axes import means
 from stages.judge.constitution import Constitution
 from stages.judge.examining import Examiner, Questionnaire, RewardModel
-from stages.judge.panel import Panel, Vote
 from stages.llm.protocol import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one judge of a panel said. `passed` None: nothing that counts, for this `reason`."""
+
+    judge: str
+    passed: bool | None
+    score: float | None = None
+    axes: dict[str, float] = field(default_factory=dict)
+    principle: str = ""
+    reason: str = ""
+    detail: str = ""
+    escalated: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as it stands in a verdict, what is empty left out."""
+        full = {name: getattr(self, name) for name in self.__slots__}
+        known = {"passed"} | ({"score"} if self.score is not None else set())
+        return {name: value for name, value in full.items() if value or name in known}
 
 
 class JudgeStage(Stage):
@@ -43,7 +69,7 @@ class JudgeStage(Stage):
         run_seed: int,
     ) -> None:
         super().__init__(place)
-        self._judges, self._stronger = judges, stronger
+        self._config, self._judges, self._stronger = config, judges, stronger
         self._eliminates = config.mode == "eliminate"
         self._principles = {one.id: one.text for one in constitution.principles} if constitution else {}
         self._examiner: Examiner = (
@@ -51,7 +77,8 @@ class JudgeStage(Stage):
             if config.mode == "reward"
             else Questionnaire(self, config, constitution, run_seed)
         )
-        self._panel = _panel(config)
+        otherwise = 0.5 if self._eliminates else -math.inf
+        self._threshold = otherwise if config.threshold is None else config.threshold
 
     async def process(self, group: Group) -> None:
         await self.judge_each(group, self._judged)
@@ -66,32 +93,58 @@ class JudgeStage(Stage):
         """Return the verdict on any candidate, and change nothing; `reverse`: with the order of all things reversed."""
 
         async def vote(judge: Model, escalated: bool = False) -> Vote:
-            return await self._vote(judge, group, candidate, reverse, escalated)
+            try:
+                marks = await self._examiner.examine(judge, group, candidate, reverse)
+            except CandidateError as error:
+                return Vote(judge.alias, None, reason=error.reason, detail=error.detail, escalated=escalated)
+            passed = marks.score >= self._threshold
+            return Vote(judge.alias, passed, marks.score, marks.axes, marks.principle, escalated=escalated)
 
         votes = await collect(vote, self._judges)
-        if self._stronger is not None and self._panel.unsure(votes):
+        if self._stronger is not None and self._unsure(votes):
             votes.append(await vote(self._stronger, escalated=True))
-        verdict = self._panel.verdict(votes, "eliminated" if self._eliminates else "low_score")
-        if verdict.passed is False and self._eliminates:
-            broken = str(verdict.data.get("principle", ""))
-            verdict.detail = f"{broken}: {self._principles[broken]}" if broken else "the judge named no principle"
-        return verdict
+        return self._decide(votes)
 
-    async def _vote(self, judge: Model, group: Group, candidate: Candidate, reverse: bool, escalated: bool) -> Vote:
-        try:
-            marks = await self._examiner.examine(judge, group, candidate, reverse)
-        except CandidateError as error:
-            return Vote(judge.alias, None, reason=error.reason, detail=error.detail, escalated=escalated)
-        passed = marks.score >= self._panel.threshold
-        return Vote(judge.alias, passed, marks.score, marks.axes, marks.principle, escalated=escalated)
+    def _unsure(self, votes: Sequence[Vote]) -> bool:
+        """Return whether to ask the stronger judge: not all say the same, or the score is near the threshold."""
+        if len({vote.passed for vote in votes}) > 1 or votes[0].passed is None:
+            return True
+        escalate = self._config.escalate
+        if escalate is None or escalate.when != "unsure":
+            return False
+        low, high = self._config.scale if self._config.mode == "rubric" else (0, 1)
+        return abs(_score(votes) - self._threshold) < escalate.margin * (high - low)
+
+    def _decide(self, votes: Sequence[Vote]) -> Verdict:
+        """Return the verdict of the votes that can be read; without any, it is open.
+
+        An escalated one decides alone; else more than half must be in favour, or the mean must reach the threshold.
+        """
+        readable = [vote for vote in votes if vote.passed is not None]
+        deciding = [vote for vote in readable if vote.escalated] or readable
+        data: dict[str, Any] = {"votes": [vote.as_dict() for vote in votes]}
+        if not deciding:
+            return Verdict(None, reason=votes[0].reason, detail=votes[0].detail, data=data)
+        score = _score(deciding)
+        if axes := means(mark for vote in deciding for mark in vote.axes.items()):
+            data["axes"] = axes
+        passed = score >= self._threshold
+        if self._config.decide == "majority":
+            passed = 2 * sum(vote.passed is True for vote in deciding) > len(deciding)
+        if passed:
+            return Verdict(True, score, data=data)
+        if not self._eliminates:
+            detail = f"score {score:.3g}, {self._threshold:.3g} is needed"
+            if axes:
+                worst = min(axes, key=lambda axis: axes[axis])
+                detail += f"; lowest: {worst} {axes[worst]:.3g}"
+            return Verdict(False, score, "low_score", detail, data)
+        detail = "the judge named no principle"
+        named = Counter(vote.principle for vote in deciding if vote.passed is False and vote.principle)
+        for principle, _ in named.most_common(1):
+            data["principle"], detail = principle, f"{principle}: {self._principles[principle]}"
+        return Verdict(False, score, "eliminated", detail, data)
 
 
-def _panel(config: Judge) -> Panel:
-    threshold = config.threshold
-    if threshold is None:
-        threshold = 0.5 if config.mode == "eliminate" else -math.inf
-    near = None
-    if config.escalate is not None and config.escalate.when == "unsure":
-        low, high = config.scale if config.mode == "rubric" else (0, 1)
-        near = config.escalate.margin * (high - low)
-    return Panel(config.decide, threshold, near)
+def _score(votes: Sequence[Vote]) -> float:
+    return fmean(vote.score or 0.0 for vote in votes)
