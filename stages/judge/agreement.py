@@ -17,8 +17,6 @@ Z = 1.959963984540054
 """The normal deviate of 95 %, two-sided."""
 RESAMPLES = 4_000
 
-Distance = Literal["nominal", "ordinal", "interval", "ratio"]
-
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -92,14 +90,10 @@ def corrected_yield(passed: int, judged: int, errors: Errors) -> Estimate | None
     variance = share * (1 - share) / (judged + Z**2) + middle**2 * of_good + (1 - middle) ** 2 * of_bad
     half = Z * sqrt(variance) / skill
     middle += 2 * Z**2 * (middle * of_good - (1 - middle) * of_bad)
-    return Estimate(_within(value), _within(middle - half), _within(middle + half))
+    return Estimate(*(min(1.0, max(0.0, share)) for share in (value, middle - half, middle + half)))
 
 
-def _within(share: float) -> float:
-    return min(1.0, max(0.0, share))
-
-
-def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]], seed: int = 0) -> Estimate | None:
+def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> Estimate | None:
     """Return the agreement of two judges beyond chance (Cohen 1960), with a bootstrap interval over the items.
 
     1 is perfect, 0 is what chance gives (also where nobody ever disagrees on a label that is the only one).
@@ -110,7 +104,7 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]], seed: int = 0) -> Es
     counts = np.zeros((len(labels), len(labels)))
     for one, other in pairs:
         counts[labels[one], labels[other]] += 1
-    drawn = np.random.default_rng(seed).multinomial(len(pairs), counts.ravel() / len(pairs), RESAMPLES)
+    drawn = np.random.default_rng(0).multinomial(len(pairs), counts.ravel() / len(pairs), RESAMPLES)
     resampled = _kappa(drawn.reshape(RESAMPLES, *counts.shape))
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Estimate(float(_kappa(counts[None])[0]), float(low), float(high))
@@ -127,7 +121,7 @@ def _kappa(counts: NDArray[np.number]) -> NDArray[np.float64]:
 
 
 def krippendorff_alpha(
-    ratings: Sequence[Sequence[float | None]], distance: Distance = "nominal", seed: int = 0
+    ratings: Sequence[Sequence[float | None]], distance: Literal["nominal", "interval"]
 ) -> Estimate | None:
     """Return the agreement of a panel beyond chance (Krippendorff 2018), with its bootstrap interval.
 
@@ -140,10 +134,5 @@ def krippendorff_alpha(
     from evalica import alpha_bootstrap
 
     table = pd.DataFrame([list(row) for row in ratings], dtype=float)
-    found = alpha_bootstrap(table, distance, n_resamples=RESAMPLES, random_state=seed)
+    found = alpha_bootstrap(table, distance, n_resamples=RESAMPLES, random_state=0)
     return Estimate(found.alpha, found.low, found.high)
-
-
-def no_better_than_chance(agreement: Estimate) -> bool:
-    """Return whether an agreement cannot be told from that of a coin."""
-    return agreement.low <= 0

@@ -15,15 +15,7 @@ from typing import Any, Literal
 
 from config.schema import Judge
 from stages.core.record import Candidate, Group, Verdict
-from stages.judge.agreement import (
-    Errors,
-    Estimate,
-    cohen_kappa,
-    corrected_yield,
-    krippendorff_alpha,
-    no_better_than_chance,
-    wilson,
-)
+from stages.judge.agreement import Errors, Estimate, cohen_kappa, corrected_yield, krippendorff_alpha, wilson
 
 Truth = Callable[[Group, Candidate], bool | None]
 Sees = Literal["all", "right", "passed"]
@@ -154,7 +146,7 @@ def trust(found: dict[str, Any]) -> str:
         }
         return f"unaudited: {why[gold['sees'] if labels else 'all']}"
     shown = f"kappa {kappa['value']:.2f}, 95 % {kappa['low']:.2f} to {kappa['high']:.2f}"
-    if not no_better_than_chance(Estimate(**kappa)):
+    if kappa["low"] > 0:
         return f"agrees with gold beyond chance ({shown})"
     if kappa["high"] >= HOPEFUL:
         return f"UNPROVEN: {labels} labels do not tell it from chance ({shown}); label more"

@@ -14,7 +14,6 @@ can draft them, a person reads and edits them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,8 +80,7 @@ def load_constitution(path: str | Path) -> Constitution:
 
 
 def _repeated(constitution: Constitution, places: Places) -> Iterator[Problem]:
-    seen = Counter[str]()
-    for index, principle in enumerate(constitution.principles):
-        if seen[principle.id]:
-            yield places.problem(("principles", index, "id"), f'the id "{principle.id}" is taken; ids are unique')
-        seen[principle.id] += 1
+    ids = [principle.id for principle in constitution.principles]
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            yield places.problem(("principles", index, "id"), f'the id "{name}" is taken; ids are unique')
