@@ -13,6 +13,7 @@ from config.schema import Generate, Judge, Pipeline
 from queues.ledger import Reader
 from service import rundir
 from service.gold import FILE, Gold
+from service.store import made
 from stages.core.record import Candidate, Group
 from stages.io.atomic import replacing
 from stages.io.store import unpack
@@ -47,7 +48,7 @@ class Audit:
     def end(self) -> None:
         if not self._judges:
             return
-        rows = [(row.scope, orjson.loads(row.body)) for row in self._reader.decisions("canary")]
+        rows = list(made(self._reader, "canary"))
         for judge, source in self._judges:
             name = judge.config.name
             figures = judge.figures([body for scope, body in rows if scope == name])

@@ -38,8 +38,8 @@ from service.metrics import serve_metrics
 from service.plan import Plan, plan
 from service.rundir import RunDirectory
 from service.session import Session
-from service.store import fresh_groups
-from service.summary import Ended, budget_ended, completed, stopped
+from service.store import fresh_groups, made
+from service.summary import Ended, stopped, summary
 from service.watch import LogStyle, Watch
 from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.io.atomic import replacing
@@ -108,7 +108,7 @@ async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result
         ending = await run.go(session, watch)
         watch.end()
         manifest = await run.end(ending)
-        collapse = [(row.scope, orjson.loads(row.body)) for row in reader.decisions("collapse")]
+        collapse = list(made(reader, "collapse"))
         ended = Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir.path, run.audit.found, collapse)
         told = _told(ending, ended, options)
     return Result(ending, run_dir.path, manifest, told)
@@ -119,9 +119,7 @@ def _told(ending: Ending, ended: Ended, options: RunOptions) -> str:
     again = f"tamis run {options.pipeline} --out {ended.run_dir} --resume"
     if isinstance(ending.cause, RunStopped):
         return stopped(ending.cause, ended.manifest, again)
-    if ending.cause is not None:
-        return budget_ended(ended, str(ending.cause), again)
-    return completed(ended)
+    return summary(ended, str(ending.cause or ""), again)
 
 
 def _claim(ledger: Ledger, what: Plan) -> float:

@@ -58,7 +58,7 @@ class Session:
         seeds: int,
     ) -> None:
         self.drain = Drain()
-        self.spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight)
+        self._spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight)
         self._ledger = ledger
         reused = None if reuse is None else reuse.get
         used = {alias: config.endpoints[alias] for alias in keys}
@@ -104,28 +104,12 @@ class Session:
     def _admit(self) -> None:
         if self.drain.cause is not None:
             raise self.drain.cause
-        self.spending.check()
+        self._spending.check()
 
     async def _commit(self, alias: str, call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
-        usage = receipt.usage
-        self.spending.add(receipt)
-        await self._ledger.reply(
-            ReplyRow(
-                call.group.seed.no,
-                key,
-                call.stage,
-                alias,
-                raw,
-                usage.prompt_tokens,
-                usage.completion_tokens,
-                usage.reasoning_tokens,
-                usage.cached_tokens,
-                receipt.cost_usd,
-                receipt.wait_s,
-                receipt.duration_s,
-                receipt.reused,
-            )
-        )
+        self._spending.add(receipt)
+        row = ReplyRow(call.group.seed.no, key, call.stage, alias, raw, *receipt.usage, *receipt[1:])
+        await self._ledger.reply(row)
 
 
 def _group(alias: str, endpoint: EndpointConfig) -> str:

@@ -15,16 +15,15 @@ from stages.llm.endpoint import Receipt
 
 
 class Spending:
-    """Calls, tokens and dollars so far. `unpriced` calls have an unknown cost, which is not taken as 0."""
+    """Calls, tokens and dollars so far; of the calls whose price is not known, no dollars."""
 
     def __init__(self, budget: Budget, before: Iterable[Spend], in_flight: Callable[[], int]) -> None:
         self._budget, self._in_flight = budget, in_flight
-        self.calls = self.tokens = self.unpriced = 0
+        self.calls = self.tokens = 0
         self.usd = 0.0
         for spend in before:
             self.calls += spend.calls
             self.tokens += spend.prompt_tokens + spend.completion_tokens
-            self.unpriced += spend.unpriced
             self.usd += spend.cost_usd
 
     def add(self, receipt: Receipt) -> None:
@@ -33,10 +32,7 @@ class Spending:
             return
         self.calls += 1
         self.tokens += receipt.usage.prompt_tokens + receipt.usage.completion_tokens
-        if receipt.cost_usd is None:
-            self.unpriced += 1
-        else:
-            self.usd += receipt.cost_usd
+        self.usd += receipt.cost_usd or 0.0
 
     def check(self) -> None:
         """Raise BudgetReached if another call could pass the budget."""

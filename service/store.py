@@ -46,7 +46,6 @@ class LedgerStore:
             yield stored.group, stored.state == "parked" and stored.phase == phase
             await asyncio.sleep(0)
 
-
     async def waiting(self, phase: int) -> AsyncIterator[Group]:
         """Yield the groups as `reached` does, each with its committed replies."""
         for rows in self._reader.groups(("parked",), phase, page=PAGE):
@@ -56,6 +55,12 @@ class LedgerStore:
             await asyncio.sleep(0)
 
 
+def made(reader: Reader, kind: str) -> Iterator[tuple[str, Any]]:
+    """Yield the decisions of a kind in the order in which they were made: the scope and the body of each."""
+    for row in reader.decisions(kind):
+        yield row.scope, orjson.loads(row.body)
+
+
 class LedgerDecisions:
     """Implements the stages' Decisions on a ledger and its reader."""
 
@@ -63,8 +68,7 @@ class LedgerDecisions:
         self._ledger, self._reader = ledger, reader
 
     def made(self, kind: str) -> Iterator[tuple[str, Any]]:
-        for row in self._reader.decisions(kind):
-            yield row.scope, orjson.loads(row.body)
+        return made(self._reader, kind)
 
     async def make(self, kind: str, scope: str, body: Any) -> None:
         await self._ledger.decision(DecisionRow(kind, scope, orjson.dumps(body)))

@@ -60,8 +60,11 @@ class _Step(NamedTuple):
     after: int
 
 
-def summary(ended: Ended, headline: str, again: str = "") -> str:
-    """Return the end-of-run summary under a headline. `again`: what to do to go on, where there is something to do."""
+def summary(ended: Ended, spent: str = "", again: str = "") -> str:
+    """Return what a complete run tells, or one whose budget is `spent`: `again` is the command that then goes on."""
+    took = duration(ended.manifest["wall_s"])
+    headline = f"ended after {took}: {spent}" if spent else f"complete in {took}"
+    files = f"{ended.run_dir / 'accepted.jsonl'} · tamis export {ended.run_dir} --format dpo"
     lines = [
         ("seeds", _seeds(ended.manifest["counts"]["seeds"], ended.manifest["skipped_rows"])),
         ("yield", _yield(ended)),
@@ -71,21 +74,10 @@ def summary(ended: Ended, headline: str, again: str = "") -> str:
         ("judge", in_a_line(ended.audit)),
         ("diversity", repetition.in_a_line(ended.collapse)),
         ("cost", _cost(ended.manifest, ended.counts["accepted"])),
-        ("next", again or f"{ended.run_dir / 'accepted.jsonl'} · tamis export {ended.run_dir} --format dpo"),
+        ("next", f"raise the budget, then: {again}" if spent else files),
     ]
     first = f"{headline:<48}{ended.run_dir}" if len(headline) < 47 else f"{headline}   {ended.run_dir}"
     return "\n".join([first, *(f"{label:<{LABEL}}{text}" for label, text in lines if text)])
-
-
-def completed(ended: Ended) -> str:
-    """Return what a complete run tells."""
-    return summary(ended, f"complete in {duration(ended.manifest['wall_s'])}")
-
-
-def budget_ended(ended: Ended, message: str, again: str) -> str:
-    """Return what a run tells that a budget ended; `again` is the command that goes on once the budget is raised."""
-    headline = f"ended after {duration(ended.manifest['wall_s'])}: {message}"
-    return summary(ended, headline, f"raise the budget, then: {again}")
 
 
 def stopped(cause: RunStopped, manifest: Mapping[str, Any], again: str) -> str:

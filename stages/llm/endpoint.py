@@ -216,9 +216,8 @@ class Endpoint:
 
 
 def _finished(alias: str, stage: str, outcome: Served | Failure | None, receipt: Receipt) -> CallFinished:
-    usage, _, wait_s, duration_s, _ = receipt
+    usage, cost_usd, wait_s, duration_s, _ = receipt
     if not isinstance(outcome, Served):
         label: CallOutcome = "cancelled" if outcome is None else _OUTCOMES.get(outcome.cause, "error")
         return CallFinished(alias, stage, label, wait_s, duration_s)
-    tokens = (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens, usage.cached_tokens)
-    return CallFinished(alias, stage, "ok", wait_s, duration_s, *tokens, receipt.cost_usd)
+    return CallFinished(alias, stage, "ok", wait_s, duration_s, *usage, cost_usd)

@@ -7,7 +7,7 @@ It raises `CandidateError` when this one request cannot be served, `RunStopped` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from stages.core.record import Group
 
@@ -39,8 +39,7 @@ class Call:
     keep: bool = False
 
 
-@dataclass(slots=True, frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of one reply. Reasoning tokens are part of completion tokens, cached ones part of prompt tokens."""
 
     prompt_tokens: int = 0

@@ -8,7 +8,7 @@ from watched_run import PIPELINE
 
 from config.schema import Pipeline
 from queues.ledger import CandidateCount
-from service.summary import Ended, budget_ended, completed, stopped
+from service.summary import Ended, stopped, summary
 from stages.core.errors import RunStopped
 
 AGAIN = "tamis run pipeline.yaml --out runs/x --resume"
@@ -74,7 +74,7 @@ def line(text: str, label: str) -> str | None:
 
 
 def test_a_complete_run_tells_what_went_where() -> None:
-    assert completed(ended()).splitlines() == [
+    assert summary(ended()).splitlines() == [
         "complete in 1m 51s                              runs/x",
         "seeds      40 read · 31 solved · 9 unsolved (unsolved.jsonl)",
         "yield      452 generated → 437 complete → 111 right → 93 past the judge → 36 selected → 31 after dedupe "
@@ -88,7 +88,7 @@ def test_a_complete_run_tells_what_went_where() -> None:
 
 
 def test_where_nothing_fell_nothing_is_said_of_it() -> None:
-    text = completed(ended(fallen=[]))
+    text = summary(ended(fallen=[]))
     assert line(text, "rejected") is None
     assert line(text, "failed") is None
     assert line(text, "yield") == (
@@ -97,11 +97,11 @@ def test_where_nothing_fell_nothing_is_said_of_it() -> None:
 
 
 def test_where_nothing_was_made_yet_no_yield_is_told() -> None:
-    assert line(completed(ended(accepted=0, fallen=[])), "yield") is None
+    assert line(summary(ended(accepted=0, fallen=[])), "yield") is None
 
 
 def test_broken_rows_that_were_skipped_are_counted() -> None:
-    assert line(completed(ended(skipped=1_200)), "seeds") == (
+    assert line(summary(ended(skipped=1_200)), "seeds") == (
         "40 read (1,200 broken rows left out) · 31 solved · 9 unsolved (unsolved.jsonl)"
     )
 
@@ -109,7 +109,7 @@ def test_broken_rows_that_were_skipped_are_counted() -> None:
 def test_raw_quality_counts_the_answers_that_were_cut_off() -> None:
     """100 made, 50 of them truncated, 25 of the rest right: 25 %, not 50."""
     fallen = [("rejected", "generate", "truncated", 50), ("rejected", "verify", "wrong_answer", 25)]
-    assert line(completed(ended(fallen, accepted=25)), "quality") == (
+    assert line(summary(ended(fallen, accepted=25)), "quality") == (
         "raw answers right 25 % → accepted right 100 % (25 of 25, by gold)"
     )
 
@@ -120,38 +120,38 @@ def test_raw_quality_counts_the_answers_that_were_cut_off() -> None:
     ids=["only marks", "looks at some", "knows no gold"],
 )
 def test_no_quality_is_claimed_that_nothing_proves(verify: dict[str, Any]) -> None:
-    assert line(completed(ended(verify=verify)), "quality") is None
+    assert line(summary(ended(verify=verify)), "quality") is None
 
 
 def test_a_run_that_accepts_nothing_says_so() -> None:
-    text = completed(ended(accepted=0))
+    text = summary(ended(accepted=0))
     assert line(text, "quality") == "raw answers right 19 % → none accepted"
     assert line(text, "cost") == "513 calls · 24k tokens"
 
 
 def test_a_reason_of_several_stages_is_told_by_stage() -> None:
     fallen = [("rejected", "verify", "eliminated", 2), ("rejected", "judge", "eliminated", 3)]
-    assert line(completed(ended(fallen)), "rejected") == "judge: eliminated 3 · verify: eliminated 2"
+    assert line(summary(ended(fallen)), "rejected") == "judge: eliminated 3 · verify: eliminated 2"
 
 
 def test_rare_reasons_are_summed_up() -> None:
     fallen = [("rejected", "verify", f"r{number}", number) for number in range(1, 9)]
-    assert line(completed(ended(fallen)), "rejected") == "r8 8 · r7 7 · r6 6 · r5 5 · r4 4 · r3 3 · others 3"
+    assert line(summary(ended(fallen)), "rejected") == "r8 8 · r7 7 · r6 6 · r5 5 · r4 4 · r3 3 · others 3"
 
 
 def test_the_price_is_told_per_accepted_sample() -> None:
-    assert line(completed(ended(cost=0.62)), "cost") == (
+    assert line(summary(ended(cost=0.62)), "cost") == (
         "513 calls · 24k tokens · 16.5 calls per accepted sample · $0.62, $0.02 per accepted sample"
     )
 
 
 def test_an_unknown_price_is_not_taken_as_nothing() -> None:
-    cost = line(completed(ended(cost=None)), "cost")
+    cost = line(summary(ended(cost=None)), "cost")
     assert cost is not None and cost.endswith("· price unknown for 513 calls")
 
 
 def test_a_budget_ends_with_what_there_is_and_how_to_go_on() -> None:
-    text = budget_ended(ended(pending=20), "the budget of 500 calls is spent", AGAIN)
+    text = summary(ended(pending=20), "the budget of 500 calls is spent", AGAIN)
     assert text.startswith("ended after 1m 51s: the budget of 500 calls is spent")
     assert line(text, "seeds") == "40 read · 31 solved · 4 unsolved (unsolved.jsonl) · 5 pending"
     shown = line(text, "yield")
