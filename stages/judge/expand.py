@@ -80,14 +80,12 @@ def read_items(said: Choice) -> tuple[str, ...]:
 
     Empty where there are none, or where the reply was cut off in the middle of them.
     """
-    found: list[str] = []
-    for start in (bracket.start() for bracket in re.finditer(r"\[", said.text)):
+    for bracket in re.finditer(r"\[", said.text):
         try:
-            value, _ = _DECODER.raw_decode(said.text, start)
+            found, _ = _DECODER.raw_decode(said.text, bracket.start())
         except (ValueError, RecursionError):
             continue
-        if value and all(isinstance(item, str) for item in value):
-            found = value
+        if found and all(isinstance(item, str) for item in found):
             break
     else:
         found = [] if said.truncated else _LISTED.findall(said.text)
