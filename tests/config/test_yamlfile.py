@@ -12,7 +12,7 @@ from config.problems import ConfigError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
-DATA = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
+DATA = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=12)
 LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in itertools.pairwise("abcdefgh")
 )
@@ -27,7 +27,7 @@ def messages(text: str) -> list[str]:
 
 
 @settings(deadline=None)
-@given(st.dictionaries(TEXT, DATA))
+@given(st.dictionaries(TEXT, DATA, max_size=4))
 def test_what_is_written_is_read_back_unchanged(data: dict[str, Any]) -> None:
     assert read(yamlfile.write(data)) == data
 

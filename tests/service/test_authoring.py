@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
-from whole_runs import TAMIS, simulating
+from needs import ROOT
+from whole_runs import simulating
 
+from service.cli import main
 from stages.judge.constitution import load_constitution
 
 PRINCIPLES = """\
@@ -35,51 +39,70 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tamis(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([TAMIS, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+class Done(NamedTuple):
+    returncode: object
+    stdout: str
+    stderr: str
 
 
-def test_the_built_in_prompts_are_listed_and_shown_with_what_they_see(folder: Path) -> None:
-    assert {"eliminate", "expand"} <= set(tamis(folder, "prompts", "show").stdout.split())
-    shown = tamis(folder, "prompts", "show", "eliminate")
+Tamis = Callable[..., Done]
+
+
+@pytest.fixture
+def tamis(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tamis:
+    """Return what runs `tamis` in the folder, in this process."""
+    monkeypatch.chdir(folder)
+
+    def tamis(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["tamis", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code, *capsys.readouterr())
+
+    return tamis
+
+
+def test_the_built_in_prompts_are_listed_and_shown_with_what_they_see(folder: Path, tamis: Tamis) -> None:
+    assert {"eliminate", "expand"} <= set(tamis("prompts", "show").stdout.split())
+    shown = tamis("prompts", "show", "eliminate")
     assert "{{ response }}" in shown.stdout
     assert "response" in shown.stderr.removeprefix("it sees: ").strip().split(", ")
 
 
-def test_an_unknown_name_is_told_with_the_one_that_was_meant(folder: Path) -> None:
-    told = tamis(folder, "prompts", "show", "eliminat")
+def test_an_unknown_name_is_told_with_the_one_that_was_meant(folder: Path, tamis: Tamis) -> None:
+    told = tamis("prompts", "show", "eliminat")
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr == 'there is no built-in prompt "eliminat"; did you mean "eliminate"?\n'
 
 
-def test_a_constitution_that_is_shown_can_be_used_as_it_is(folder: Path) -> None:
-    names = tamis(folder, "constitution", "show").stdout.split()
+def test_a_constitution_that_is_shown_can_be_used_as_it_is(folder: Path, tamis: Tamis) -> None:
+    names = tamis("constitution", "show").stdout.split()
     assert names == ["helpful-honest-harmless", "mathematics-tutor"]
     for name in names:
-        (folder / "shown.yaml").write_text(tamis(folder, "constitution", "show", name).stdout)
+        (folder / "shown.yaml").write_text(tamis("constitution", "show", name).stdout)
         assert load_constitution(folder / "shown.yaml").principles
 
 
-def test_the_effective_settings_are_a_pipeline_with_everything_filled_in(folder: Path) -> None:
-    shown = tamis(folder, "config", "show", "pipeline.yaml", "--set", "stages.0.candidates=3")
+def test_the_effective_settings_are_a_pipeline_with_everything_filled_in(folder: Path, tamis: Tamis) -> None:
+    shown = tamis("config", "show", "pipeline.yaml", "--set", "stages.0.candidates=3")
     settings = yaml.safe_load(shown.stdout)
     assert settings["stages"][0]["prompts"] == ["Solve {{ question }}"]
     assert (settings["stages"][0]["candidates"], settings["stages"][0]["max_tokens"]) == (3, 1024)
     (folder / "again.yaml").write_text(shown.stdout)
-    assert tamis(folder, "config", "show", "again.yaml").stdout == shown.stdout
+    assert tamis("config", "show", "again.yaml").stdout == shown.stdout
 
 
-def test_settings_with_a_mistake_are_not_shown_and_no_key_ever_is(folder: Path) -> None:
-    told = tamis(folder, "config", "show", "pipeline.yaml", "--set", "endpoints.main.api_key=sk-aaaabbbbccccdddd1111")
+def test_settings_with_a_mistake_are_not_shown_and_no_key_ever_is(folder: Path, tamis: Tamis) -> None:
+    told = tamis("config", "show", "pipeline.yaml", "--set", "endpoints.main.api_key=sk-aaaabbbbccccdddd1111")
     assert (told.returncode, told.stdout) == (2, "")
     assert "a key does not belong in a file" in told.stderr
     assert "sk-aaaa" not in told.stderr
 
 
-def test_a_draft_stands_beside_the_file_and_says_who_wrote_it(folder: Path) -> None:
+def test_a_draft_stands_beside_the_file_and_says_who_wrote_it(folder: Path, tamis: Tamis) -> None:
     with simulating() as simulator:
         (folder / "pipeline.yaml").write_text(PIPELINE % simulator.base_url)
-        done = tamis(folder, "constitution", "expand", "constitution.yaml", "--pipeline", "pipeline.yaml")
+        done = tamis("constitution", "expand", "constitution.yaml", "--pipeline", "pipeline.yaml")
     draft = folder / "constitution.expanded.yaml"
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("constitution.expanded.yaml: 4 lists drafted by simulated; ")
@@ -105,11 +128,11 @@ def test_a_draft_stands_beside_the_file_and_says_who_wrote_it(folder: Path) -> N
     ],
 )
 def test_what_stands_in_the_way_of_a_draft_is_told_before_anything_is_written(
-    folder: Path, arguments: list[str], told: str
+    folder: Path, tamis: Tamis, arguments: list[str], told: str
 ) -> None:
-    (folder / "full.yaml").write_text(tamis(folder, "constitution", "show", "mathematics-tutor").stdout)
+    (folder / "full.yaml").write_text((ROOT / "stages/judge/constitutions/mathematics-tutor.yaml").read_text())
     before = sorted(folder.iterdir())
-    done = tamis(folder, "constitution", "expand", *arguments)
+    done = tamis("constitution", "expand", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(told)
     assert sorted(folder.iterdir()) == before
