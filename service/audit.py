@@ -81,9 +81,9 @@ class Audit:
 
 def audit_run(run_dir: Path, gold: Path | None) -> str:
     """Audit a run that has begun, and return what to tell. Raises InputError."""
-    run = rundir.existing(run_dir)
-    with rundir.open_reader(run) as reader:
-        audit = Audit(rundir.pipeline_of(run), reader, run_dir, gold)
+    pipeline = rundir.pipeline_of(run_dir)
+    with rundir.open_reader(run_dir) as reader:
+        audit = Audit(pipeline, reader, run_dir, gold)
         for rows in reader.groups():
             audit.see(unpack(*rows).group)
         audit.end()

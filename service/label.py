@@ -37,9 +37,8 @@ class Item(NamedTuple):
 
 def label_run(run_dir: Path, count: int, keys: Iterator[str], show: Callable[[str], None]) -> str:
     """Ask for labels by single keys until the sample is labelled or the keys end; return what to tell at the end."""
-    run = rundir.existing(run_dir)
-    judges = [stage.name for stage in rundir.pipeline_of(run).stages if stage.type == "judge"]
-    with rundir.open_reader(run) as reader:
+    judges = [stage.name for stage in rundir.pipeline_of(run_dir).stages if stage.type == "judge"]
+    with rundir.open_reader(run_dir) as reader:
         items = sample(_judged(reader, judges), count)
     if not items:
         raise InputError(f"{run_dir}: nothing was judged yet, so there is nothing to label")

@@ -35,8 +35,7 @@ def export_run(
     """
     if output_format not in FORMATS:
         raise InputError(f"--format {output_format}: not available; write one of: {', '.join(sorted(FORMATS))}")
-    run = rundir.existing(run_dir)
-    pipeline = rundir.pipeline_of(run)
+    pipeline = rundir.pipeline_of(run_dir)
     own = next((output for output in pipeline.outputs if output.format == output_format), None)
     keys = {} if own is None else own.model_dump(by_alias=True)
     try:
@@ -46,7 +45,7 @@ def export_run(
     stages = [stage.name for stage in pipeline.stages]
     moved = sorted((Threshold.parse(text, stages) for text in thresholds), key=lambda one: stages.index(one.stage))
     path = out or run_dir / export_name(output)
-    with rundir.open_reader(run) as reader:
+    with rundir.open_reader(run_dir) as reader:
         try:
             rows, undecided = export(reader, output, path, moved)
         except TemplateError as error:

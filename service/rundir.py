@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from config import yamlfile
@@ -14,80 +13,60 @@ from queues.ledger import Ledger, LedgerError, Reader, ReplyIndex
 from queues.ledger.writer import OnCommit
 from stages.core.errors import InputError, RunStopped
 
-LEDGER = "ledger.sqlite"
+LEDGER, MANIFEST, RESOLVED = "ledger.sqlite", "manifest.json", "pipeline.resolved.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class RunDirectory:
-    """A folder with a ledger, and what is derived from it."""
-
-    path: Path
-
-    @property
-    def ledger(self) -> Path:
-        return self.path / LEDGER
-
-    @property
-    def manifest(self) -> Path:
-        return self.path / "manifest.json"
-
-    @property
-    def resolved(self) -> Path:
-        return self.path / "pipeline.resolved.yaml"
-
-
-def choose(out: Path | None, name: str, resume: bool) -> RunDirectory:
+def choose(out: Path | None, name: str, resume: bool) -> Path:
     """Return the folder of a run. Raises InputError where it holds a run that was not asked for."""
     if out is None:
         if resume:
             raise InputError("--resume: say which run goes on, with --out RUN_DIR")
         out = Path("runs") / f"{name}-{time.strftime('%Y-%m-%dT%H-%M-%S')}"
-    run_dir = RunDirectory(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: this is a file; name a folder")
-    if run_dir.ledger.exists() and not resume:
+    if (out / LEDGER).exists() and not resume:
         raise InputError(f"--out {out}: this folder holds a run already; go on with --resume, or name another folder")
-    return run_dir
+    return out
 
 
-def existing(path: Path) -> RunDirectory:
-    """Return the folder of a run that is there. Raises InputError."""
-    run_dir = RunDirectory(path)
-    if not run_dir.ledger.exists():
-        raise InputError(f"{path}: there is no run here ({LEDGER} is missing)")
-    return run_dir
-
-
-def pipeline_of(run_dir: RunDirectory) -> Pipeline:
-    """Return what a run really ran. Raises InputError where that is not written yet."""
+def pipeline_of(run_dir: Path) -> Pipeline:
+    """Return what a run really ran. Raises InputError where there is none, or that is not written yet."""
+    _ledger_of(run_dir)
+    path = run_dir / RESOLVED
     try:
-        text = run_dir.resolved.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"{run_dir.resolved}: there is no such file; without it nobody knows the stages") from None
-    data, _, _ = yamlfile.read(text, str(run_dir.resolved))
+        raise InputError(f"{path}: there is no such file; without it nobody knows the stages") from None
+    data, _, _ = yamlfile.read(text, str(path))
     return Pipeline.model_validate(data)
 
 
-def open_ledger(run_dir: RunDirectory, on_commit: OnCommit | None) -> Ledger:
+def open_ledger(run_dir: Path, on_commit: OnCommit | None) -> Ledger:
     """Open the ledger for writing, making folder and file as needed. Raises InputError."""
     try:
-        run_dir.path.mkdir(parents=True, exist_ok=True)
+        run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--out {run_dir.path}: cannot make the folder: {error.strerror}") from None
+        raise InputError(f"--out {run_dir}: cannot make the folder: {error.strerror}") from None
     with _refused():
-        return Ledger.open(run_dir.ledger, on_commit=on_commit)
+        return Ledger.open(run_dir / LEDGER, on_commit=on_commit)
 
 
-def open_reader(run_dir: RunDirectory) -> Reader:
+def open_reader(run_dir: Path) -> Reader:
     """Open the ledger for reading. Raises InputError."""
     with _refused():
-        return Reader(run_dir.ledger)
+        return Reader(run_dir / LEDGER)
 
 
 def open_reuse(path: Path) -> ReplyIndex:
     """Index the replies of an older run. Raises InputError."""
     with _refused():
-        return ReplyIndex(existing(path).ledger)
+        return ReplyIndex(_ledger_of(path))
+
+
+def _ledger_of(run_dir: Path) -> Path:
+    if not (run_dir / LEDGER).exists():
+        raise InputError(f"{run_dir}: there is no run here ({LEDGER} is missing)")
+    return run_dir / LEDGER
 
 
 @contextmanager

@@ -36,7 +36,6 @@ from service.lifecycle import (
 )
 from service.metrics import serve_metrics
 from service.plan import Plan, plan
-from service.rundir import RunDirectory
 from service.session import Session
 from service.store import fresh_groups, made
 from service.summary import Ended, stopped, summary
@@ -85,7 +84,7 @@ def run_pipeline(options: RunOptions) -> Result:
         raise Interrupted("interrupted; nothing was lost") from None
 
 
-async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result:
+async def _run(what: Plan, run_dir: Path, options: RunOptions) -> Result:
     started = time.monotonic()
     await what.preflight()
     watch = Watch(what, run_dir, options.progress, options.log)
@@ -109,9 +108,9 @@ async def _run(what: Plan, run_dir: RunDirectory, options: RunOptions) -> Result
         watch.end()
         manifest = await run.end(ending)
         collapse = list(made(reader, "collapse"))
-        ended = Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir.path, run.audit.found, collapse)
+        ended = Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir, run.audit.found, collapse)
         told = _told(ending, ended, options)
-    return Result(ending, run_dir.path, manifest, told)
+    return Result(ending, run_dir, manifest, told)
 
 
 def _told(ending: Ending, ended: Ended, options: RunOptions) -> str:
@@ -144,11 +143,11 @@ class _Run:
     """The course of one process on one run directory."""
 
     def __init__(
-        self, what: Plan, run_dir: RunDirectory, ledger: Ledger, reader: Reader, before_s: float, started: float
+        self, what: Plan, run_dir: Path, ledger: Ledger, reader: Reader, before_s: float, started: float
     ) -> None:
         self._plan, self._dir, self._ledger, self._reader = what, run_dir, ledger, reader
         self._before_s, self._started = before_s, started
-        self.audit = Audit(what.pipeline, reader, run_dir.path)
+        self.audit = Audit(what.pipeline, reader, run_dir)
 
     @property
     def wall_s(self) -> float:
@@ -156,7 +155,7 @@ class _Run:
 
     async def go(self, session: Session, watch: Watch) -> Ending:
         """Run the pipeline, and beside it what watches, until it is done, drained or broken."""
-        with replacing(self._dir.resolved) as file:
+        with replacing(self._dir / rundir.RESOLVED) as file:
             file.write(to_yaml(resolved(self._plan.pipeline)).encode())
         before = self.write_manifest("running")
         stopping = _Stopping(session.drain, watch)
@@ -185,7 +184,7 @@ class _Run:
         with suppress(LedgerError):  # what ended the run may be just this; the manifest tells from what is there
             await self._ledger.set_meta("wall_s", f"{self.wall_s:.3f}")
         try:
-            derive(self._reader, self._dir.path, self._plan.pipeline.outputs, [self.audit])
+            derive(self._reader, self._dir, self._plan.pipeline.outputs, [self.audit])
             return self.write_manifest(ending.state)
         except RunStopped:
             if ending.cause is None:
@@ -195,7 +194,7 @@ class _Run:
     def write_manifest(self, state: RunState) -> dict[str, Any]:
         what = self._plan
         run = Run(what.pipeline.name, state, what.fingerprint, what.read, what.scan.skipped, self.wall_s)
-        return write_manifest(self._reader, run, self._dir.manifest)
+        return write_manifest(self._reader, run, self._dir / rundir.MANIFEST)
 
 
 class _Stopping:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from service.lifecycle import Activity
 from service.metrics import Metrics
 from service.plan import Plan
 from service.progress import Progress, Shown, StageNow
-from service.rundir import RunDirectory
+from service.rundir import LEDGER
 from service.session import Session
 from service.tally import Tally
 from stages.core.events import Event, Observe
@@ -26,7 +27,7 @@ LogStyle = Literal["off", "console", "json"]
 class Watch:
     """The observers of one run. `observe` hears of events, `committed` of the ledger's commits."""
 
-    def __init__(self, what: Plan, run_dir: RunDirectory, progress: bool, log: LogStyle) -> None:
+    def __init__(self, what: Plan, run_dir: Path, progress: bool, log: LogStyle) -> None:
         self.activity = Activity()
         self.console = Console(stderr=True)
         self._plan, self._dir, self._show = what, run_dir, progress
@@ -68,7 +69,7 @@ class Watch:
         self._observers.append(tally)
         limit = sum(gate.limits.max_concurrency or 0 for gate in session.gates.values()) or None
         phases, before_s = len(session.pipeline.flows), float(manifest["wall_s"])
-        shown = Shown(self._plan.pipeline, self._dir.ledger, limit, phases, before_s)
+        shown = Shown(self._plan.pipeline, self._dir / LEDGER, limit, phases, before_s)
         return Progress(shown, tally, lambda: _stages(session))
 
     def say(self, text: str) -> None:
