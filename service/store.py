@@ -15,7 +15,6 @@ from stages.io.store import pack, unpack
 from stages.pipeline import SeedState
 
 PAGE = 200
-SETTLED = ("solved", "unsolved", "failed", "expanded")
 
 
 class LedgerStore:
@@ -23,7 +22,7 @@ class LedgerStore:
 
     def __init__(self, ledger: Ledger, reader: Reader) -> None:
         self._ledger, self._reader = ledger, reader
-        self._done = reader.numbers((*SETTLED, "parked"))
+        self._done = reader.numbers()
         self._resumed = reader.has_replies()
 
     def fresh(self, seed: Seed) -> Group | None:

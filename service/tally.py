@@ -21,8 +21,8 @@ from stages.core.events import (
     GroupStarted,
     VerdictGiven,
 )
+from stages.io.manifest import SEED_STATES
 
-DONE = ("solved", "unsolved", "failed", "expanded")
 SUMS = {"made": ("generated", "derived", "given"), "seen": ("passed", "rejected", "failed", "marked")}
 
 
@@ -96,7 +96,8 @@ class Tally:
         self._before = Counts() if before is None else _counted(before)
         self._parked = Counter(parked)
         self.phase = self.phase_left = 0
-        self.phase_seeds = seeds - int(sum(self._before["seeds", state] for state in DONE)) - self._parked.total()
+        done = int(self.total("seeds"))
+        self.phase_seeds = seeds - done - self._parked.total()
 
     def __call__(self, event: Event) -> None:
         """Follow the phases."""
@@ -120,7 +121,7 @@ class Tally:
 def _counted(manifest: Mapping[str, Any]) -> Counts:
     """Return what a manifest counts, by the same names."""
     candidates, seeds = manifest["counts"]["candidates"], manifest["counts"]["seeds"]
-    counts = Counts({("seeds", state): seeds[state] for state in DONE})
+    counts = Counts({("seeds", state): seeds[state] for state in SEED_STATES})
     counts["accepted",] = candidates["accepted"]
     counts["candidates", "rejected"] = sum(candidates["rejected"].values())
     counts["candidates", "failed"] = candidates["failed"]
