@@ -55,8 +55,8 @@ def test_small_talk_is_not_logged(out: io.StringIO) -> None:
 
 def test_what_libraries_log_looks_the_same_and_only_their_warnings_come(out: io.StringIO) -> None:
     configure("json", out)
-    logging.getLogger("some.library").info("request sent")
-    logging.getLogger("some.library").warning("refused: %s", "Bearer abcdefgh12345678")
+    logging.getLogger("some.package").info("request sent")
+    logging.getLogger("some.package").warning("refused: %s", "Bearer abcdefgh12345678")
     (line,) = lines(out)
     assert (line["event"], line["level"]) == ("refused: [redacted]", "warning")
 
@@ -96,7 +96,7 @@ def test_a_key_in_a_traceback_is_taken_out_too(out: io.StringIO) -> None:
         int("sk-abcdefgh12345678")
     except ValueError:
         log.exception("call failed")
-        logging.getLogger("some.library").exception("call failed")
+        logging.getLogger("some.package").exception("call failed")
     last = [line["exception"].splitlines()[-1] for line in lines(out)]
     assert last == ["ValueError: invalid literal for int() with base 10: '[redacted]'"] * 2
 
