@@ -28,12 +28,12 @@ def undisturbed(project: Project, pipeline: Path) -> bytes:
 def test_a_run_killed_three_times_and_resumed_accepts_the_same_and_repeats_only_what_was_in_flight(
     project: Project, simulator: Simulator
 ) -> None:
-    pipeline = project.write(arithmetic(project, simulator.base_url, seeds=150))
+    pipeline = project.write(arithmetic(project, simulator.base_url, seeds=80))
     whole = undisturbed(project, pipeline)
     calls = project.manifest("whole")["calls"]["calls"]
     with simulating(*SLOW) as fresh:
-        project.write(arithmetic(project, fresh.base_url, seeds=150))
-        for wanted in (180, 420, 640):
+        project.write(arithmetic(project, fresh.base_url, seeds=80))
+        for wanted in (100, 220, 340):
             process = project.start("run", "pipeline.yaml", "--out", "killed", "--resume")
             calls_reach(fresh, wanted)
             os.killpg(process.pid, signal.SIGKILL)
