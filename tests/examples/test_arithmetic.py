@@ -27,4 +27,4 @@ def test_there_are_forty_different_seeds_or_more_at_several_difficulties() -> No
 
 def test_the_pipeline_has_no_mistake() -> None:
     """`checked` raises with every problem it finds."""
-    assert [stage.type for stage in checked(FOLDER / "pipeline.yaml", ()).stages][:3] == ["generate", "verify", "judge"]
+    assert [stage.type for stage in checked(FOLDER / "pipeline.yaml", ()).stages][:3] == ["generate", "judge", "verify"]
