@@ -18,6 +18,7 @@ from config.schema import (
     Collapse,
     CrossCheck,
     Decontaminate,
+    Dedupe,
     Endpoint,
     Gguf,
     Judge,
@@ -64,7 +65,7 @@ def _endpoint(endpoint: Endpoint) -> dict[str, str]:
 
 
 def _stage(stage: Stage, default_constitution: str | None) -> dict[str, str]:
-    keys = stage.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "audit"})
+    keys = stage.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "audit", "memory_mb"})
     keys["type"] = stage.type
     if isinstance(stage, (Judge, Rank, Transform)) or (isinstance(stage, Score) and stage.axes):
         path = stage.constitution or default_constitution
@@ -75,6 +76,8 @@ def _stage(stage: Stage, default_constitution: str | None) -> dict[str, str]:
         keys["fallback's prompt"] = builtin("equivalent")
     if isinstance(stage, Decontaminate):
         keys["against"] = [xxhash.xxh3_64_hexdigest(Path(path).read_bytes()) for path in stage.against]
+    if isinstance(stage, Dedupe) and stage.existing is not None:
+        keys["existing"]["path"] = [xxhash.xxh3_64_hexdigest(Path(path).read_bytes()) for path in stage.existing.path]
     if isinstance(stage, (Verify, CrossCheck)) and stage.function is not None:
         keys["function"] = written(stage.function)
     return _hashes({key: value for key, value in keys.items() if value is not None})

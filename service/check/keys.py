@@ -9,6 +9,8 @@ from config.problems import Finding, Loc
 from config.schema import Pipeline, Stage
 from stages.core.errors import InputError
 from stages.dedupe.decontaminate import read_rows
+from stages.dedupe.existing import existing_documents
+from stages.dedupe.minilm import require_semantic
 from stages.verify.json_schema import JsonSchema
 from stages.verify.maths import require_package
 from stages.verify.pattern import Pattern
@@ -76,6 +78,13 @@ TRIALS = (
         lambda _: require_package(),
     ),
     Trial("vote", "extract", lambda stage: stage.extract == "math", lambda _: require_package()),
+    Trial(
+        "dedupe",
+        "semantic",
+        lambda one: one.semantic,
+        lambda one: require_semantic(local=one.semantic.endpoint is None),
+    ),
+    Trial("dedupe", "existing", lambda one: one.existing, lambda one: [None for _ in existing_documents(one)]),
     Trial("decontaminate", "against", lambda _: True, lambda stage: read_rows(stage.against, stage.field)),
 )
 

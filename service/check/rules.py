@@ -72,6 +72,26 @@ def _compares(stage: Dedupe, _: At) -> Iterator[Finding]:
         yield Finding(("exact",), "nothing is left to compare by; remove it, or write `near: {threshold: 0.8}`")
 
 
+def _online(stage: Dedupe, _: At) -> Iterator[Finding]:
+    if stage.mode == "online":
+        if stage.action == "mark":
+            yield Finding(
+                ("action",), "`mode: online` is there to stop duplicates; `mode: canonical` marks them as well"
+            )
+        if stage.keep.by == "score":
+            yield Finding(("keep", "by"), "`mode: online` keeps who comes first; write `mode: canonical`")
+
+
+def _existing(stage: Dedupe, _: At) -> Iterator[Finding]:
+    if stage.existing is not None and stage.scope == "seed":
+        yield Finding(("existing",), "`scope: seed` compares with nothing outside a seed; remove one of them")
+    if stage.existing is not None and stage.semantic is not None and not (stage.exact or stage.near):
+        message = (
+            "what exists has no embeddings to compare with; write `exact: true` or `near: {threshold: 0.8}` beside it"
+        )
+        yield Finding(("existing",), message)
+
+
 def _features(stage: Score, _: At) -> Iterator[Finding]:
     if stage.axes is None and stage.features.steps is None and stage.features.explanation is None:
         yield Finding(("features",), "missing; write for example features: {steps: 0.05, explanation: 0.02}")
@@ -111,7 +131,7 @@ KEYS: Rules = {
     "generate": (_prompts,),
     "verify": (_fallback,),
     "cross_check": (_voices,),
-    "dedupe": (_compares,),
+    "dedupe": (_compares, _online, _existing),
     "score": (_features,),
     "judge": (_judged_by, _panel),
 }
@@ -189,7 +209,16 @@ def _scores(stage: Stage) -> bool:
     return isinstance(stage, Judge) and stage.mode != "eliminate"
 
 
-ORDER: Rules = {"generate": (_first, _until), "select": (_by,), "vote": (_stop, _by), "dedupe": (_by,)}
+def _too_late(stage: Dedupe, at: At) -> Iterator[Finding]:
+    waiting = [
+        one.name for one in at.before if isinstance(one, Dedupe) and (one.mode, one.scope) == ("canonical", "run")
+    ]
+    if stage.mode == "online" and waiting:
+        message = f'"{waiting[0]}" before it has seen every seed already; move this one before it, or make it canonical'
+        yield Finding(("mode",), message)
+
+
+ORDER: Rules = {"generate": (_first, _until), "select": (_by,), "vote": (_stop, _by), "dedupe": (_by, _too_late)}
 
 
 def _after_gold(_: Vote, at: At) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from xxhash import xxh3_128_hexdigest
 from service.simulator import tokens
 
 T = TypeVar("T")
-Kind = Literal["chat", "completions", "classify", "score", "rerank", "pooling"]
+Kind = Literal["chat", "completions", "embeddings", "classify", "score", "rerank", "pooling"]
 Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Tokens = Annotated[int | None, Field(ge=1)]
 
@@ -74,8 +74,8 @@ class Body(BaseModel, strict=True):
 class Asked:
     """One request. `digest` stands for the whole body, in whatever order its keys came.
 
-    `prompt` is the last user message, `conversation` all messages; of a request for rewards, `pairs` are the texts to
-    rate, each with what it answers.
+    `prompt` is the last user message, `conversation` all messages; of a request for rewards or embeddings, `pairs` are
+    the texts, each with what it answers.
     """
 
     digest: str
@@ -151,7 +151,7 @@ def _texts(body: Body, kind: Kind) -> tuple[str, str, Sequence[tuple[str, str]]]
 
 
 def _pairs(body: Body, kind: Kind) -> list[tuple[str, str]]:
-    if kind in {"classify", "pooling"}:
+    if kind in {"classify", "pooling", "embeddings"}:
         if body.messages:
             *before, last = (turn.text for turn in body.messages)
             return [("\n".join(before), last)]

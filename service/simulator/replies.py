@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from service.simulator import rewards, tokens
+from service.simulator import embeddings, rewards, tokens
 from service.simulator.asked import Asked
 from service.simulator.draws import Draws
 from service.simulator.judge import Judge
@@ -45,6 +45,8 @@ class Composer:
     def compose(self, asked: Asked) -> dict[str, Any]:
         if asked.kind in {"chat", "completions"}:
             return self._completion(asked)
+        if asked.kind == "embeddings":
+            return embeddings.reply(asked)
         return rewards.reply(asked, [self._reward(*pair, asked.body.model) for pair in asked.pairs])
 
     def _reward(self, task: str, response: str, model: str) -> float:

@@ -33,6 +33,7 @@ from stages.core.errors import InputError
 
 FAULTS = ("refuse", "error", "reset", "hang", "malformed")
 _PATHS: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+_PATHS["/v1/embeddings"] = "embeddings"
 _REWARDS: tuple[Kind, ...] = ("classify", "score", "rerank", "pooling")
 _PATHS |= {f"{root}/{kind}": kind for kind in _REWARDS for root in ("", "/v1")}  # vLLM has some beside /v1, some below
 _BACKLOG = 8192

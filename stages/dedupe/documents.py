@@ -75,7 +75,7 @@ class Batch:
     def __getitem__(self, i: int) -> Hashed:
         sets, first = self.sets, i * self.parts
         grams = () if sets is None else [sets[first + part] for part in range(self.parts)]
-        vector = None if self.vectors is None else self.vectors[i].reshape(self.parts, -1)
+        vector = None if self.vectors is None or not self.vectors[i].any() else self.vectors[i].reshape(self.parts, -1)
         return Hashed(int(self.digests[i]), int(self.answers[i]), grams, vector)
 
     @property
@@ -110,7 +110,7 @@ class Measure:
         return Batch(keys, digests, answers, sets, self._vectors(documents), parts)
 
     def _vectors(self, documents: Sequence[Document]) -> Vector | None:
-        """Return the embeddings, a row for each document; zeros, which are like nothing, where one has none."""
+        """Return the embeddings, a row for each document; zeros where one has none."""
         size = max((len(one.vector) for one in documents), default=0)
         if self.cosine is None or not size:
             return None

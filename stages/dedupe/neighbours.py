@@ -116,7 +116,7 @@ class VectorIndex:
         from usearch.index import Index
 
         if self._index is None:
-            self._index = Index(ndim=vector.size, metric="ip", dtype="i8")
+            self._index = Index(ndim=vector.size, metric="cos", dtype="i8")
         self._index.add(no, _joined(vector), threads=1)  # one thread: the graph depends on the order
 
     def discard(self, no: int) -> None:

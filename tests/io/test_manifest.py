@@ -9,7 +9,7 @@ import orjson
 import pytest
 from stored_groups import LedgerOf, group
 
-from queues.ledger import Ledger, ReplyRow
+from queues.ledger import DecisionRow, Ledger, ReplyRow
 from queues.ledger.reader import Reader
 from stages.core.record import Candidate
 from stages.io.manifest import CountsDiffer, Run, counts, write_manifest
@@ -93,6 +93,8 @@ async def test_the_manifest_tells_what_the_run_took(
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     ledger.reply(ReplyRow(0, "a", "generate", "main", b"{}", 10, 20, 5, 3, 0.25))
     ledger.reply(ReplyRow(0, "b", "generate", "main", b"{}", 1000, 1000, 0, 0, 9.0, reused=True))
+    for documents in (10, 20):
+        ledger.decision(DecisionRow("index", "dedupe", orjson.dumps({"documents": documents})))
     await ledger.reply(ReplyRow(0, "c", "judge", "main", b"{}", 1, 2, 0, 0, last_cost))
     with Reader(tmp_path / "ledger.sqlite") as reader:
         manifest = write_manifest(reader, RUN, tmp_path / "manifest.json")
@@ -100,9 +102,10 @@ async def test_the_manifest_tells_what_the_run_took(
     assert orjson.loads((tmp_path / "manifest.json").read_bytes()) == manifest
     assert list(manifest) == [
         *("name", "state", "fingerprint", "versions", "wall_s"),
-        *("calls", "tokens", "cost_usd", "skipped_rows", "counts"),
+        *("calls", "tokens", "cost_usd", "indexes", "skipped_rows", "counts"),
     ]
     assert manifest["tokens"] == {"prompt": 11, "completion": 22, "reasoning": 5, "cached": 3}
     assert manifest["calls"] == {"calls": 2, "reused": 1, "unpriced": int(cost is None)}
+    assert manifest["indexes"] == {"dedupe": {"documents": 20}}
     assert (manifest["cost_usd"], manifest["wall_s"]) == (cost, 1.235)
     assert {"python", "tamis", "orjson"} <= set(manifest["versions"])
