@@ -16,7 +16,7 @@ from service.gold import FILE, Gold
 from service.store import made
 from stages.core.record import Candidate, Group
 from stages.io.atomic import replacing
-from stages.io.store import unpack
+from stages.io.store import Stored, unpack
 from stages.judge.audit import JudgeAudit, Sees
 
 BY_GOLD = ("math", "numeric", "exact")
@@ -41,9 +41,9 @@ class Audit:
         self._judges = [self._judge(at, stage) for at, stage in enumerate(pipeline.stages) if isinstance(stage, Judge)]
         self.found: list[dict[str, Any]] = []
 
-    def see(self, group: Group) -> None:
+    def see(self, stored: Stored) -> None:
         for judge, _ in self._judges:
-            judge.see(group)
+            judge.see(stored.group)
 
     def end(self) -> None:
         if not self._judges:
@@ -85,7 +85,7 @@ def audit_run(run_dir: Path, gold: Path | None) -> str:
     with rundir.open_reader(run_dir) as reader:
         audit = Audit(pipeline, reader, run_dir, gold)
         for rows in reader.groups():
-            audit.see(unpack(*rows).group)
+            audit.see(unpack(*rows))
         audit.end()
     return "\n\n".join("\n".join(_told(found)) for found in audit.found) or f"{run_dir}: no stage of it is a judge"
 

@@ -34,9 +34,9 @@ class Written(NamedTuple):
 
 
 class Visitor(Protocol):
-    """Sees every group before rows are made of it, and may move its candidates."""
+    """Sees every group, and how it ended, before rows are made of it, and may move its candidates."""
 
-    def see(self, group: Group) -> None: ...
+    def see(self, stored: Stored) -> None: ...
 
     def end(self) -> None:
         """Be told that all were seen; raising here leaves every file as it was."""
@@ -83,7 +83,7 @@ def _write(reader: Reader, files: Mapping[Path, Rows], visitors: Sequence[Visito
         for seed_row, candidate_rows in reader.groups():
             stored = unpack(seed_row, candidate_rows)
             for visitor in visitors:
-                visitor.see(stored.group)
+                visitor.see(stored)
             for path, file, rows in sinks:
                 for row in rows(stored):
                     file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))

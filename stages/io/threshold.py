@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stages.core.errors import InputError
-from stages.core.record import Candidate, Group
+from stages.core.record import Candidate
+from stages.io.store import Stored
 
 
 @dataclass(slots=True)
@@ -37,9 +38,9 @@ class Threshold:
             form = "write STAGE.FIELD=NUMBER, such as judge.score=0.7"
             raise InputError(f"--threshold {text}: {form}; the stages are: {', '.join(stages)}") from None
 
-    def see(self, group: Group) -> None:
+    def see(self, stored: Stored) -> None:
         """Move the candidates of a group that was read from a ledger."""
-        for candidate in group.candidates:
+        for candidate in stored.group.candidates:
             value = self._value(candidate)
             passes = value is not None and value >= self.least
             if value is not None:
