@@ -10,6 +10,7 @@ import asyncio
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -122,7 +123,7 @@ class EmbeddedServer:
             await process.wait()
             if process is self._process:
                 remedy = "See that there is memory enough (about 1 GB for smollm2), or name another server by base_url"
-                raise RunStopped(self._said(f"ended with status {process.returncode}"), remedy)
+                raise RunStopped(self._said(_end_of(process)), remedy)
 
     async def _start(self) -> None:
         binary, model = find_server(), find_model(self._embedded)
@@ -162,13 +163,20 @@ class EmbeddedServer:
                 except aiohttp.ClientConnectionError:
                     pass  # not listening yet
                 await asyncio.sleep(0.05)
-        raise InputError(self._said(f"ended with status {process.returncode}"))
+        raise InputError(self._said(_end_of(process)))
 
     def _said(self, how: str) -> str:
         """Return how the server fared, with the last lines of its log."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()[-15:] or ["(none)"]
         return "\n".join([f"{self._alias}: the embedded llama-server {how}; its last words:", *lines])
+
+
+def _end_of(process: Process) -> str:
+    """Return how a server ended; it may have been compiled for processors with instructions that this one lacks."""
+    if process.returncode == -signal.SIGILL:
+        return "does not run on this processor (illegal instruction); put one on PATH that was compiled for it"
+    return f"ended with status {process.returncode}"
 
 
 def _environment(binary: Path) -> dict[str, str]:

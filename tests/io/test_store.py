@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import timeit
-
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,13 +76,3 @@ def test_a_prompt_that_several_candidates_were_asked_is_stored_once() -> None:
     seed_row, candidate_rows = pack(group, "solved", 0)
     assert len(seed_row.data) + sum(len(row.data) for row in candidate_rows) < 21_000
     assert orjson.loads(candidate_rows[3].data) == {"prompt": 1}
-
-
-def test_packing_costs_microseconds() -> None:
-    """It runs on the event loop once per group: a quarter of the budget of a call would be too much."""
-    lineage = {"endpoint": "main", "model": "m", "prompt": 0, "temperature": 0.7, "seed": 123}
-    candidate = Candidate(0, "x" * 800, lineage=lineage, prompt=[{"role": "user", "content": "y" * 300}])
-    candidate.verdicts["verify"] = Verdict(True, data={"parsed": "4"})
-    group = Group(Seed(0, "s", {"question": "q" * 300, "answer": "a" * 100}), [candidate])
-    best = min(timeit.repeat(lambda: pack(group, "solved", 0), number=500, repeat=5)) / 500
-    assert best < 50e-6
