@@ -25,16 +25,7 @@ class Row(NamedTuple):
 
 
 NOT_YET = (
-    *(Row(kind) for kind in ("annotate", "transform", "difficulty")),
-    Row("verify", "check", {"grounded"}),
-    Row("score", "endpoint"),
-    Row("score", "axes"),
-    Row("score", "gates"),
-    Row("score", "combine", {"min", "geometric"}),
-    Row("score", "constitution"),
-    Row("output", "format", {"reward", "kto", "prm", "grpo", "verl", "sharegpt"}),
-    Row("output", "file", {"parquet"}),
-    *(Row("output", key) for key in ("split", "shard_rows", "max_samples", "order", "diverse")),
+    *(Row(kind) for kind in ("annotate",)),
     Row("source", "type", {"parquet", "huggingface", "text", "upload"}),
     Row("endpoint", "mode", {"batch"}),
     Row("endpoint", "limits.reserve", {"p95"}),

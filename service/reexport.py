@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from config.schema import Output
+from config.schema import Output, Pipeline
 from service import rundir
+from service.alike import NearRows
+from service.card import NAME, write_card
 from stages.core.errors import InputError
 from stages.io.exports import FORMATS
 from stages.io.outputs import export, export_name
@@ -18,40 +21,58 @@ from stages.prompts.template import TemplateError
 
 
 class Exported(NamedTuple):
-    """The file that was written, its rows, and what must be known of what it lacks."""
+    """The files that were written with their rows, and what must be known of what they lack."""
 
-    path: Path
-    rows: int
+    files: dict[Path, int]
     notes: list[str]
 
 
-def export_run(
-    run_dir: Path, output_format: str, out: Path | None, where: str | None, thresholds: Sequence[str] = ()
-) -> Exported:
-    """Write one export. Raises InputError.
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What the person asked for; what is None is as the pipeline's own output of that format says.
 
-    What the pipeline's own output of that format says (the prompt, pairs, columns) holds here too. `thresholds` are of
-    the form STAGE.FIELD=X, and hold in the order of the stages.
+    `thresholds` are of the form STAGE.FIELD=X, and hold in the order of the stages.
     """
-    if output_format not in FORMATS:
-        raise InputError(f"--format {output_format}: not available; write one of: {', '.join(sorted(FORMATS))}")
+
+    format: str
+    out: Path | None = None
+    file: str | None = None
+    where: str | None = None
+    thresholds: Sequence[str] = ()
+    push: str | None = None
+
+
+def export_run(run_dir: Path, options: ExportOptions) -> Exported:
+    """Write one export, and put it on the run's card; push both where that is asked for. Raises InputError."""
     pipeline = rundir.pipeline_of(run_dir)
-    own = next((output for output in pipeline.outputs if output.format == output_format), None)
-    keys = {} if own is None else own.model_dump(by_alias=True)
-    try:
-        output = Output.model_validate(keys | {"format": output_format} | ({} if where is None else {"where": where}))
-    except ValidationError as error:
-        raise InputError([f"--format {output_format}: {one['msg']}" for one in error.errors()]) from None
+    output = _output(pipeline, options)
     stages = [stage.name for stage in pipeline.stages]
-    moved = sorted((Threshold.parse(text, stages) for text in thresholds), key=lambda one: stages.index(one.stage))
-    path = out or run_dir / export_name(output)
+    moved = sorted((Threshold.parse(text, stages) for text in options.thresholds), key=lambda m: stages.index(m.stage))
+    path = options.out or run_dir / export_name(output)
     with rundir.open_reader(run_dir) as reader:
         try:
-            rows, undecided = export(reader, output, path, moved)
+            written = export(reader, output, path, NearRows, moved)
         except TemplateError as error:
-            raise InputError(f"--where {where}: {error}") from None
+            raise InputError(f"--where {options.where}: {error}") from None
+    if options.out is None and (run_dir / NAME).exists():
+        write_card(run_dir, written)
+    undecided = max(held.undecided for held in written.values())
     notes = [f"{undecided:,} samples lack what --where asks for"] if undecided else []
-    return Exported(path, rows, notes + [note for one in moved for note in _notes(one, stages)])
+    notes += [note for one in moved for note in _notes(one, stages)]
+    return Exported({path: held.rows for path, held in written.items()}, notes)
+
+
+def _output(pipeline: Pipeline, options: ExportOptions) -> Output:
+    """Return the pipeline's own output of a format, changed as asked for; without one, a plain one."""
+    if options.format not in FORMATS:
+        raise InputError(f"--format {options.format}: not available; write one of: {', '.join(sorted(FORMATS))}")
+    own = next((output for output in pipeline.outputs if output.format == options.format), None)
+    keys = {} if own is None else own.model_dump(by_alias=True)
+    asked = {"format": options.format, "file": options.file, "where": options.where}
+    try:
+        return Output.model_validate(keys | {key: value for key, value in asked.items() if value is not None})
+    except ValidationError as error:
+        raise InputError([f"--format {options.format}: {one['msg']}" for one in error.errors()]) from None
 
 
 def _notes(moved: Threshold, stages: Sequence[str]) -> list[str]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from config.schema import Output
 from queues.ledger.reader import Reader
+from service.alike import NearRows
 from stages.core.record import Candidate, Group, Seed
+from stages.io.exports.export import Written
+from stages.io.outputs import export
+from stages.io.threshold import Threshold
 
 LedgerOf = Callable[[Iterable[tuple[Group, str]]], Awaitable[Reader]]
 
@@ -24,3 +30,9 @@ def accepted(text: str = "right", **more: Any) -> Candidate:
 
 def rejected(text: str = "wrong", stage: str = "verify", reason: str = "wrong_answer", **more: Any) -> Candidate:
     return Candidate(0, text, state="rejected", stage=stage, reason=reason, **more)
+
+
+def exported(reader: Reader, output: Output, path: Path, moved: Sequence[Threshold] = ()) -> Written:
+    """Write an export of one file and return what is in it."""
+    (written,) = export(reader, output, path, NearRows, moved).values()
+    return written

@@ -25,14 +25,15 @@ def task_text(group: Group, candidate: Candidate | None = None) -> str:
 
 def conversation(messages: Sequence[Message]) -> str:
     """Return a conversation without its system message: one turn as it is, several with their roles before them."""
-    turns = [(message.get("role", ""), _text(message.get("content"))) for message in messages]
+    turns = [(message.get("role", ""), content_text(message.get("content"))) for message in messages]
     turns = [(role, text) for role, text in turns if role not in ("system", "developer")]
     if len(turns) == 1:
         return turns[0][1]
     return "\n".join(f"{role}: {text}" for role, text in turns)
 
 
-def _text(content: object) -> str:
+def content_text(content: object) -> str:
+    """Return a message's content as a text: of a list of parts, those that are text."""
     if isinstance(content, list):
         parts = (part.get("text") for part in content if isinstance(part, dict))
         return "\n".join(part for part in parts if isinstance(part, str))

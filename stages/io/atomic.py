@@ -28,8 +28,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         try:
             with file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
+                seal(file)
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
@@ -39,6 +38,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         if error.errno in _NOT_THE_PERSONS:
             raise RunStopped(cause, "Make room; everything it is made of is safe in the ledger") from error
         raise InputError(cause) from error
+
+
+def seal(file: BinaryIO) -> None:
+    """Write a file through and close it: of many that are to appear together, few are open at a time."""
+    if not file.closed:
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
 
 
 def _sync_folder(folder: Path) -> None:

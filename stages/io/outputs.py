@@ -2,6 +2,7 @@
 
 They hold no times and stand in canonical order (seed number, then candidate number), so equal runs give equal bytes.
 All of them are written in one pass over the ledger, in bounded memory, from a running, interrupted or finished run.
+Where an export chooses or splits, a pass before it sees what there is.
 """
 
 from __future__ import annotations
@@ -10,27 +11,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-
-import orjson
+from typing import Any, Protocol
 
 from config.schema import Output
 from queues.ledger.reader import Reader
 from stages.core.record import Candidate, Group
-from stages.io.atomic import replacing
-from stages.io.exports import format_of
+from stages.io.exports.export import Export, MakeAlike, Written
+from stages.io.exports.files import JsonLines
+from stages.io.exports.shape import Shape
 from stages.io.exports.turns import Turns
 from stages.io.store import Stored, unpack
+from stages.io.threshold import Threshold
 
 Row = dict[str, Any]
 Rows = Callable[[Stored], Iterator[Row]]
-
-
-class Written(NamedTuple):
-    """The rows of a file, and how many accepted samples it lacks because `where` could not be told for them."""
-
-    rows: int
-    undecided: int = 0
 
 
 class Visitor(Protocol):
@@ -44,53 +38,74 @@ class Visitor(Protocol):
 
 
 def derive(
-    reader: Reader, folder: Path, outputs: Sequence[Output], visitors: Sequence[Visitor] = ()
-) -> dict[str, Written]:
-    """Write all derived files of a run into its folder; return what each holds, by its path in the folder."""
+    reader: Reader, folder: Path, outputs: Sequence[Output], make_alike: MakeAlike, visitors: Sequence[Visitor] = ()
+) -> dict[Path, Written]:
+    """Write all derived files of a run into its folder; return what each holds, by its path or its shards' pattern."""
     prompt = next((output.prompt for output in outputs if output.prompt is not None), None)
     turns = Turns(prompt)
-    exports = {export_name(output): format_of(output) for output in outputs}
     files: dict[str, Rows] = {
         "accepted.jsonl": lambda stored: _accepted_rows(stored.group, turns),
         "rejected.jsonl": lambda stored: _fallen_rows(stored.group, "rejected"),
         "failed.jsonl": lambda stored: _fallen_rows(stored.group, "failed"),
         "unsolved.jsonl": _unsolved_rows,
-        **{name: _of_group(made.rows) for name, made in exports.items()},
     }
-    lines = _write(reader, {folder / name: rows for name, rows in files.items()}, visitors)
-    return {name: Written(lines[folder / name], exports[name].undecided if name in exports else 0) for name in files}
+    exports = [Export(output, folder / export_name(output), make_alike) for output in outputs]
+    return _write(reader, {folder / name: rows for name, rows in files.items()}, exports, visitors)
 
 
-def export(reader: Reader, output: Output, path: Path, visitors: Sequence[Visitor] = ()) -> Written:
-    """Write one export to `path`, anew or over an old one."""
-    made = format_of(output)
-    return Written(_write(reader, {path: _of_group(made.rows)}, visitors)[path], made.undecided)
+def export(
+    reader: Reader, output: Output, path: Path, make_alike: MakeAlike, moved: Sequence[Threshold] = ()
+) -> dict[Path, Written]:
+    """Write one export to `path`, anew or over an old one, as if thresholds had been others; return as `derive`."""
+    return _write(reader, {}, [Export(output, path, make_alike)], moved, [one.fresh() for one in moved])
 
 
 def export_name(output: Output) -> str:
-    """Return where an output stands in the run's folder."""
+    """Return where an output stands in the run's folder, if it is one file."""
     return f"exports/{output.format}.{output.file}"
 
 
-def _of_group(rows: Callable[[Group], Iterator[Row]]) -> Rows:
-    return lambda stored: rows(stored.group)
-
-
-def _write(reader: Reader, files: Mapping[Path, Rows], visitors: Sequence[Visitor]) -> dict[Path, int]:
-    lines = dict.fromkeys(files, 0)
+def _write(
+    reader: Reader,
+    files: Mapping[Path, Rows],
+    exports: Sequence[Export],
+    visitors: Sequence[Visitor],
+    before: Sequence[Visitor] = (),
+) -> dict[Path, Written]:
+    """Write everything. `before` are the visitors of the pass before, if there is one."""
+    _look(reader, [one for one in exports if one.looks], before)
     with ExitStack() as stack:
-        sinks = [(path, stack.enter_context(replacing(path)), rows) for path, rows in files.items()]
-        for seed_row, candidate_rows in reader.groups():
-            stored = unpack(seed_row, candidate_rows)
-            for visitor in visitors:
-                visitor.see(stored)
-            for path, file, rows in sinks:
+        sinks = [(JsonLines(path, Shape(), stack), rows) for path, rows in files.items()]
+        for one in exports:
+            one.open(stack)
+        for stored in _groups(reader, visitors):
+            for sink, rows in sinks:
                 for row in rows(stored):
-                    file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-                    lines[path] += 1
+                    sink.write(row)
+            for one in exports:
+                one.take(stored)
+        for sink, _ in sinks:
+            sink.finish()
+        for one in exports:
+            one.finish()
         for visitor in visitors:
             visitor.end()
-    return lines
+    written = {sink.path: Written(sink.rows, name=sink.path.stem, shape=sink.shape) for sink, _ in sinks}
+    return written | {path: held for one in exports for path, held in one.written().items()}
+
+
+def _look(reader: Reader, exports: Sequence[Export], visitors: Sequence[Visitor]) -> None:
+    for stored in _groups(reader, visitors) if exports else ():
+        for one in exports:
+            one.look(stored)
+
+
+def _groups(reader: Reader, visitors: Sequence[Visitor]) -> Iterator[Stored]:
+    for seed_row, candidate_rows in reader.groups():
+        stored = unpack(seed_row, candidate_rows)
+        for visitor in visitors:
+            visitor.see(stored)
+        yield stored
 
 
 def _accepted_rows(group: Group, turns: Turns) -> Iterator[Row]:
@@ -103,8 +118,17 @@ def _accepted_rows(group: Group, turns: Turns) -> Iterator[Row]:
                 "messages": [*turns.prompt(group, candidate), turns.answer(candidate)],
                 "scores": dict(sorted(candidate.scores.items())),
                 "difficulty": candidate.fields.get("difficulty"),
+                "features": _features(candidate),
                 "lineage": dict(sorted(candidate.lineage.items())),
             }
+
+
+def _features(candidate: Candidate) -> Row:
+    """Return the raw counts that score stages made of the text, by feature."""
+    found: Row = {}
+    for verdict in candidate.verdicts.values():
+        found |= verdict.data.get("features", {})
+    return found
 
 
 def _fallen_rows(group: Group, state: str) -> Iterator[Row]:

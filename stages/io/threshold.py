@@ -38,6 +38,10 @@ class Threshold:
             form = "write STAGE.FIELD=NUMBER, such as judge.score=0.7"
             raise InputError(f"--threshold {text}: {form}; the stages are: {', '.join(stages)}") from None
 
+    def fresh(self) -> Threshold:
+        """Return one that moves the same and has counted nothing."""
+        return Threshold(self.stage, self.name, self.least)
+
     def see(self, stored: Stored) -> None:
         """Move the candidates of a group that was read from a ledger."""
         for candidate in stored.group.candidates:

@@ -9,13 +9,15 @@ from typing import Any
 
 import orjson
 import pytest
-from stored_groups import LedgerOf, accepted, group, rejected
+from stored_groups import LedgerOf, accepted, exported, group, rejected
 
 from config.schema import Output, Pairs
+from service.alike import NearRows
 from stages.core.errors import InputError, RunStopped
 from stages.core.record import Candidate, Group, Verdict
 from stages.io.atomic import replacing
-from stages.io.outputs import Written, derive, export
+from stages.io.exports.export import Written
+from stages.io.outputs import derive
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -48,7 +50,7 @@ async def test_an_accepted_sample_is_one_line_with_its_keys_in_order(ledger_of: 
         lineage=lineage, scores={"steps": 0.2, "score": 0.9}, prompt=[{"role": "user", "content": "scaffold"}]
     )
     reader = await ledger_of([(group(2, wrong(), sample), "solved")])
-    derive(reader, tmp_path, [SFT])
+    derive(reader, tmp_path, [SFT], NearRows)
     (line,) = (tmp_path / "accepted.jsonl").read_bytes().splitlines()
     assert line == orjson.dumps(
         {
@@ -69,8 +71,8 @@ async def test_every_candidate_and_seed_that_is_done_stands_in_one_file(ledger_o
         (group(2, failed()), "failed"),
         (group(3, Candidate(0, "waits")), "parked"),
     ]
-    written = derive(await ledger_of(groups), tmp_path, [])
-    assert written == {
+    written = derive(await ledger_of(groups), tmp_path, [], NearRows)
+    assert {path.name: held for path, held in written.items()} == {
         "accepted.jsonl": Written(1),
         "rejected.jsonl": Written(3),
         "failed.jsonl": Written(3),
@@ -84,7 +86,7 @@ async def test_every_candidate_and_seed_that_is_done_stands_in_one_file(ledger_o
 
 async def test_an_unsolved_seed_tells_what_was_tried(ledger_of: LedgerOf, tmp_path: Path) -> None:
     tried = [wrong(detail="5 is not 4"), wrong(detail="6 is not 4"), failed()]
-    derive(await ledger_of([(group(1, *tried), "unsolved")]), tmp_path, [])
+    derive(await ledger_of([(group(1, *tried), "unsolved")]), tmp_path, [], NearRows)
     assert lines(tmp_path / "unsolved.jsonl") == [
         {
             "id": "q1",
@@ -110,8 +112,8 @@ async def test_equal_runs_give_equal_bytes_whatever_was_settled_first(ledger_of:
     def groups() -> list[tuple[Group, str]]:
         return [(group(no, wrong(), right(f"{no}")), "solved") for no in range(250)]
 
-    derive(await ledger_of(groups()), tmp_path / "one", [SFT, DPO])
-    derive(await ledger_of(reversed(groups())), tmp_path / "two", [SFT, DPO])
+    derive(await ledger_of(groups()), tmp_path / "one", [SFT, DPO], NearRows)
+    derive(await ledger_of(reversed(groups())), tmp_path / "two", [SFT, DPO], NearRows)
     names = sorted(str(path.relative_to(tmp_path / "one")) for path in (tmp_path / "one").rglob("*.jsonl"))
     assert names == [
         *("accepted.jsonl", "exports/dpo.jsonl", "exports/sft.jsonl"),
@@ -125,7 +127,7 @@ async def test_equal_runs_give_equal_bytes_whatever_was_settled_first(ledger_of:
 async def test_sft_rows_have_trls_column_and_what_columns_asks_for(ledger_of: LedgerOf, tmp_path: Path) -> None:
     reader = await ledger_of([(group(1, right(), wrong(), right("2"), level=3), "solved")])
     output = Output(format="sft", prompt="{{ question }}", columns={"difficulty": "level"})
-    assert export(reader, output, tmp_path / "mine.jsonl") == Written(2)
+    assert exported(reader, output, tmp_path / "mine.jsonl") == Written(2)
     user = {"role": "user", "content": "What is 1 + 1?"}
     assert lines(tmp_path / "mine.jsonl") == [
         {"messages": [user, {"role": "assistant", "content": text}], "difficulty": 3} for text in ("It is 4.", "2")
@@ -136,7 +138,7 @@ async def test_dpo_rows_have_trls_columns_and_how_the_two_differ(ledger_of: Ledg
     reader = await ledger_of(
         [(group(1, wrong("no"), right("yes")), "solved"), (group(2, right(), right("x")), "solved")]
     )
-    assert export(reader, DPO, tmp_path / "dpo.jsonl") == Written(1)
+    assert exported(reader, DPO, tmp_path / "dpo.jsonl") == Written(1)
     assert lines(tmp_path / "dpo.jsonl") == [
         {
             "prompt": [{"role": "user", "content": "What is 1 + 1?"}],
@@ -159,44 +161,44 @@ async def test_candidates_asked_by_different_prompts_make_no_pair_unless_the_out
         return {"prompt": [{"role": "user", "content": how}]}
 
     reader = await ledger_of([(group(1, right("a", **asked("one")), wrong("b", **asked("two"))), "solved")])
-    assert export(reader, Output(format="dpo"), tmp_path / "dpo.jsonl").rows == 0
-    assert export(reader, DPO, tmp_path / "dpo.jsonl").rows == 1
+    assert exported(reader, Output(format="dpo"), tmp_path / "dpo.jsonl").rows == 0
+    assert exported(reader, DPO, tmp_path / "dpo.jsonl").rows == 1
 
 
 async def test_where_chooses_samples_and_what_it_cannot_tell_is_counted(ledger_of: LedgerOf, tmp_path: Path) -> None:
     samples = [right("a", scores={"score": 0.9}), right("b", scores={"score": 0.1}), right("c")]
     reader = await ledger_of([(group(1, *samples, wrong()), "solved")])
     output = Output(format="sft", prompt="{{ question }}", where="scores.score > 0.5")
-    assert export(reader, output, tmp_path / "sft.jsonl") == Written(1, undecided=1)
+    assert exported(reader, output, tmp_path / "sft.jsonl") == Written(1, undecided=1)
     pairs = Output(format="dpo", prompt="{{ question }}", where="text == 'b'")
-    export(reader, pairs, tmp_path / "dpo.jsonl")
+    exported(reader, pairs, tmp_path / "dpo.jsonl")
     assert [row["chosen_id"] for row in lines(tmp_path / "dpo.jsonl")] == ["q1/1"]
-    assert derive(reader, tmp_path, [output])["exports/sft.jsonl"] == Written(1, undecided=1)
+    assert derive(reader, tmp_path, [output], NearRows)[tmp_path / "exports/sft.jsonl"] == Written(1, undecided=1)
 
 
 async def test_a_given_candidate_without_a_prompt_is_accepted_but_trains_nobody(
     ledger_of: LedgerOf, tmp_path: Path
 ) -> None:
     reader = await ledger_of([(group(1, right(origin="given")), "solved")])
-    derive(reader, tmp_path, [])
+    derive(reader, tmp_path, [], NearRows)
     assert lines(tmp_path / "accepted.jsonl")[0]["messages"] == [{"role": "assistant", "content": "It is 4."}]
     with pytest.raises(InputError, match="write it as `prompt:` in the output"):
-        export(reader, Output(format="sft"), tmp_path / "sft.jsonl")
+        exported(reader, Output(format="sft"), tmp_path / "sft.jsonl")
 
 
 async def test_an_export_that_fails_leaves_the_old_file_and_no_other(ledger_of: LedgerOf, tmp_path: Path) -> None:
     reader = await ledger_of([(group(0, right()), "solved"), (group(1, right()), "solved")])
-    export(reader, SFT, tmp_path / "sft.jsonl")
+    exported(reader, SFT, tmp_path / "sft.jsonl")
     before = (tmp_path / "sft.jsonl").read_bytes()
     with pytest.raises(InputError, match=r"cannot be made for seed q0: .*'answer' is undefined"):
-        export(reader, Output(format="sft", prompt="{{ answer }}"), tmp_path / "sft.jsonl")
+        exported(reader, Output(format="sft", prompt="{{ answer }}"), tmp_path / "sft.jsonl")
     assert (tmp_path / "sft.jsonl").read_bytes() == before
     assert names(tmp_path) == ["sft.jsonl"]
 
 
 async def test_hostile_texts_come_through_as_they_are(ledger_of: LedgerOf, tmp_path: Path) -> None:
     text = "<script>\u202e\u2028\x07\U0001f600" + "x" * 1_000_000
-    derive(await ledger_of([(group(0, right(text)), "solved")]), tmp_path, [SFT])
+    derive(await ledger_of([(group(0, right(text)), "solved")]), tmp_path, [SFT], NearRows)
     (row,) = lines(tmp_path / "exports/sft.jsonl")
     assert row["messages"][1]["content"] == text
     assert (tmp_path / "accepted.jsonl").read_bytes().count(b"\n") == 1
@@ -205,7 +207,7 @@ async def test_hostile_texts_come_through_as_they_are(ledger_of: LedgerOf, tmp_p
 async def test_memory_does_not_grow_with_the_ledger(ledger_of: LedgerOf, tmp_path: Path) -> None:
     reader = await ledger_of([(group(no, right("x" * 5_000)), "solved") for no in range(2_000)])
     tracemalloc.start()
-    derive(reader, tmp_path, [SFT])
+    derive(reader, tmp_path, [SFT], NearRows)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (tmp_path / "accepted.jsonl").stat().st_size > 10_000_000

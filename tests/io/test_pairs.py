@@ -73,7 +73,7 @@ def test_whatever_the_candidates_a_pair_is_a_true_preference(candidates: list[Ca
         assert pair.rejected.n != pair.chosen.n
         assert pair.chosen.text.strip().casefold() != pair.rejected.text.strip().casefold()
         assert pair.margin > 0 and pair.margin >= policy.min_margin
-        assert not policy.rejected or pair.stage in policy.rejected
+        assert not policy.rejected or pair.by in policy.rejected
 
 
 def test_right_against_wrong_is_a_margin_of_one() -> None:

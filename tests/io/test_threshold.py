@@ -7,12 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
-from stored_groups import LedgerOf, accepted, group, rejected
+from stored_groups import LedgerOf, accepted, exported, group, rejected
 
 from config.schema import Output, Pairs
 from stages.core.errors import InputError
 from stages.core.record import Candidate, Verdict
-from stages.io.outputs import export
 from stages.io.threshold import Threshold
 
 STAGES = ["generate", "verify", "judge", "judge.strict", "select"]
@@ -60,7 +59,7 @@ async def test_whom_a_stage_judged_goes_or_comes_back_by_its_value(
     """What another stage took stays out: a threshold speaks for its own stage."""
     reader = await ledger_of([(group(0, *candidates()), "solved")])
     moved = Threshold("judge", "score", least)
-    written = export(reader, SFT, tmp_path / "out.jsonl", [moved])
+    written = exported(reader, SFT, tmp_path / "out.jsonl", [moved])
     assert answers(tmp_path / "out.jsonl") == kept
     assert written.rows == len(kept)
     assert moved.counts == counts | {"known": 5, "unjudged": 1, "fell_before": 2}
@@ -69,14 +68,14 @@ async def test_whom_a_stage_judged_goes_or_comes_back_by_its_value(
 async def test_where_a_stage_only_marked_its_marks_can_be_obeyed(ledger_of: LedgerOf, tmp_path: Path) -> None:
     marked = [accepted("good", verdicts=judged(0.9)), accepted("bad", verdicts=judged(0.3, passed=False))]
     reader = await ledger_of([(group(0, *marked), "solved")])
-    export(reader, SFT, tmp_path / "out.jsonl", [Threshold("judge", "passed", 1)])
+    exported(reader, SFT, tmp_path / "out.jsonl", [Threshold("judge", "passed", 1)])
     assert answers(tmp_path / "out.jsonl") == ["good"]
 
 
 async def test_where_sees_who_is_left(ledger_of: LedgerOf, tmp_path: Path) -> None:
     reader = await ledger_of([(group(0, *candidates()), "solved")])
     narrow = SFT.model_copy(update={"where": "verdicts.judge.score < 0.5"})
-    export(reader, narrow, tmp_path / "out.jsonl", [Threshold("judge", "score", 0.3)])
+    exported(reader, narrow, tmp_path / "out.jsonl", [Threshold("judge", "score", 0.3)])
     assert answers(tmp_path / "out.jsonl") == ["0.4"]
 
 
@@ -84,7 +83,7 @@ async def test_pairs_follow_the_moved_threshold(ledger_of: LedgerOf, tmp_path: P
     """At 0.45 the one of 0.5 is the worse one no longer by 0.6, but the one of 0.4 is."""
     pair = [accepted("0.9", verdicts=judged(0.9)), accepted("0.5", verdicts=judged(0.5))]
     reader = await ledger_of([(group(0, *pair), "solved")])
-    export(reader, DPO, tmp_path / "out.jsonl", [Threshold("judge", "score", 0.6)])
+    exported(reader, DPO, tmp_path / "out.jsonl", [Threshold("judge", "score", 0.6)])
     (row,) = map(orjson.loads, (tmp_path / "out.jsonl").read_bytes().splitlines())
     assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("0.9", "0.5")
     assert row["margin"] == pytest.approx(0.4)
@@ -93,14 +92,14 @@ async def test_pairs_follow_the_moved_threshold(ledger_of: LedgerOf, tmp_path: P
 async def test_a_number_inside_the_verdict_is_named_through_dots(ledger_of: LedgerOf, tmp_path: Path) -> None:
     scored = [accepted(str(n), verdicts=judged(0.5, axes={"harmless": n})) for n in range(5)]
     reader = await ledger_of([(group(0, *scored), "solved")])
-    export(reader, SFT, tmp_path / "out.jsonl", [Threshold.parse("judge.axes.harmless=3", STAGES)])
+    exported(reader, SFT, tmp_path / "out.jsonl", [Threshold.parse("judge.axes.harmless=3", STAGES)])
     assert answers(tmp_path / "out.jsonl") == ["3", "4"]
 
 
 async def test_a_number_that_no_verdict_has_writes_nothing(ledger_of: LedgerOf, tmp_path: Path) -> None:
     reader = await ledger_of([(group(0, *candidates()), "solved")])
     with pytest.raises(InputError, match="no verdict of judge in this run has a number scroe"):
-        export(reader, SFT, tmp_path / "out.jsonl", [Threshold("judge", "scroe", 1)])
+        exported(reader, SFT, tmp_path / "out.jsonl", [Threshold("judge", "scroe", 1)])
     assert names(tmp_path) == []
 
 

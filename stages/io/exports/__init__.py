@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from config.schema import Output
-from stages.io.exports.dpo import Dpo
 from stages.io.exports.format import Format
+from stages.io.exports.labelled import Kto, Prm
+from stages.io.exports.preference import Dpo, Reward
+from stages.io.exports.prompts import Grpo, Verl
 from stages.io.exports.sft import Sft
+from stages.io.exports.sharegpt import ShareGpt
 
-FORMATS: dict[str, type[Format]] = {"dpo": Dpo, "sft": Sft}
+FORMATS: dict[str, type[Format]] = {
+    "dpo": Dpo,
+    "grpo": Grpo,
+    "kto": Kto,
+    "prm": Prm,
+    "reward": Reward,
+    "sft": Sft,
+    "sharegpt": ShareGpt,
+    "verl": Verl,
+}
 
 
 def format_of(output: Output) -> Format:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.schema import Output
 from stages.core.errors import CandidateError, InputError
 from stages.core.record import Candidate, Group, Message
+from stages.core.task import conversation
 from stages.io.exports.turns import Turns
 from stages.prompts.template import Expression
 
 Row = dict[str, Any]
 
 
+class Made(NamedTuple):
+    """A row, and the candidate that it is taken for: the better one of a pair; None for a prompt without an answer."""
+
+    row: Row
+    sample: Candidate | None
+
+
 class Format(ABC):
     """Makes the rows of one output, group by group.
 
-    `undecided` counts the accepted samples for which `where` could not be told, e.g. for want of a verdict: they are
-    left out.
+    `undecided` counts the candidates for which `where` could not be told, e.g. for want of a verdict: they are left
+    out.
     """
 
     def __init__(self, output: Output) -> None:
@@ -29,14 +37,19 @@ class Format(ABC):
         self.undecided = 0
 
     @abstractmethod
-    def rows(self, group: Group) -> Iterator[Row]:
+    def rows(self, group: Group) -> Iterator[Made]:
         """Yield the rows that a group gives, in canonical order."""
+
+    def texts(self, group: Group, sample: Candidate | None) -> tuple[str, str]:
+        """Return what two rows are compared by: the prompt and the answer."""
+        asked = sample or next(iter(group.candidates), None)
+        return conversation(self._turns.prompt(group, asked)), "" if sample is None else sample.text
 
     def _samples(self, group: Group) -> list[Candidate]:
         """Return the accepted candidates that `where` lets in."""
         return [c for c in group.candidates if c.state == "accepted" and self._lets_in(group, c)]
 
-    def _lets_in(self, group: Group, candidate: Candidate) -> bool:
+    def _lets_in(self, group: Group, candidate: Candidate | None) -> bool:
         if self._where is None:
             return True
         try:
@@ -45,7 +58,7 @@ class Format(ABC):
             self.undecided += 1
             return False
 
-    def _prompt(self, group: Group, candidate: Candidate) -> list[Message]:
+    def _prompt(self, group: Group, candidate: Candidate | None) -> list[Message]:
         """Return what stands before the answer. Raises InputError where nothing does: no trainer could use the row."""
         if prompt := self._turns.prompt(group, candidate):
             return prompt

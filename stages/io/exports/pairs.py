@@ -13,17 +13,19 @@ from config.schema import Pairs
 from stages.core.record import Candidate
 from stages.core.text import normal
 
-BY_COMPARISON = frozenset({"not_selected", "duplicate"})
+BY_COMPARISON = frozenset({"disagreed", "duplicate", "not_selected"})
 """Reasons that say that another was taken, and not that this one is worse."""
+OF_NO_QUALITY = frozenset({"contaminated", "empty", "no_agreement", "truncated"})
+"""Reasons that say nothing of which one of two is worse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A better and a worse candidate, the stage that the worse one did not pass, and by how much it is worse."""
+    """A better and a worse candidate, what makes it the worse one (a stage, a model's alias), and by how much."""
 
     chosen: Candidate
     rejected: Candidate
-    stage: str
+    by: str
     margin: float
 
 
@@ -34,14 +36,18 @@ def pairs(
     same_prompt: Callable[[Candidate, Candidate], bool],
 ) -> list[Pair]:
     """Return the pairs of accepted `samples` with those `candidates` that did not pass, best first, by the policy."""
+    by_model = policy.by == "model"
+    if by_model:
+        samples = [c for c in samples if c.lineage.get("endpoint") in policy.strong]
     if not samples:
         return []
-    worse = [(c, stage) for c in candidates if (stage := not_passed(c, policy.rejected)) is not None]
+    find, measure = (_weak, model_margin) if by_model else (_not_passed, margin)
+    worse = [(c, found) for c in candidates if (found := find(c, policy)) is not None]
     possible = [
-        Pair(chosen, rejected, stage, by)
+        Pair(chosen, rejected, found, by)
         for chosen in samples
-        for rejected, stage in worse
-        if (by := margin(chosen, rejected, stage)) is not None
+        for rejected, found in worse
+        if (by := measure(chosen, rejected, found)) is not None
         and 0 < by >= policy.min_margin
         and not same_answer(chosen, rejected)
         and same_prompt(chosen, rejected)
@@ -65,10 +71,32 @@ _ORDER: dict[str, Callable[[Pair], float]] = {
 def not_passed(candidate: Candidate, stages: Sequence[str]) -> str | None:
     """Return the first stage, of these or of any, whose verdict a candidate did not pass: rejected, or only marked."""
     for stage, verdict in candidate.verdicts.items():
-        if verdict.passed is False and (not stages or stage in stages):
+        if verdict.passed is False and verdict.reason not in OF_NO_QUALITY and (not stages or stage in stages):
             return stage
-    rejected = candidate.state == "rejected" and (not stages or candidate.stage in stages)
-    return candidate.stage if rejected else None
+    rejected = candidate.state == "rejected" and candidate.reason not in OF_NO_QUALITY
+    return candidate.stage if rejected and (not stages or candidate.stage in stages) else None
+
+
+def _not_passed(candidate: Candidate, policy: Pairs) -> str | None:
+    return not_passed(candidate, policy.rejected)
+
+
+def _weak(candidate: Candidate, policy: Pairs) -> str | None:
+    """Return the alias of the weak model that wrote a candidate, whatever became of it."""
+    alias: str | None = candidate.lineage.get("endpoint")
+    return alias if alias in policy.weak and candidate.state in ("accepted", "rejected") else None
+
+
+def model_margin(chosen: Candidate, rejected: Candidate, alias: str) -> float:
+    """Return by how much a weak model's candidate is worse: by the scores, or 1 where not both have one."""
+    difference = _difference(chosen.score, rejected.score)
+    return 1.0 if difference is None else difference
+
+
+def reason_of(candidate: Candidate, stage: str) -> str:
+    """Return why a candidate did not pass a stage."""
+    verdict = candidate.verdicts.get(stage)
+    return candidate.reason if verdict is None else verdict.reason
 
 
 def margin(chosen: Candidate, rejected: Candidate, stage: str) -> float | None:
@@ -79,8 +107,7 @@ def margin(chosen: Candidate, rejected: Candidate, stage: str) -> float | None:
     against the chosen one, from the strengths of a ranking; without one, the difference of their scores.
     """
     passed, failed = chosen.verdicts.get(stage), rejected.verdicts.get(stage)
-    reason = failed.reason if failed is not None else rejected.reason
-    if reason in BY_COMPARISON:
+    if reason_of(rejected, stage) in BY_COMPARISON:
         one, other = _strength(chosen), _strength(rejected)
         if one is None or other is None:
             return _difference(chosen.score, rejected.score)

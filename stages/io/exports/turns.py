@@ -18,7 +18,7 @@ class Turns:
         self._template = None if prompt is None else Template(prompt)
         self._reasoning = reasoning
 
-    def prompt(self, group: Group, candidate: Candidate) -> list[Message]:
+    def prompt(self, group: Group, candidate: Candidate | None) -> list[Message]:
         """Return what stands before the answer: the first that there is of these.
 
         The output's `prompt`, rendered over the row, as the one user turn; the seed's own messages, where they end
@@ -30,7 +30,7 @@ class Turns:
         messages = group.seed.messages
         if messages and messages[-1]["role"] != "assistant":
             return messages
-        return candidate.prompt or messages or []
+        return (candidate and candidate.prompt) or messages or []
 
     @staticmethod
     def _rendered(template: Template, group: Group) -> str:

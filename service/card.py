@@ -1,0 +1,155 @@
+"""The dataset card of a run: `README.md`, by whose header `datasets.load_dataset(RUN_DIR)` finds the files.
+
+The header is YAML as the hub reads it. What a person adds to it, such as `license`, is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.schema import Pipeline
+from service.human import dollars
+from stages.io.atomic import replacing
+from stages.io.exports.export import Written
+from stages.io.exports.shape import Type
+
+NAME = "README.md"
+DEFAULT = "accepted"
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_MARK = "---\n"
+
+
+def write_card(folder: Path, written: Mapping[Path, Written], body: str | None = None) -> None:
+    """Write the card of what stands in a folder; without a body, add these files to the card that there is."""
+    header, old_body = _read(folder / NAME)
+    configs = _named(header.get("configs", ())) if body is None else {}
+    infos = _named(header.get("dataset_info", ())) if body is None else {}
+    files = [(path.relative_to(folder), held) for path, held in written.items() if _is_data(path, held)]
+    names = _names(files, configs)
+    for name in set(names.values()):
+        configs.pop(name, None)
+        infos.pop(name, None)
+    for path, held in files:
+        name = names[path]
+        first: dict[str, Any] = {"config_name": name, "data_files": []}
+        if name == DEFAULT:
+            first["default"] = True
+        configs.setdefault(name, first)["data_files"].append({"split": held.part, "path": path.as_posix()})
+        if path.suffix == ".jsonl":  # Parquet has its types in itself
+            infos[name] = {"config_name": name, "features": features(held.shape.columns)}
+    largest = max((held.rows for _, held in files), default=0)
+    ours = {"tags": ["synthetic", "tamis"], "size_categories": [_size(largest)]} if body is not None else {}
+    header |= ours | {"configs": list(configs.values()), "dataset_info": list(infos.values())}
+    text = yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=120)
+    with replacing(folder / NAME) as file:
+        file.write(f"{_MARK}{text}{_MARK}{old_body if body is None else body}".encode())
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """Return header and body of the card that there is; a header that is none is nobody's."""
+    text = path.read_text("utf-8") if path.exists() else ""
+    if text.startswith(_MARK) and (end := text.find(f"\n{_MARK}")) > 0:
+        try:
+            header = yaml.safe_load(text[len(_MARK) : end])
+        except yaml.YAMLError:
+            header = None
+        if isinstance(header, dict):
+            return header, text[end + 1 + len(_MARK) :]
+    return {}, text
+
+
+def _named(entries: Iterable[Any]) -> dict[str, Any]:
+    return {entry["config_name"]: entry for entry in entries if isinstance(entry, dict) and "config_name" in entry}
+
+
+def _is_data(path: Path, held: Written) -> bool:
+    """Return whether a file is one to train on: it has rows, and is no record of what fell."""
+    return held.rows > 0 and (path.parent.name == "exports" or path.stem == DEFAULT)
+
+
+def _names(files: Sequence[tuple[Path, Written]], configs: Mapping[str, Any]) -> dict[Path, str]:
+    """Return what each file's data set is called: by its format, and by its suffix where another has that name."""
+    suffixes = {name: Path(entry["data_files"][0]["path"]).suffix for name, entry in configs.items()}
+    names = {}
+    for path, held in files:
+        taken = suffixes.setdefault(held.name, path.suffix)
+        names[path] = held.name if taken == path.suffix else f"{held.name}{path.suffix}"
+    return names
+
+
+def features(columns: Mapping[str, Type]) -> list[dict[str, Any]]:
+    """Return the columns' types as a card has them; without them the first rows' types would be taken for all."""
+    return [{"name": name, **_feature(kind)} for name, kind in columns.items()]
+
+
+def _feature(kind: Type) -> dict[str, Any]:
+    if isinstance(kind, dict):
+        return {"struct": features(kind)}
+    if not isinstance(kind, list):
+        return {"dtype": kind}
+    (item,) = kind
+    inner = item if isinstance(item, str) else features(item) if isinstance(item, dict) else _feature(item)
+    return {"list": inner}
+
+
+def _size(rows: int) -> str:
+    return next((name for limit, name in _SIZES if rows < limit), "n>1M")
+
+
+def body(pipeline: Pipeline, manifest: Mapping[str, Any], audit: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a reader must know of the data: what was asked, of whom, what fell, and who looked at it."""
+    counts = manifest["counts"]
+    parts = (
+        [
+            f"# {pipeline.name}",
+            "",
+            "Synthetic data, made by tamis. Before you publish it, add a `license` to the header.",
+        ],
+        _section("What was asked", _asked(pipeline)),
+        _section("Models", _models(pipeline)),
+        _section("Counts", _counts(counts, manifest)),
+        _section("Stages", (f"`{stage.name}` ({stage.type}, {stage.action})" for stage in pipeline.stages)),
+        _section("Rejected, by reason", (f"{reason}: {n:,}" for reason, n in counts["candidates"]["rejected"].items())),
+        _section("Audit", (f"`{one['stage']}`: {one['trust']}" for one in audit), "No stage is a judge: unaudited."),
+        _section("Fingerprint", _fingerprint(manifest["fingerprint"])),
+    )
+    return "\n".join(chain(*parts)) + "\n"
+
+
+def _section(title: str, lines: Iterable[str], otherwise: str = "None.") -> Iterator[str]:
+    yield from ("", f"## {title}", "")
+    listed = [f"- {line}" for line in lines]
+    yield from listed or [otherwise]
+
+
+def _asked(pipeline: Pipeline) -> Iterator[str]:
+    for stage in pipeline.stages:
+        for prompt in stage.prompts if stage.type == "generate" else ():
+            told = "\n".join(f"  {line}" for line in prompt.splitlines())
+            yield f"`{stage.name}`:\n\n  ```\n{told}\n  ```"
+
+
+def _models(pipeline: Pipeline) -> Iterator[str]:
+    for alias in dict.fromkeys(alias for stage in pipeline.stages for _, alias in stage.aliases()):
+        endpoint = pipeline.endpoints[alias]
+        yield f"`{alias}`: {endpoint.model or endpoint.embedded}"
+
+
+def _counts(counts: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
+    of, seeds = counts["candidates"], counts["seeds"]
+    yield f"run: {manifest['state']}"
+    yield ", ".join(f"{seeds[state]:,} {state}" for state in ("read", "solved", "unsolved", "failed")) + " seeds"
+    made = of["generated"] + of["derived"] + of["given"]
+    yield f"{made:,} candidates, {of['accepted']:,} accepted, {of['failed']:,} failed"
+    if manifest["cost_usd"] is not None:
+        yield f"cost: {dollars(manifest['cost_usd'])}"
+
+
+def _fingerprint(named: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in named.items():
+        yield f"{name}: `{value}`"

@@ -1,0 +1,113 @@
+"""One output on its way from groups to its files: what is taken, into which sizes and parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config.schema import Output
+from stages.io.exports import format_of
+from stages.io.exports.choice import OUT, Alike, Choice
+from stages.io.exports.files import JsonLines, Row, Sink, named
+from stages.io.exports.parquet import Parquet
+from stages.io.exports.shape import Shape
+from stages.io.exports.split import TRAIN, VALIDATION, Split
+from stages.io.store import Stored
+
+MakeAlike = Callable[[Output], Alike]
+EXPANDED = "expanded"
+"""The state of a seed that was not answered: other seeds came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The rows of a file, and how many samples it lacks because `where` could not be told for them.
+
+    For a dataset card: the `name` of the data set that it is a `part` of, and the shape of all rows of that.
+    """
+
+    rows: int
+    undecided: int = 0
+    name: str = field(default="", compare=False)
+    part: str = field(default=TRAIN, compare=False)
+    shape: Shape = field(default_factory=Shape, compare=False, repr=False)
+
+
+class Export:
+    """An output and where it is to be written.
+
+    Where rows are chosen or split, all groups are shown to `look` before any of them is given to `take`.
+    """
+
+    def __init__(self, output: Output, path: Path, make_alike: MakeAlike) -> None:
+        self._output, self._path, self._format = output, path, format_of(output)
+        self._split = None if output.split is None else Split(output.split)
+        self._choice = None
+        if output.max_samples or output.diverse is not None:
+            self._choice = Choice(output, None if output.diverse is None else make_alike(output))
+        self._looked = format_of(output)  # `where` is counted once
+        self._sinks: dict[tuple[int, str], Sink] = {}
+
+    @property
+    def looks(self) -> bool:
+        return self._split is not None or self._choice is not None
+
+    def look(self, stored: Stored) -> None:
+        group = stored.group
+        if self._split is not None:
+            self._split.see(group)
+        if self._choice is not None and stored.state != EXPANDED:
+            for _, sample in self._looked.rows(group):
+                texts = self._looked.texts(group, sample) if self._output.diverse is not None else ()
+                self._choice.add(group.seed.no, None if sample is None else sample.score, texts)
+
+    def open(self, stack: ExitStack) -> None:
+        """Decide what was looked at, and open the files."""
+        if self._choice is not None:
+            self._choice.decide()
+        output, shape = self._output, Shape()
+        kind = Parquet if output.file == "parquet" else JsonLines
+        for size in output.max_samples or (0,):
+            for part in (TRAIN, VALIDATION) if output.split else ("",):
+                path = named(self._path, *self._sized(size), *([part] if part else []))
+                self._sinks[size, part] = kind(path, shape, stack, output.shard_rows)
+
+    def _sized(self, size: int) -> list[int]:
+        return [size] if len(self._output.max_samples) > 1 else []
+
+    def take(self, stored: Stored) -> None:
+        """Write the rows of a group."""
+        group = stored.group
+        part = "" if self._split is None else self._split.part(group)
+        if part is None or stored.state == EXPANDED:
+            return
+        for place, (row, _) in enumerate(self._format.rows(group)):
+            rank = 0 if self._choice is None else self._choice.rank(group.seed.no, place)
+            if rank != OUT:
+                self._write(row, rank, part)
+
+    def _write(self, row: Row, rank: int, part: str) -> None:
+        for (size, where), sink in self._sinks.items():
+            if where == part and (rank < size or not size):
+                sink.write(row)
+
+    def finish(self) -> None:
+        for sink in self._sinks.values():
+            sink.finish()
+
+    def written(self) -> dict[Path, Written]:
+        """Return what stands in each file, by its path or by the pattern of its shards; the files are in place."""
+        for sink in self._sinks.values():
+            sink.clear()
+        return {
+            sink.pattern: Written(
+                sink.rows,
+                self._format.undecided,
+                ".".join(map(str, [self._output.format, *self._sized(size)])),
+                part or TRAIN,
+                sink.shape,
+            )
+            for (size, part), sink in self._sinks.items()
+        }
