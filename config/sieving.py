@@ -43,7 +43,7 @@ class Verify(BaseStage):
         examples=["math"]
     )
     against: Text | None = None
-    """What is right (numeric, exact, math)."""
+    """What is right (numeric, exact, math), or what the response must keep to (grounded)."""
     pattern: str | None = None
     schema_: Schema | None = Field(default=None, alias="schema")
     tests: Text | None = None
@@ -51,7 +51,8 @@ class Verify(BaseStage):
     function: Function | None = None
     """plugin: `./file.py:function`, or an entry point of the group `tamis.verify`."""
     min_score: Number | None = None
-    """plugin: from which score on a candidate passes, where the function gives nothing else; left out: 0.5."""
+    """plugin: from which score on a candidate passes, where the function gives nothing else; left out: 0.5. grounded:
+    which share of the sentences must be supported; left out: all."""
     timeout_s: Positive | None = None
     """plugin: for one candidate; left out: 10."""
     fallback: Fallback | None = None

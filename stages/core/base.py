@@ -103,6 +103,14 @@ class Stage(ABC):
                 self.judge(group, candidate, Verdict(None, reason=error.reason, detail=error.detail))
         return chosen
 
+    def takes(self, group: Group) -> bool:
+        """Tell whether `where` lets a seed in; where that cannot be told it does not, and the group says why."""
+        try:
+            return self._where is None or self._where(group.scope())
+        except CandidateError as error:
+            group.failure = error.detail
+            return False
+
     def judge(self, group: Group, candidate: Candidate, verdict: Verdict) -> None:
         """Record a verdict; a failing one rejects (or only marks), an unreadable one fails the candidate."""
         candidate.verdicts[self.name] = verdict

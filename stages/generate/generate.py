@@ -72,11 +72,7 @@ class GenerateStage(Stage):
         self._monitor.left(group)
 
     async def process(self, group: Group) -> Outcome:
-        try:
-            if self._where is not None and not self._where(group.scope()):
-                return None
-        except CandidateError as error:
-            group.failure = error.detail
+        if not self.takes(group):
             return None
         first, count = len(group.candidates), group.more or self._config.candidates
         made = [Candidate(n, "", "generated") for n in range(first, first + count)]

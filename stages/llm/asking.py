@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from stages.core.base import Stage
+from stages.core.base import Place, Stage
 from stages.core.chance import sampling_seed
 from stages.core.errors import CandidateError
 from stages.core.record import Group
@@ -63,7 +63,7 @@ class Question:
 class Asker:
     """Asks for a stage. `max_tokens` None: the server's own."""
 
-    stage: Stage
+    stage: Stage | Place
     run_seed: int
     temperature: float = 0.0
     max_tokens: int | None = 1024

@@ -7,7 +7,7 @@ person's); a source that does not fit one row is a CandidateError (that candidat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from jinja2 import Template as Compiled
@@ -81,6 +81,28 @@ class _Source:
 
 class Template(_Source):
     """A text with `{{ variables }}`. Raises TemplateError if it cannot be compiled."""
+
+    def _compile(self, tree: nodes.Template) -> None:
+        parts = [part for node in tree.body if isinstance(node, nodes.Output) for part in node.nodes]
+        only = all(isinstance(node, nodes.Output) for node in tree.body)
+        only = only and all(isinstance(part, (nodes.TemplateData, nodes.Name)) for part in parts)
+        self._names = tuple(part.name for part in parts if isinstance(part, nodes.Name)) if only else None
+        super()._compile(tree)
+
+    def surely_fits(self, row: Mapping[str, Any]) -> bool:
+        """Tell at a glance whether it can be rendered for a row's columns: text and bare names of short texts only.
+
+        A tenth of the time of rendering it, which decides where this says False.
+        """
+        if self._names is None:
+            return False
+        size = len(self.source)
+        for name in self._names:
+            value = row.get(name)
+            if type(value) is not str:
+                return False
+            size += len(value)
+        return size <= MAX_CHARS
 
     def render(self, scope: dict[str, Any]) -> str:
         """Return the text for these variables; raise CandidateError("template") if it cannot be made for them."""

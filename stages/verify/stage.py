@@ -12,6 +12,7 @@ from stages.llm.protocol import Model
 from stages.prompts.template import Template
 from stages.verify.check import Check, bad_reference
 from stages.verify.fallback import Fallback
+from stages.verify.grounded import Grounded
 from stages.verify.json_schema import JsonSchema
 from stages.verify.maths import Maths
 from stages.verify.pattern import Pattern
@@ -26,6 +27,7 @@ _CHECKS: dict[str, Callable[[Verify], Check]] = {
     "json_schema": lambda config: JsonSchema(config.schema_ or {}),
     "math": lambda config: Maths(),
     "python": lambda config: PythonTests(),
+    "grounded": lambda config: Grounded(config.min_score),
     "plugin": lambda config: Plugin(config.function or "", config.timeout_s, config.min_score),
 }
 
@@ -54,9 +56,13 @@ class VerifyStage(Stage):
         await self._check.stop()
 
     async def process(self, group: Group) -> None:
-        await self.judge_each(group, self._verdict)
+        await self.judge_each(group, self.verdict)
 
-    async def _verdict(self, group: Group, candidate: Candidate) -> Verdict:
+    async def verdict(self, group: Group, candidate: Candidate) -> Verdict:
+        """Return the verdict on any candidate of the seed, its score and what was found noted on it.
+
+        Raises CandidateError where it cannot be told.
+        """
         try:
             reference = self._reference.render(group.scope())
         except CandidateError as error:

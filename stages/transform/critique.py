@@ -1,0 +1,59 @@
+"""Critique and revision by a constitution (Constitutional AI, arXiv 2212.08073, its supervised phase).
+
+In each round principles are drawn, a model says where the response falls short of them, and then rewrites it so that
+it does not. Two calls a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from config.schema import Transform
+from stages.core.base import Place
+from stages.core.chance import draw
+from stages.core.record import Candidate, Group
+from stages.core.task import task_text
+from stages.llm.asking import Asker
+from stages.llm.protocol import Model
+from stages.prompts.builtin import builtin
+from stages.prompts.template import Template
+from stages.transform.writing import write
+
+Principle = Mapping[str, Any]
+"""A constitution's principle as plain data: `id`, `text`, `applies_if`, the lists `critique` and `revise`."""
+
+
+class Reviser:
+    """Rewrites a response in `config.rounds` rounds; what was said in each stands in the verdict."""
+
+    def __init__(
+        self, place: Place, config: Transform, principles: Sequence[Principle], model: Model, run_seed: int
+    ) -> None:
+        self._name, self._config, self._principles = place.name, config, principles
+        self._model, self._run_seed = model, run_seed
+        self._asker = Asker(place, run_seed, config.temperature, config.max_tokens)
+        self._critique, self._revise = Template(builtin("critique")), Template(builtin("revise"))
+
+    async def __call__(self, group: Group, candidate: Candidate) -> tuple[str, dict[str, Any]]:
+        text, critiques = candidate.text, []
+        task = task_text(group, candidate)
+        for number in range(self._config.rounds):
+            drawn = self._drawn(group, candidate, number)
+            seen: dict[str, Any] = {"principles": drawn, "task": task, "response": text}
+            seen["critique"] = await self._write(group, candidate, "critique", self._critique.render(seen), number)
+            text = await self._write(group, candidate, "revise", self._revise.render(seen), number)
+            critiques.append({"principles": [one["id"] for one in drawn], "critique": seen["critique"]})
+        return text, {"critiques": critiques}
+
+    def _drawn(self, group: Group, candidate: Candidate, number: int) -> Sequence[Principle]:
+        """Return the principles of a round, in the constitution's order."""
+        if self._config.principles is None:
+            return self._principles
+        about = (self._run_seed, self._name, "principles", group.seed.id, candidate.n, number)
+        lots = sorted(self._principles, key=lambda one: draw(*about, one["id"]))[: self._config.principles.sample]
+        return [one for one in self._principles if one in lots]
+
+    async def _write(self, group: Group, candidate: Candidate, purpose: str, prompt: str, number: int) -> str:
+        call = self._asker.call(self._model, group, purpose, prompt, candidate.n, f"round {number}")
+        return await write(self._model, call)

@@ -1,0 +1,147 @@
+"""The gates of a transform: what must be true of the new text beside the old one. The first that fails says why.
+
+| gate | reasons |
+|---|---|
+| max_length_ratio, min_length_ratio | too_long, too_short |
+| keeps | numbers_lost, names_lost |
+| language | other_language |
+| same_answer | answer_lost, answer_changed; no_answer where the old text has none that could be kept |
+| grounded, schema | those of `verify`: ungrounded; invalid_json, schema |
+| equivalent | not_equivalent |
+
+What cannot be told does not pass. Models are asked last, and only of what has passed everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from config.transforming import Gate
+from stages.core.answers import Answers
+from stages.core.base import Stage
+from stages.core.facts import missing_names, missing_numbers
+from stages.core.record import Candidate, Group, Verdict
+from stages.llm.asking import Asker, Question
+from stages.llm.protocol import Model
+from stages.llm.reading import truth
+from stages.prompts.builtin import builtin
+from stages.prompts.template import Template
+from stages.transform import language
+
+
+class Check(Protocol):
+    """A check by program of a text against a reference, as `verify` has them."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def judge(self, candidate: Candidate, reference: str) -> Verdict: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What other rooms lend the gates: each is there where a gate needs it. The old text is the checks' reference."""
+
+    answers: Answers | None = None
+    checks: tuple[Check, ...] = ()
+    judge: Model | None = None
+
+
+class Failed(NamedTuple):
+    """Why a text did not pass: the reason is a bounded label, the detail for people."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """All gates of one stage."""
+
+    stage: Stage
+    config: Gate
+    means: Means
+    run_seed: int
+    _prompt: Template = field(default_factory=lambda: Template(builtin("same_meaning")))
+
+    async def start(self) -> None:
+        for tool in self._tools():
+            await tool.start()
+        if self.config.language is not None:
+            await asyncio.to_thread(language.load)
+
+    async def stop(self) -> None:
+        for tool in self._tools():
+            await tool.stop()
+
+    def _tools(self) -> Iterator[Answers | Check]:
+        yield from self.means.checks
+        if self.means.answers is not None:
+            yield self.means.answers
+
+    async def failure(self, group: Group, before: str, after: Candidate) -> Failed | None:
+        """Return the first gate that the text of `after` fails; None where it passes them all.
+
+        Raises CandidateError where the model that is asked for equivalence cannot be heard.
+        """
+        for gate in (self._length, self._kept, self._language):
+            if failed := gate(before, after.text):
+                return failed
+        if failed := await self._answer(before, after.text):
+            return failed
+        for check in self.means.checks:
+            verdict = await check.judge(after, before)
+            if not verdict.passed:
+                return Failed(verdict.reason, verdict.detail)
+        return await self._meaning(group, before, after)
+
+    def _length(self, before: str, after: str) -> Failed | None:
+        ratio = len(after) / max(len(before), 1)
+        most, least = self.config.max_length_ratio, self.config.min_length_ratio
+        if most is not None and ratio > most:
+            return Failed("too_long", f"{ratio:.2f} times as long, at most {most:g}")
+        if least is not None and ratio < least:
+            return Failed("too_short", f"{ratio:.2f} times as long, at least {least:g}")
+        return None
+
+    def _kept(self, before: str, after: str) -> Failed | None:
+        for what in self.config.keeps:
+            if lost := _MISSING[what](before, after):
+                return Failed(f"{what}_lost", f"not in it any more: {', '.join(lost):.200}")
+        return None
+
+    def _language(self, before: str, after: str) -> Failed | None:
+        if self.config.language is None or (found := language.other_language(before, after)) is None:
+            return None
+        return Failed("other_language", f'it is in "{found}" now')
+
+    async def _answer(self, before: str, after: str) -> Failed | None:
+        answers = self.means.answers
+        if answers is None:
+            return None
+        old, new = answers.find(before), answers.find(after)
+        if old is None:
+            return Failed("no_answer", "found no answer in the old text, so none can be kept")
+        if new is None:
+            return Failed("answer_lost", f"found no answer, {old!s:.80} before")
+        if old != new and not await answers.same(old, new):
+            return Failed("answer_changed", f"found {new!s:.80}, {old!s:.80} before")
+        return None
+
+    async def _meaning(self, group: Group, before: str, after: Candidate) -> Failed | None:
+        if self.means.judge is None:
+            return None
+        prompt = self._prompt.render({"first": before, "second": after.text})
+        question = Question("same meaning", prompt, ("same",), (True, False), truth, texts=("reason",))
+        asker = Asker(self.stage, self.run_seed)
+        reading = await asker.ask(self.means.judge, group, question, after.n)
+        if reading.values["same"] > 0.5:
+            return None
+        return Failed("not_equivalent", str(reading.said.get("reason", "")) or "the judge says it means something else")
+
+
+_MISSING: dict[str, Callable[[str, str], list[str]]] = {"numbers": missing_numbers, "names": missing_names}

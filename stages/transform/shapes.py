@@ -1,0 +1,167 @@
+"""What a row's text can be made into, and how a model's JSON is read as that.
+
+A reply is `{"items": [...]}`. Of a reply that was cut off the items that are whole count, and of items those that have
+what they must have; the others are not guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from config.schema import Transform
+from config.transforming import SPAN
+from stages.core.errors import CandidateError
+from stages.core.quotes import find_span
+from stages.core.record import Message, Verdict
+from stages.llm.protocol import Choice
+from stages.llm.reading import objects
+
+_TEXT = {"type": "string", "minLength": 1}
+Said = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that was made of a row: an answer (`text`) and what it answers (None: what the model was asked).
+
+    `columns` are what a row of its own has besides its parent's, `fields` what the candidate has. `verdict` is there
+    where the gates need not be asked.
+    """
+
+    text: str
+    columns: dict[str, Any] = field(default_factory=dict)
+    prompt: list[Message] | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    lineage: dict[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The JSON schema of an item, and how one is read, given what was said and the row's text (None: it is no item).
+
+    A schema of the person's own is not `strict`: servers ask more of those that are.
+    """
+
+    schema: dict[str, Any]
+    item: Callable[[Said, str], Item | None]
+    strict: bool = True
+
+    def read(self, said: Choice, document: str, most: int) -> list[Item] | None:
+        """Return the items of a reply, `most` at most; None where it cannot be read.
+
+        Raises CandidateError: "empty" where it is an empty list, "truncated" where it was cut off before the first item
+        was whole.
+        """
+        found = list(objects(said.text))
+        whole = next((items for one in found if isinstance(items := one.get("items"), list)), None)
+        items = [
+            item
+            for one in (found if whole is None else whole)
+            if isinstance(one, dict) and (item := self.item(one, document)) is not None
+        ]
+        if whole == []:
+            raise CandidateError("empty", "the model found nothing to make of the text")
+        if not items and said.truncated:
+            raise CandidateError("truncated", "the reply ended at max_tokens")
+        return items[:most] or None
+
+    def reply_format(self, most: int) -> dict[str, Any]:
+        """Return the reply's JSON schema, as servers take it."""
+        items = {"type": "array", "items": self.schema, "maxItems": most}
+        schema = _object({"items": items})
+        return {"type": "json_schema", "json_schema": {"name": "items", "strict": self.strict, "schema": schema}}
+
+    @property
+    def again(self) -> str:
+        keys = ", ".join(self.schema.get("properties", ())) or "those of the schema"
+        return f'That could not be read. Reply with JSON only: {{"items": [...]}}. The keys of an item are: {keys}.'
+
+
+def shape_of(config: Transform) -> Shape:
+    """Return the shape that a stage makes."""
+    match config.to or config.kind:
+        case "qa" if config.evidence:
+            return Shape(_object(dict.fromkeys(("question", "evidence", "answer"), _TEXT)), _with_evidence)
+        case "qa":
+            return Shape(_object(dict.fromkeys(("question", "answer"), _TEXT)), _pair("question", "answer"))
+        case "chat":
+            turn = _object({"role": {"enum": ["system", "user", "assistant"]}, "content": _TEXT})
+            return Shape(_object({"messages": {"type": "array", "items": turn}}), _chat)
+        case "instruction":
+            return Shape(_object(dict.fromkeys(("instruction", "response"), _TEXT)), _pair("instruction", "response"))
+        case "backtranslate":
+            return Shape(_object({"instruction": _TEXT}), _instruction_for)
+        case _:
+            return Shape(config.schema_ or {}, _as_it_is, strict=False)
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _pair(asked: str, answered: str) -> Callable[[Said, str], Item | None]:
+    def item(said: Said, _document: str) -> Item | None:
+        texts = _texts(said, asked, answered)
+        return (
+            None if texts is None else Item(texts[1], dict(zip((asked, answered), texts, strict=True)), _user(texts[0]))
+        )
+
+    return item
+
+
+def _with_evidence(said: Said, document: str) -> Item | None:
+    """Read a question with its evidence, which becomes the document's own words, with where they stand in it."""
+    if (texts := _texts(said, "question", "answer", "evidence")) is None:
+        return None
+    question, answer, quoted = texts
+    span = find_span(quoted, document)
+    evidence: dict[str, Any] = dict(zip(SPAN, span or (None,) * len(SPAN), strict=True))
+    verdict = None
+    if span is None:
+        verdict = Verdict(False, reason="ungrounded", detail=f'the evidence is not in the text: "{quoted:.200}"')
+    columns = {"question": question, "answer": answer, **evidence}
+    return Item(answer, columns, _user(question), evidence, verdict=verdict)
+
+
+def _instruction_for(said: Said, document: str) -> Item | None:
+    if (texts := _texts(said, "instruction")) is None:
+        return None
+    return Item(document, {"instruction": texts[0], "response": document}, _user(texts[0]))
+
+
+def _chat(said: Said, _document: str) -> Item | None:
+    """Read a conversation: a user's turn in it, nothing empty, and the assistant's turn at the end."""
+    turns = said.get("messages")
+    messages: list[Message] = []
+    for turn in turns if isinstance(turns, list) else ():
+        role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, dict) else (None, None)
+        if role not in ("system", "user", "assistant") or not isinstance(content, str) or not content.strip():
+            return None
+        messages.append({"role": role, "content": content.strip()})
+    if not messages or messages[-1]["role"] != "assistant" or all(one["role"] != "user" for one in messages):
+        return None
+    return Item(messages[-1]["content"], {"messages": messages}, messages[:-1])
+
+
+def _as_it_is(said: Said, _document: str) -> Item | None:
+    return Item(orjson.dumps(said).decode(), dict(said))
+
+
+def _texts(said: Said, *keys: str) -> list[str] | None:
+    """Return the texts under these keys; None where one is missing or empty."""
+    texts = [value.strip() for key in keys if isinstance(value := said.get(key), str)]
+    return texts if len(texts) == len(keys) and all(texts) else None
+
+
+def _user(text: str) -> list[Message]:
+    return [{"role": "user", "content": text}]
