@@ -78,6 +78,39 @@ def run(
 
 
 @app.command()
+def preview(
+    pipeline: PipelineFile,
+    count: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many seeds.")] = 3,
+    full: Annotated[bool, typer.Option("--full", help="Show texts whole.")] = False,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the run there; else nothing stays.")] = None,
+    sets: Sets = None,
+) -> None:
+    """Run the first seeds for real, and show every prompt, candidate and verdict."""
+    from rich.console import Console
+
+    from service.preview import preview_run
+
+    raise typer.Exit(preview_run(pipeline, count, sets or (), keep, full=full, console=Console()))
+
+
+@app.command()
+def estimate(
+    pipeline: PipelineFile,
+    probe: Annotated[int, typer.Option(min=0, metavar="N", help="Seeds to run for real; 0: call nothing.")] = 8,
+    limit: Annotated[int | None, typer.Option(min=1, help="As if only the first N seeds were run.")] = None,
+    sets: Sets = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
+) -> None:
+    """Tell calls, tokens, cost and time before spending, from a small probe or from prices alone."""
+    import orjson
+
+    from service.estimate import estimate_run, told
+
+    found = estimate_run(pipeline, sets or (), limit, probe)
+    typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else told(found))
+
+
+@app.command()
 def export(
     run_dir: RunDir,
     output_format: Annotated[str, typer.Option("--format", help="sft or dpo.")],
@@ -159,7 +192,7 @@ def _later(name: str) -> None:
     app.command(name, hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
 
 
-for _name in ("preview", "estimate", "report", "serve"):
+for _name in ("report", "serve"):
     _later(_name)
 
 

@@ -1,8 +1,13 @@
-"""Numbers as people read them: thousands separated, time in two units, money to the digit that matters."""
+"""Numbers as people read them: thousands separated, time in two units, money to the digit that matters.
+
+And texts as they may be printed: with nothing in them but text.
+"""
 
 from __future__ import annotations
 
 import math
+
+_INVISIBLE = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def brief(count: float) -> str:
@@ -43,3 +48,8 @@ def percent(part: float, whole: float) -> str:
     share = 100 * part / whole
     shown = min(99, max(1, round(share))) if 0 < part < whole else round(share)
     return f"{shown} %"
+
+
+def visible(text: str) -> str:
+    """Return a model's text without what could steer the terminal."""
+    return text.translate(_INVISIBLE)

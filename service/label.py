@@ -15,6 +15,7 @@ from typing import NamedTuple
 from queues.ledger import Reader
 from service import rundir
 from service.gold import FILE, Gold
+from service.human import visible
 from stages.core import chance
 from stages.core.errors import InputError
 from stages.core.task import task_text
@@ -23,7 +24,6 @@ from stages.io.store import unpack
 POOL = 20_000
 """The sample is taken from so many candidates, drawn evenly from all: what fits in memory."""
 _HELP = "good?  y yes · n no · s skip · b back · q quit"
-_INVISIBLE = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 class Item(NamedTuple):
@@ -77,8 +77,8 @@ def _ask(todo: Sequence[Item], gold: Gold, path: Path, keys: Iterator[str], show
     at = 0
     while at < len(todo):
         item = todo[at]
-        show(f"\n── {at + 1} of {len(todo)} ──\n{_plain(item.question)}\n")
-        show(f"── response ──\n{_plain(item.response)}\n\n{_HELP}")
+        show(f"\n── {at + 1} of {len(todo)} ──\n{visible(item.question)}\n")
+        show(f"── response ──\n{visible(item.response)}\n\n{_HELP}")
         key = next((key for key in keys if key in "ynsbq"), "q")
         if key == "q":
             return
@@ -86,8 +86,3 @@ def _ask(todo: Sequence[Item], gold: Gold, path: Path, keys: Iterator[str], show
             gold.rows[item.id] = {"id": item.id, "label": key == "y"}
             gold.save(path)
         at = max(0, at - 1) if key == "b" else at + 1
-
-
-def _plain(text: str) -> str:
-    """Return a model's text without what could steer the terminal."""
-    return text.translate(_INVISIBLE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from config.schema import Pipeline
 from service.check import check, warnings
 from service.fingerprint import fingerprint
 from stages.core.errors import InputError
+from stages.core.record import Group
 from stages.io.sources import Scan, Source, open_source
 from stages.llm.keys import ApiKey, read_keys
 from stages.llm.preflight import preflight
@@ -21,7 +22,10 @@ from stages.llm.preflight import preflight
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will run. `keys` has only the endpoints that a stage uses. `read` is the seeds within `--limit`."""
+    """What will run. `keys` has only the endpoints that a stage uses.
+
+    `within` are the seeds within `--limit`, `read` those of them that run: all, or `probe` drawn evenly.
+    """
 
     pipeline: Pipeline
     source: Source
@@ -29,11 +33,20 @@ class Plan:
     keys: dict[str, list[ApiKey]]
     fingerprint: dict[str, Any]
     limit: int | None
+    probe: int | None = None
     warnings: tuple[str, ...] = ()
 
     @property
-    def read(self) -> int:
+    def within(self) -> int:
         return self.scan.rows if self.limit is None else min(self.scan.rows, self.limit)
+
+    @property
+    def read(self) -> int:
+        return self.within if self.probe is None else min(self.within, self.probe)
+
+    def groups(self) -> Iterator[Group]:
+        """Yield the seeds that run, in their order."""
+        return drawn(self.source, self.within, self.read)
 
     async def preflight(self) -> None:
         """Ask every used endpoint whether it answers. Raises InputError with all that is wrong."""
@@ -45,6 +58,15 @@ class Plan:
                 problems.extend(error.problems)
         if problems:
             raise InputError(problems)
+
+
+def drawn(source: Source, within: int, count: int) -> Iterator[Group]:
+    """Yield `count` of the first `within` seeds: the middle one of each of so many equal stretches."""
+    groups = source.groups(limit=within)
+    if count == within:
+        return groups
+    wanted = {(2 * number + 1) * within // (2 * count) for number in range(count)}
+    return (group for group in groups if group.seed.no in wanted)
 
 
 def checked(
@@ -70,11 +92,13 @@ def scanned(config: Pipeline) -> tuple[Source, Scan]:
     return source, source.scan(prompts)
 
 
-def plan(pipeline: Path | dict[str, Any], sets: Sequence[str], limit: int | None) -> Plan:
+def plan(
+    pipeline: Path | dict[str, Any], sets: Sequence[str], limit: int | None = None, probe: int | None = None
+) -> Plan:
     """Check a pipeline and read its source through once. Raises ConfigError or InputError."""
     warned: list[str] = []
     config = checked(pipeline, sets, warned.append)
     source, scan = scanned(config)
     used = sorted({alias for stage in config.stages for _, alias in stage.aliases()})
     keys = {alias: read_keys(alias, config.endpoints[alias], os.environ) for alias in used}
-    return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit, tuple(warned))
+    return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit, probe, tuple(warned))

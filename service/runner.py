@@ -21,7 +21,9 @@ from config.schema import resolved
 from config.yamlfile import write as to_yaml
 from queues.ledger import Ledger, LedgerError, Reader
 from service import rundir
+from service.alike import NearRows
 from service.audit import Audit
+from service.card import body, write_card
 from service.fingerprint import differences
 from service.lifecycle import (
     Drain,
@@ -36,7 +38,7 @@ from service.lifecycle import (
 )
 from service.metrics import serve_metrics
 from service.plan import Plan, plan
-from service.session import Session
+from service.session import OnReply, Session
 from service.store import fresh_groups, made
 from service.summary import Ended, stopped, summary
 from service.watch import LogStyle, Watch
@@ -48,7 +50,10 @@ from stages.io.outputs import derive
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the person asked for. `pipeline` is a file, or the same as plain data."""
+    """What the person asked for. `pipeline` is a file, or the same as plain data.
+
+    `probe`: run only so many seeds, drawn evenly; `on_reply` hears of every reply.
+    """
 
     pipeline: Path | dict[str, Any]
     out: Path | None = None
@@ -59,13 +64,16 @@ class RunOptions:
     metrics_port: int | None = None
     progress: bool = True
     log: LogStyle = "off"
+    probe: int | None = None
+    on_reply: OnReply | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended, where it is, its manifest, and what to tell the person."""
+    """How a run ended, what ran, where it is, its manifest, and what to tell the person."""
 
     ending: Ending
+    plan: Plan
     run_dir: Path
     manifest: dict[str, Any]
     told: str
@@ -74,7 +82,7 @@ class Result:
 def run_pipeline(options: RunOptions) -> Result:
     """Run to the end, whatever end that is. Raises ConfigError or InputError where it could not start."""
     try:
-        what = plan(options.pipeline, options.sets, options.limit)
+        what = plan(options.pipeline, options.sets, options.limit, options.probe)
         run_dir = rundir.choose(options.out, what.pipeline.name, options.resume)
         allow_many_connections()
         collect_garbage_rarely()
@@ -103,14 +111,15 @@ async def _run(what: Plan, run_dir: Path, options: RunOptions) -> Result:
         reader = stack.enter_context(rundir.open_reader(run_dir))
         before_s = _claim(ledger, what)
         run = _Run(what, run_dir, ledger, reader, before_s, started)
-        session = Session(what.pipeline, what.keys, ledger, reader, reuse, watch.observe, watch.activity, what.read)
+        hears = (watch.observe, watch.activity)
+        session = Session(what.pipeline, what.keys, ledger, reader, reuse, *hears, what.within, options.on_reply)
         ending = await run.go(session, watch)
         watch.end()
         manifest = await run.end(ending)
         collapse = list(made(reader, "collapse"))
         ended = Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir, run.audit.found, collapse)
         told = _told(ending, ended, options)
-    return Result(ending, run_dir, manifest, told)
+    return Result(ending, what, run_dir, manifest, told)
 
 
 def _told(ending: Ending, ended: Ended, options: RunOptions) -> str:
@@ -159,7 +168,7 @@ class _Run:
             file.write(to_yaml(resolved(self._plan.pipeline)).encode())
         before = self.write_manifest("running")
         stopping = _Stopping(session.drain, watch)
-        groups = fresh_groups(self._plan.source, session.store, self._plan.limit, lambda: session.drain.begun)
+        groups = fresh_groups(self._plan.groups(), session.store, lambda: session.drain.begun)
         try:
             async with AsyncExitStack() as stack:
                 stack.enter_context(signals(stopping.first, stopping.second))
@@ -184,12 +193,15 @@ class _Run:
         with suppress(LedgerError):  # what ended the run may be just this; the manifest tells from what is there
             await self._ledger.set_meta("wall_s", f"{self.wall_s:.3f}")
         try:
-            derive(self._reader, self._dir, self._plan.pipeline.outputs, [self.audit])
-            return self.write_manifest(ending.state)
+            pipeline = self._plan.pipeline
+            written = derive(self._reader, self._dir, pipeline.outputs, NearRows, [self.audit])
+            manifest = self.write_manifest(ending.state)
+            write_card(self._dir, written, body(pipeline, manifest, self.audit.found))
         except RunStopped:
             if ending.cause is None:
                 raise
             return {}  # a full disk that ended the run has no room for the files either; resuming writes them
+        return manifest
 
     def write_manifest(self, state: RunState) -> dict[str, Any]:
         what = self._plan

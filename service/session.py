@@ -25,6 +25,9 @@ from stages.llm.protocol import Call, Reply
 from stages.pipeline import Pipeline, Sizes
 from stages.registry import Tools, build
 
+OnReply = Callable[[str, Call, Receipt], None]
+"""Hears of every committed reply: the endpoint's alias, what was asked, and what it took."""
+
 
 class Halting:
     """An endpoint whose askers wait for the end of the run, instead of failing, once no call may leave any more."""
@@ -56,13 +59,15 @@ class Session:
         observe: Observe,
         activity: Activity,
         seeds: int,
+        on_reply: OnReply | None = None,
     ) -> None:
         self.drain = Drain()
+        self._on_reply = on_reply
         self._spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight)
         self._ledger = ledger
         reused = None if reuse is None else reuse.get
         used = {alias: config.endpoints[alias] for alias in keys}
-        self.gates = _gates(used)
+        self.gates = {name: Gate(limits, name) for name, (limits, _) in limits_of(used).items()}
         self._gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
         self.endpoints = {
             alias: Endpoint(
@@ -110,18 +115,20 @@ class Session:
         self._spending.add(receipt)
         row = ReplyRow(call.group.seed.no, key, call.stage, alias, raw, *receipt.usage, *receipt[1:])
         await self._ledger.reply(row)
+        if self._on_reply is not None:
+            self._on_reply(alias, call, receipt)
 
 
 def _group(alias: str, endpoint: EndpointConfig) -> str:
     return endpoint.limits.group or alias
 
 
-def _gates(endpoints: Mapping[str, EndpointConfig]) -> dict[str, Gate]:
-    """Return a gate per limit group; where the aliases of one group differ, the tightest limit holds."""
-    groups: dict[str, list[EndpointConfig]] = {}
+def limits_of(endpoints: Mapping[str, EndpointConfig]) -> dict[str, tuple[GateLimits, list[str]]]:
+    """Return each limit group with its aliases; where those of one group differ, the tightest limit holds."""
+    groups: dict[str, list[str]] = {}
     for alias, endpoint in endpoints.items():
-        groups.setdefault(_group(alias, endpoint), []).append(endpoint)
-    return {name: Gate(_limits(members), name) for name, members in groups.items()}
+        groups.setdefault(_group(alias, endpoint), []).append(alias)
+    return {name: (_limits([endpoints[alias] for alias in aliases]), aliases) for name, aliases in groups.items()}
 
 
 def _limits(members: list[EndpointConfig]) -> GateLimits:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
 
 from queues.ledger import DecisionRow, Ledger, Reader
 from stages.core.record import Group, Seed
-from stages.io.sources import Source
 from stages.io.store import pack, unpack
 from stages.pipeline import SeedState
 
@@ -74,10 +73,10 @@ class LedgerDecisions:
 
 
 async def fresh_groups(
-    source: Source, store: LedgerStore, limit: int | None, stopping: Callable[[], bool]
+    groups: Iterable[Group], store: LedgerStore, stopping: Callable[[], bool]
 ) -> AsyncIterator[Group]:
-    """Yield the groups of the source that no earlier process has settled or parked, until it is time to stop."""
-    for group in source.groups(limit=limit):
+    """Yield those groups of the source that no earlier process has settled or parked, until it is time to stop."""
+    for group in groups:
         if stopping():
             return
         if (fresh := store.fresh(group.seed)) is not None:

@@ -12,6 +12,7 @@ from whole_runs import Project, Simulator, arithmetic, simulating
 
 from service.cli import main
 
+Here = Callable[..., tuple[str, str]]
 Refused = Callable[..., str]
 
 
@@ -47,19 +48,31 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
+def here(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Return what runs `tamis` in this process, in the project's folder; it must end with `code`."""
+    monkeypatch.chdir(project.folder)
+
+    def here(*arguments: str, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["tamis", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert ended.value.code == code, f"code {ended.value.code}\n{out}{err}"
+        assert "Traceback" not in err
+        return out, err
+
+    return here
+
+
+@pytest.fixture
+def refused(here: Here, monkeypatch: pytest.MonkeyPatch) -> Refused:
     """Return what runs `tamis` in a folder, in this process; it must end with 2 and leave every byte as it was."""
 
     def refused(folder: Path, *arguments: str) -> str:
         before = contents(folder)
         monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["tamis", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert ended.value.code == 2, f"code {ended.value.code}\n{out}{err}"
+        out, err = here(*arguments, code=2)
         assert out == ""
-        assert "Traceback" not in err
         assert contents(folder) == before, "a refusal changes nothing and leaves nothing behind"
         return err
 
