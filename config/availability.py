@@ -1,8 +1,7 @@
 """What is not available yet, in one table: whoever builds a feature deletes its rows; till then nothing is ignored.
 
 A row: the kind of thing (`source`, a stage's type, `output`, `endpoint`, `pipeline`), the key in it, and the values
-that cannot be used yet: a set of them, or ANY for a key that must be left out (or at its default). Without a key the
-whole kind is not available.
+that cannot be used yet: a set of them, or ANY for a key that must be left out (or at its default).
 """
 
 from __future__ import annotations
@@ -20,13 +19,12 @@ class Row(NamedTuple):
     """One thing that is not available yet."""
 
     kind: str
-    key: str = ""
+    key: str
     values: Collection[object] | None = ANY
 
 
 NOT_YET = (
-    *(Row(kind) for kind in ("annotate",)),
-    Row("source", "type", {"parquet", "huggingface", "text", "upload"}),
+    Row("source", "type", {"upload"}),
     Row("endpoint", "mode", {"batch"}),
     Row("endpoint", "limits.reserve", {"p95"}),
 )
@@ -41,9 +39,6 @@ def missing(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _asked(row: Row, loc: Loc, part: Any) -> Iterator[Finding]:
-    if not row.key:
-        yield Finding((*loc, "type"), f"the stage `{row.kind}` is not available yet")
-        return
     keys = row.key.split(".")
     holder = part
     for key in keys[:-1]:

@@ -1,4 +1,4 @@
-"""Stages that make something: a column, candidates, rewrites, difficulties, scores."""
+"""Stages that make something: a column, candidates, difficulties, scores."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from pydantic import BeforeValidator, Field, Tag, model_validator
 from config.base import (
     Config,
     Count,
-    FilePath,
-    Flag,
     NonNegative,
-    Number,
     OneOrMany,
     Positive,
     Share,
@@ -25,13 +22,26 @@ from config.stage import Alias, BaseStage
 
 
 class Annotate(BaseStage):
-    """A model adds a column."""
+    """A model adds a column to the seeds."""
 
     type: Literal["annotate"] = "annotate"
-    as_: str = Field(alias="as", examples=["topic"])
+    as_: str = Field(alias="as", min_length=1, examples=["topic"])
+    """The column; `topic` is also what coverage is reported by."""
     endpoint: Alias
     prompt: Text = Field(examples=["Topic of: {{ question }}"])
-    choices: tuple[str, ...] = ()
+    choices: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """What the column may hold, and null where the model says none of them; left out: whatever the model says."""
+    temperature: NonNegative = 0.0
+    max_tokens: Count | None = 1024
+    """null: the server's own."""
+
+    @model_validator(mode="after")
+    def _choices_differ(self) -> Annotate:
+        if len({choice.casefold() for choice in self.choices}) < len(self.choices):
+            raise wrong("two of the `choices` are the same; case does not tell them apart")
+        if len(self.choices) == 1:
+            raise wrong("a single one of `choices` leaves nothing to say; name another, such as other")
+        return self
 
 
 class Until(Config):
@@ -104,74 +114,3 @@ class Generate(BaseStage):
     """`seeds`: each output becomes a seed of its own, to be generated for in turn."""
     as_: str = Field(alias="as", default="text")
     """The column of such a seed that holds the output; the other columns are those of its parent."""
-
-
-class Gate(Config):
-    """What a rewrite must keep."""
-
-    same_answer: Flag = False
-    max_length_ratio: Positive | None = None
-
-
-class Transform(BaseStage):
-    """A model rewrites what is there."""
-
-    type: Literal["transform"] = "transform"
-    kind: Literal[
-        "succinct", "restyle", "expand_steps", "augment", "critique_revise", "convert", "backtranslate", "custom"
-    ] = Field(examples=["succinct"])
-    endpoint: Alias
-    constitution: FilePath | None = None
-    gate: Gate = Gate()
-    keep: Literal["replace", "both"] = "replace"
-
-
-class Difficulty(BaseStage):
-    """Easy, moderate, hard, unsolved."""
-
-    type: Literal["difficulty"] = "difficulty"
-    by: Literal["pass_rate", "model", "both"] = "pass_rate"
-    min_samples: Count = 8
-    endpoint: str | None = None
-    samples: Count | None = None
-
-
-def _weight(value: object) -> object:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return {"weight": value}
-    return value
-
-
-class Explanation(Config):
-    """Phrases such as "because" and "this means"."""
-
-    weight: Number = 1.0
-    full_at: Positive = 3.0
-    """The count from which the feature gives all of its weight."""
-
-
-class Steps(Explanation):
-    """Step indicators, weighted by kind; a kind left out counts 0, no kinds at all: each counts 1."""
-
-    kinds: dict[Literal["ordinal", "connective", "calculation", "numbered"], NonNegative] = Field(default={})
-
-
-class Features(Config):
-    """Hints read from the text alone. They can be gamed, so give them little weight."""
-
-    steps: Annotated[Steps | None, BeforeValidator(_weight, json_schema_input_type=float | Steps | None)] = None
-    explanation: Annotated[
-        Explanation | None, BeforeValidator(_weight, json_schema_input_type=float | Explanation | None)
-    ] = None
-
-
-class Score(BaseStage):
-    """One score per candidate: axes of the constitution judged by a model, and features of the text."""
-
-    type: Literal["score"] = "score"
-    endpoint: str | None = None
-    axes: Literal["constitution"] | None = None
-    constitution: FilePath | None = None
-    gates: dict[str, Number] = Field(default={})
-    combine: Literal["weighted", "min", "geometric"] = "weighted"
-    features: Features = Features()

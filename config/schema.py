@@ -9,10 +9,12 @@ from pydantic import Field
 from config.base import Config, FilePath, Name
 from config.endpoints import Endpoint, Gguf, Price
 from config.judging import Audit, Judge, Opinion, Rank, Select, Vote
-from config.making import Annotate, Between, Difficulty, Generate, Score, Transform, Until
+from config.making import Annotate, Between, Generate, Until
 from config.outputs import Budget, Collapse, Output, Pairs
+from config.scoring import Difficulty, Score
 from config.sieving import CrossCheck, Decontaminate, Dedupe, Existing, Semantic, Verify
 from config.sources import CsvSource, JsonlSource, Source, TextSource
+from config.transforming import Transform
 
 # fmt: off
 __all__ = [

@@ -15,10 +15,12 @@ import orjson
 import xxhash
 
 from config.schema import (
+    Annotate,
     Collapse,
     CrossCheck,
     Decontaminate,
     Dedupe,
+    Difficulty,
     Endpoint,
     Gguf,
     Judge,
@@ -67,13 +69,23 @@ def _endpoint(endpoint: Endpoint) -> dict[str, str]:
 def _stage(stage: Stage, default_constitution: str | None) -> dict[str, str]:
     keys = stage.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "audit", "memory_mb"})
     keys["type"] = stage.type
-    if isinstance(stage, (Judge, Rank, Transform)) or (isinstance(stage, Score) and stage.axes):
+    if (
+        isinstance(stage, (Judge, Rank))
+        or (isinstance(stage, Score) and stage.axes == "constitution")
+        or (isinstance(stage, Transform) and stage.kind == "critique_revise")
+    ):
         path = stage.constitution or default_constitution
         keys["constitution"] = None if path is None else load_constitution(path).model_dump(mode="json")
-    if getattr(stage, "prompt", None) is None:
+    if getattr(stage, "prompt", None) is None or (isinstance(stage, Annotate) and stage.choices):
         keys["built-in prompt"] = _builtin_prompt(stage)
+    if isinstance(stage, Difficulty) and stage.by != "pass_rate" and stage.rating is None:
+        keys["built-in rating"] = builtin("difficulty_rating")
     if isinstance(stage, Verify) and stage.fallback is not None and stage.fallback.prompt is None:
         keys["fallback's prompt"] = builtin("equivalent")
+    if isinstance(stage, Transform) and stage.kind == "critique_revise":
+        keys["built-in prompt"] = [builtin("critique"), builtin("revise")]
+    if isinstance(stage, Transform) and stage.gate.equivalent is not None:
+        keys["gate's prompt"] = builtin("same_meaning")
     if isinstance(stage, Decontaminate):
         keys["against"] = [xxhash.xxh3_64_hexdigest(Path(path).read_bytes()) for path in stage.against]
     if isinstance(stage, Dedupe) and stage.existing is not None:
@@ -84,10 +96,12 @@ def _stage(stage: Stage, default_constitution: str | None) -> dict[str, str]:
 
 
 def _builtin_prompt(stage: Stage) -> str | None:
-    """Return the built-in prompt that a stage asks by, named for its `mode` or `kind`: another tamis, another text."""
-    name = str(getattr(stage, "mode", None) or getattr(stage, "kind", stage.type))
+    """Return the built-in prompt that a stage asks by, named for its `mode` or kind: another tamis, another text."""
+    name = str(getattr(stage, "mode", None) or getattr(stage, "prompt_name", stage.type))
     if isinstance(stage, CrossCheck):
         name = f"{name}_{stage.sees}"
+    if isinstance(stage, Score) and stage.endpoint:
+        name = "rubric"
     try:
         return builtin(name)
     except FileNotFoundError:

@@ -72,6 +72,7 @@ def summary(ended: Ended, spent: str = "", again: str = "") -> str:
         ("failed", _reasons(ended, "failed")),
         ("quality", _quality(ended)),
         ("judge", in_a_line(ended.audit)),
+        ("quota", _quotas(ended.manifest["quotas"])),
         ("diversity", repetition.in_a_line(ended.collapse)),
         ("cost", _cost(ended.manifest, ended.counts["accepted"])),
         ("next", f"raise the budget, then: {again}" if spent else files),
@@ -167,6 +168,17 @@ def _sifts(pipeline: Pipeline, stage: Stage) -> bool:
     """Return whether whatever is accepted has passed a stage as it is: nothing went by it or was rewritten."""
     later = pipeline.stages[pipeline.stages.index(stage) :]
     return stage.action == "reject" and stage.where is None and all(one.type != "transform" for one in later)
+
+
+def _quotas(quotas: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return how many seeds of each bucket were taken, and which there were too few of."""
+    parts = []
+    for quota in quotas.values():
+        for bucket, wanted in quota["target"].items():
+            there, taken = quota["there"].get(bucket, 0), quota["taken"][bucket]
+            scarce = ", no more" if wanted and taken == there else ""
+            parts.append(f"{bucket} {taken:,} of {there:,}{scarce}")
+    return " · ".join(parts)
 
 
 def _cost(manifest: Mapping[str, Any], accepted: int) -> str:

@@ -24,6 +24,9 @@ from stages.worker import Workers
 
 SeedState = Literal["solved", "unsolved", "failed", "expanded"]
 
+GoesOn = Literal["all", "live", "none"]
+"""Which groups a phase hands to the next: also those without a live candidate, where a later stage works on seeds."""
+
 Supervise = Callable[[Coroutine[Any, Any, None]], Awaitable[bool]]
 """Runs one phase, perhaps cutting it short, and tells whether the next one may begin."""
 
@@ -85,11 +88,14 @@ class Pipeline:
                 gates.append(stage)
             else:
                 rows[-1].append(stage)
-        last = len(rows) - 1
-        return [
-            Flow(row, gate, self._store, self._sizes, phase, phase == last, self._observe)
-            for phase, (row, gate) in enumerate(zip(rows, gates, strict=True))
-        ]
+        flows = []
+        for phase, (row, gate) in enumerate(zip(rows, gates, strict=True)):
+            later = [stage for others in rows[phase + 1 :] for stage in others]
+            goes_on: GoesOn = "live" if phase + 1 < len(rows) else "none"
+            if any(stage.on_seeds for stage in later) and not any(stage.makes_candidates for stage in later):
+                goes_on = "all"
+            flows.append(Flow(row, gate, self._store, self._sizes, phase, goes_on, self._observe))
+        return flows
 
     async def run(self, groups: AsyncIterator[Group], supervise: Supervise = unsupervised) -> None:
         """Run every group through every phase. Raises the first error of a stage, unwrapped."""
@@ -124,10 +130,10 @@ class Flow:
         store: Store,
         sizes: Sizes,
         phase: int,
-        last: bool,
+        goes_on: GoesOn,
         observe: Observe | None,
     ) -> None:
-        self.gate, self._store, self._sizes, self.phase, self._last = gate, store, sizes, phase, last
+        self.gate, self._store, self._sizes, self.phase, self._goes_on = gate, store, sizes, phase, goes_on
         self._observe = observe
         self.workers = [
             Workers(index, stage, BoundedQueue[Group](sizes.queue), sizes.workers, self._leave)
@@ -167,7 +173,7 @@ class Flow:
             count += 1
             self._started(group)
             if self.workers:
-                await self._enter(index, group)
+                await self._enter(index if group.live or not group.candidates else self._next_for_seeds(-1), group)
             else:  # nothing to do but to commit, and commits are made in groups
                 self._tasks.create_task(self._out(group), name="settle")
         await self._room(1)
@@ -205,8 +211,8 @@ class Flow:
         elif isinstance(outcome, Wait):
             await self._store.park(group, self.phase)
             await self._gone("waiting", group)
-        elif isinstance(outcome, Emit) and outcome.seeds:
-            await self._expand(index, group, outcome.seeds)
+        elif isinstance(outcome, Emit):  # without seeds there is nothing that later stages could work on
+            await (self._expand(index, group, outcome.seeds) if outcome.seeds else self._out(group))
         elif group.live:
             await self._enter(index + 1, group)
         else:
@@ -244,7 +250,7 @@ class Flow:
 
     async def _out(self, group: Group) -> None:
         """Commit a group that has walked through the phase: parked for the next one, or settled for good."""
-        if group.live and not self._last:
+        if self._goes_on == "all" or (self._goes_on == "live" and group.live):
             await self._store.park(group, self.phase + 1)
             await self._left("parked", group)
         else:

@@ -11,15 +11,18 @@ from itertools import takewhile
 from typing import Any
 
 from config.schema import (
+    Annotate,
     Collapse,
     CrossCheck,
     Decontaminate,
     Dedupe,
+    Difficulty,
     Generate,
     Judge,
     Rank,
     Score,
     Select,
+    Transform,
     Verify,
     Vote,
 )
@@ -31,19 +34,30 @@ from stages.dedupe.decontaminate import DecontaminateStage
 from stages.dedupe.dedupe import dedupe_stage
 from stages.dedupe.embed import EmbedStage, embedder
 from stages.dedupe.online import ReviveStage
+from stages.generate.annotate import AnnotateStage
 from stages.generate.generate import GenerateStage
 from stages.generate.waves import WaveStage
 from stages.judge.constitution import Constitution, load_constitution
 from stages.judge.judge import JudgeStage
+from stages.judge.marking import axis_weights, marker
 from stages.judge.rank import RankStage
 from stages.judge.select import SelectStage
 from stages.judge.slice import AuditedJudge
 from stages.judge.vote import VoteStage
 from stages.llm.protocol import Model
 from stages.prompts.template import Expression, Template
+from stages.score.difficulty import DifficultyStage, Own
+from stages.score.quota import QuotaStage
 from stages.score.score import ScoreStage
+from stages.score.truth import tells_right
+from stages.transform.critique import Reviser
+from stages.transform.derive import Augmenter, Converter, DeriveStage
+from stages.transform.gates import Check, Means
+from stages.transform.rewrite import PlainRewriter, RewriteStage
 from stages.verify.answers import answers
 from stages.verify.cross_check import RecheckStage, SolveAgainStage
+from stages.verify.grounded import Grounded
+from stages.verify.json_schema import JsonSchema
 from stages.verify.stage import VerifyStage
 
 
@@ -51,8 +65,8 @@ from stages.verify.stage import VerifyStage
 class Tools:
     """What stages work with. `constitution` is the pipeline's default path, `run_seed` its seed.
 
-    `later` are the stages after the one that is built, `expected` how many candidates the first waves will have;
-    `at_once` calls keep every place at the endpoints taken.
+    `earlier` and `later` are the stages around the one that is built, `built` those that are there; `expected` is how
+    many candidates the first waves will have; `at_once` calls keep every place at the endpoints taken.
     """
 
     models: Mapping[str, Model]
@@ -61,7 +75,9 @@ class Tools:
     constitution: str | None = None
     collapse: Collapse | None = None
     observe: Observe | None = None
+    earlier: Sequence[StageConfig] = ()
     later: Sequence[StageConfig] = ()
+    built: Sequence[Stage] = ()
     expected: int = 0
     at_once: int = 1
 
@@ -78,11 +94,18 @@ def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
         if isinstance(config, Dedupe) and config.semantic is not None:
             stages.append(EmbedStage(place, config, embedder(config.semantic, tools.models)))
             place = replace(place, depth=len(stages))
-        stages.append(BUILDERS[config.type](place, config, replace(tools, later=configs[at:])))
+        stages.append(
+            BUILDERS[config.type](
+                place, config, replace(tools, earlier=configs[: at - 1], later=configs[at:], built=stages)
+            )
+        )
         generate = waves.get(config.name)
         if generate is not None and generate.until is not None:
             place = Place(f"{generate.name}.until", len(stages), observe=tools.observe)
             stages.append(WaveStage(place, generate.until, tools.decisions))
+        if isinstance(config, Difficulty) and config.target:
+            place = replace(place, depth=len(stages))
+            stages.append(QuotaStage(place, config.target, tools.decisions, tools.run_seed))
         if (dedupe := revived.get(config.name)) is not None:
             stages.append(ReviveStage(Place(f"{dedupe}.revive", len(stages), observe=tools.observe), dedupe))
     return stages
@@ -103,6 +126,10 @@ def _last_fit(configs: Sequence[StageConfig], first: StageConfig, types: Sequenc
     """Return the last stage after `first` before one that is of another type; itself where there is none."""
     fit = takewhile(lambda stage: stage.type in types, configs[configs.index(first) + 1 :])
     return [first.name, *(stage.name for stage in fit)][-1]
+
+
+def _annotate(place: Place, config: Annotate, tools: Tools) -> Stage:
+    return AnnotateStage(place, config, tools.models[config.endpoint], tools.run_seed)
 
 
 def _generate(place: Place, config: Generate, tools: Tools) -> Stage:
@@ -145,7 +172,7 @@ def _rank(place: Place, config: Rank, tools: Tools) -> Stage:
     return RankStage(place, config, tools.models[config.endpoint], _constitution(config, tools), top, tools.run_seed)
 
 
-def _constitution(config: Judge | Rank, tools: Tools) -> Constitution | None:
+def _constitution(config: Judge | Rank | Score | Transform, tools: Tools) -> Constitution | None:
     path = config.constitution or tools.constitution
     return None if path is None else load_constitution(path)
 
@@ -183,11 +210,55 @@ def _decontaminate(place: Place, config: Decontaminate, _: Tools) -> Stage:
     return DecontaminateStage(place, config)
 
 
-def _score(place: Place, config: Score, _: Tools) -> Stage:
-    return ScoreStage(place, config)
+def _transform(place: Place, config: Transform, tools: Tools) -> Stage:
+    model, means, run_seed = tools.models[config.endpoint], _means(config, tools), tools.run_seed
+    if config.kind == "augment":
+        return DeriveStage(place, config, Augmenter(place, config, model, run_seed), means, run_seed)
+    if config.on_rows:
+        return DeriveStage(place, config, Converter(place, config, model, run_seed), means, run_seed)
+    if config.kind != "critique_revise":
+        return RewriteStage(place, config, PlainRewriter(place, config, model, run_seed), means, run_seed)
+    constitution = _constitution(config, tools)
+    principles = [one.model_dump() for one in constitution.principles] if constitution else []
+    return RewriteStage(place, config, Reviser(place, config, principles, model, run_seed), means, run_seed)
+
+
+def _means(config: Transform, tools: Tools) -> Means:
+    """Return what the gates of a transform borrow from other rooms."""
+    gate = config.gate
+    schema = gate.schema_ or config.schema_
+    checks: list[Check] = [Grounded()] if gate.grounded else []
+    checks += [JsonSchema(schema)] if schema is not None else []
+    judge = None if gate.equivalent is None else tools.models[gate.equivalent.endpoint]
+    return Means(answers(gate.extract) if gate.same_answer else None, tuple(checks), judge)
+
+
+def _difficulty(place: Place, config: Difficulty, tools: Tools) -> Stage:
+    of = [stage.name for stage in tells_right(tools.earlier, config)]
+    waves = [
+        stage.until if isinstance(stage, Generate) else stage.stop
+        for stage in tools.earlier
+        if isinstance(stage, (Generate, Vote))
+    ]
+    own = rater = None
+    if config.samples is not None and config.endpoint is not None:
+        (check,) = (stage for stage in tools.built if isinstance(stage, VerifyStage) and stage.name in of)
+        own = Own(tools.models[config.endpoint], check.verdict)
+    if config.by != "pass_rate":
+        rater = tools.models[config.rater or config.endpoint or ""]
+    return DifficultyStage(place, config, of, any(waves), own, rater, tools.run_seed)
+
+
+def _score(place: Place, config: Score, tools: Tools) -> Stage:
+    if not config.endpoint:
+        return ScoreStage(place, config)
+    models, constitution = [tools.models[alias] for alias in config.endpoint], _constitution(config, tools)
+    marks = marker(config, constitution, tools.run_seed)
+    return ScoreStage(place, config, models, marks, axis_weights(config, constitution))
 
 
 BUILDERS: dict[str, Callable[[Place, Any, Tools], Stage]] = {
+    "annotate": _annotate,
     "generate": _generate,
     "verify": _verify,
     "cross_check": _cross_check,
@@ -197,5 +268,7 @@ BUILDERS: dict[str, Callable[[Place, Any, Tools], Stage]] = {
     "select": _select,
     "dedupe": _dedupe,
     "decontaminate": _decontaminate,
+    "transform": _transform,
+    "difficulty": _difficulty,
     "score": _score,
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from config.base import Config
 from config.problems import Finding, Loc
-from config.schema import Pipeline, Stage
+from config.schema import Pipeline
+from config.transforming import REWRITES, Gate
 from stages.core.errors import InputError
 from stages.dedupe.decontaminate import read_rows
 from stages.dedupe.existing import existing_documents
@@ -28,17 +30,18 @@ class Key(NamedTuple):
 
 
 GOLD = ("numeric", "exact", "math")
+_OF_ROWS = ("augment", "convert", "backtranslate")
 _BY_MODEL = ("eliminate", "rubric", "checklist")
 KEYS: dict[tuple[str, str], tuple[Key, ...]] = {
     ("verify", "check"): (
-        Key("against", GOLD, ("plugin",), 'against: "{{ answer }}"'),
+        Key("against", (*GOLD, "grounded"), ("plugin",), 'against: "{{ answer }}"'),
         Key("fallback", (), (*GOLD, "plugin")),
         Key("pattern", ("regex",), (), "pattern: '^[0-9]+$'"),
         Key("schema", ("json_schema",), (), "schema: {file: schema.json}"),
         Key("tests", ("python",), (), 'tests: "{{ test }}"'),
         Key("entry_point", (), ("python",)),
         Key("function", ("plugin",), (), "function: ./checks.py:is_right"),
-        Key("min_score", (), ("plugin",)),
+        Key("min_score", (), ("plugin", "grounded")),
         Key("timeout_s", (), ("plugin",)),
     ),
     ("judge", "mode"): (
@@ -50,9 +53,39 @@ KEYS: dict[tuple[str, str], tuple[Key, ...]] = {
         Key("per_call", (), _BY_MODEL),
         Key("samples", (), _BY_MODEL),
     ),
+    ("transform", "kind"): (
+        Key(
+            "prompt",
+            ("custom",),
+            ("succinct", "restyle", "expand_steps", *_OF_ROWS),
+            'prompt: "Be brief: {{ response }}"',
+        ),
+        Key("style", ("restyle",), (), "style: {file: style.md}"),
+        *(Key(name, (), ("critique_revise",)) for name in ("constitution", "rounds", "principles")),
+        Key("column", _OF_ROWS, (), "column: question"),
+        Key("ways", ("augment",), (), "ways: [paraphrase, deepen]"),
+        Key("per_input", (), _OF_ROWS),
+        Key("to", ("convert",), (), "to: qa"),
+        *(Key(name, (), ("convert",)) for name in ("evidence", "schema")),
+        Key("emit", ("augment",), ("convert", "backtranslate"), "emit: seeds"),
+        *(Key(name, (), (*REWRITES, "augment")) for name in ("keep", "on_failure")),
+    ),
+    ("transform", "to"): (
+        Key("evidence", (), ("qa",)),
+        Key("schema", ("schema",), (), "schema: {file: schema.json}"),
+    ),
+    ("difficulty", "by"): (
+        *(Key(name, (), ("pass_rate", "both")) for name in ("of", "min_samples", "samples", "temperature")),
+        *(Key(name, (), ("pass_rate", "both")) for name in ("max_tokens", "prompt")),
+        *(Key(name, (), ("model", "both")) for name in ("rater", "rating")),
+    ),
     ("vote", "extract"): (Key("endpoint", ("model",), (), "endpoint: main, the model that compares two responses"),),
 }
 """(a stage's type, the key that says of which kind it is) -> the keys that not all of the kinds read."""
+
+
+def _compares_maths(gate: Gate) -> bool:
+    return gate.same_answer and gate.extract == "math"
 
 
 class Trial(NamedTuple):
@@ -77,6 +110,9 @@ TRIALS = (
         lambda one: (one.sees, one.extract) == ("question", "math"),
         lambda _: require_package(),
     ),
+    Trial("transform", "schema", lambda one: one.schema_ is not None, lambda one: JsonSchema(one.schema_)),
+    Trial("transform", "gate", lambda one: one.gate.schema_ is not None, lambda one: JsonSchema(one.gate.schema_)),
+    Trial("transform", "gate", lambda one: _compares_maths(one.gate), lambda _: require_package()),
     Trial("vote", "extract", lambda stage: stage.extract == "math", lambda _: require_package()),
     Trial(
         "dedupe",
@@ -94,7 +130,7 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
     for number, stage in enumerate(pipeline.stages):
         for (kind, by), keys in KEYS.items():
             if stage.type == kind:
-                yield from _of_kind(("stages", number), stage, by, keys)
+                yield from of_kind(("stages", number), stage, by, keys)
         for trial in TRIALS:
             try:
                 if stage.type == trial.kind and trial.when(stage):
@@ -103,11 +139,12 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
                 yield from (Finding(("stages", number, trial.key), problem) for problem in error.problems)
 
 
-def _of_kind(loc: Loc, stage: Stage, by: str, keys: tuple[Key, ...]) -> Iterator[Finding]:
-    kind = getattr(stage, by)
-    for key in keys:
-        field = next(field for field in (key.name, f"{key.name}_") if field in type(stage).model_fields)
-        given = getattr(stage, field) != type(stage).model_fields[field].default
+def of_kind(loc: Loc, part: Config, by: str, keys: tuple[Key, ...]) -> Iterator[Finding]:
+    """Yield which keys of a part its kind, the value of `by`, cannot do without or does not read."""
+    kind = getattr(part, by)
+    for key in keys if kind is not None else ():
+        field = next(field for field in (key.name, f"{key.name}_") if field in type(part).model_fields)
+        given = getattr(part, field) != type(part).model_fields[field].default
         if kind in key.needed_by and not given:
             yield Finding((*loc, key.name), f"missing; `{by}: {kind}` needs it: {key.example}")
         elif given and kind not in key.needed_by + key.read_by:

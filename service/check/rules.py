@@ -5,39 +5,29 @@ The rules of ORDER look at what other stages are, and so hold only where every s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
 
 from config.problems import Finding, Loc
-from config.schema import CrossCheck, Dedupe, Generate, Judge, Pipeline, Score, Select, Stage, Verify, Vote
+from config.schema import CrossCheck, Dedupe, Difficulty, Generate, Judge, Pipeline, Select, Stage, Verify, Vote
+from service.check import scoring, transforming
+from service.check.at import At, Rules
 from service.check.keys import GOLD
-from service.check.resources import Columns, unknown
+from service.check.resources import Columns, columns_behind, unknown
 from stages.registry import ONE_AT_A_TIME, wave_end
-
-
-class At(NamedTuple):
-    """Where a stage stands, and the source's columns."""
-
-    pipeline: Pipeline
-    columns: Columns
-    before: Sequence[Stage]
-    after: Sequence[Stage]
-
-
-Rules = Mapping[str, Sequence[Callable[[Any, At], Iterator[Finding]]]]
 
 
 def problems(pipeline: Pipeline, columns: Columns, rules: Rules) -> Iterator[Finding]:
     """Yield what the rules find, stage by stage."""
     for number, stage in enumerate(pipeline.stages):
-        at = At(pipeline, columns, pipeline.stages[:number], pipeline.stages[number + 1 :])
+        before = pipeline.stages[:number]
+        at = At(pipeline, columns_behind(columns, before), before, pipeline.stages[number + 1 :])
         for rule in rules.get(stage.type, ()):
             yield from (found._replace(loc=("stages", number, *found.loc)) for found in rule(stage, at))
 
 
 def whole(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield what is wrong with the list of stages as such: names that are taken, and nothing that makes candidates."""
-    if not any(stage.type == "generate" for stage in pipeline.stages) and pipeline.source.candidates is None:
+    if not any(map(transforming.makes, pipeline.stages)) and pipeline.source.candidates is None:
         message = "nothing makes candidates; add a `generate` stage, or name those of the source with `candidates:`"
         yield Finding(("stages",), message)
     names = [stage.name for stage in pipeline.stages]
@@ -48,7 +38,7 @@ def whole(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _prompts(stage: Generate, at: At) -> Iterator[Finding]:
-    if not stage.prompts and at.pipeline.source.messages is None:
+    if not stage.prompts and at.pipeline.source.messages is None and not any(map(transforming.chats, at.before)):
         message = 'missing; write for example prompts: ["{{ question }}"], or `messages: COLUMN` in the source'
         yield Finding(("prompts",), message)
 
@@ -92,11 +82,6 @@ def _existing(stage: Dedupe, _: At) -> Iterator[Finding]:
         yield Finding(("existing",), message)
 
 
-def _features(stage: Score, _: At) -> Iterator[Finding]:
-    if stage.axes is None and stage.features.steps is None and stage.features.explanation is None:
-        yield Finding(("features",), "missing; write for example features: {steps: 0.05, explanation: 0.02}")
-
-
 def _judged_by(stage: Judge, at: At) -> Iterator[Finding]:
     principles = stage.constitution or at.pipeline.constitution or stage.prompt
     if stage.mode == "eliminate" and not principles:
@@ -132,15 +117,15 @@ KEYS: Rules = {
     "verify": (_fallback,),
     "cross_check": (_voices,),
     "dedupe": (_compares, _online, _existing),
-    "score": (_features,),
+    "difficulty": (scoring.samples, scoring.asked),
+    "score": (scoring.anything, scoring.opinions, scoring.axes),
     "judge": (_judged_by, _panel),
+    "transform": (transforming.needs, transforming.gates),
 }
 
 
 def _first(stage: Generate, at: At) -> Iterator[Finding]:
-    before = [earlier for earlier in at.before if earlier.type != "annotate"]
-    emitting = [number for number, earlier in enumerate(before) if getattr(earlier, "emit", "") == "seeds"]
-    before = before[emitting[-1] + 1 :] if emitting else before
+    before = [earlier for earlier in transforming.same_seeds(at) if earlier.type != "annotate"]
     if before and isinstance(before[0], Generate):
         message = "a second `generate`; give the first one more `prompts`, and `endpoint` a list (or `emit: seeds`)"
         yield Finding(("type",), message)
@@ -205,20 +190,31 @@ def _by(stage: Select | Vote | Dedupe, at: At) -> Iterator[Finding]:
 
 def _scores(stage: Stage) -> bool:
     if isinstance(stage, Verify):
-        return stage.check == "plugin"
+        return stage.check in ("plugin", "grounded")
     return isinstance(stage, Judge) and stage.mode != "eliminate"
 
 
 def _too_late(stage: Dedupe, at: At) -> Iterator[Finding]:
-    waiting = [
-        one.name for one in at.before if isinstance(one, Dedupe) and (one.mode, one.scope) == ("canonical", "run")
-    ]
+    waiting = [one.name for one in at.before if _sees_all(one)]
     if stage.mode == "online" and waiting:
         message = f'"{waiting[0]}" before it has seen every seed already; move this one before it, or make it canonical'
         yield Finding(("mode",), message)
 
 
-ORDER: Rules = {"generate": (_first, _until), "select": (_by,), "vote": (_stop, _by), "dedupe": (_by, _too_late)}
+def _sees_all(stage: Stage) -> bool:
+    if isinstance(stage, Dedupe):
+        return (stage.mode, stage.scope) == ("canonical", "run")
+    return isinstance(stage, Difficulty) and bool(stage.target)
+
+
+ORDER: Rules = {
+    "generate": (_first, _until),
+    "select": (_by,),
+    "vote": (_stop, _by),
+    "dedupe": (_by, _too_late),
+    "difficulty": (scoring.truth, scoring.enough),
+    "transform": (transforming.place,),
+}
 
 
 def _after_gold(_: Vote, at: At) -> Iterator[Finding]:

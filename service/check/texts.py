@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from config.problems import Finding, Loc
-from config.schema import Generate, Pipeline, Stage, Verify, Vote
+from config.schema import Annotate, Difficulty, Generate, Pipeline, Stage, Transform, Verify, Vote
+from config.transforming import SPAN
 from config.words import suggestion
-from service.check.resources import Columns, unknown
+from service.check.resources import Columns, columns_behind, unknown
 from stages.core.record import Candidate, Group, Seed
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Expression, Template, TemplateError
@@ -34,32 +35,38 @@ class Place(NamedTuple):
 
 
 PLACES = {
+    "annotate": (Place("prompt"),),
     "generate": (Place("prompts"), Place("system")),
     "verify": (Place("against"), Place("tests"), Place("entry_point"), Place("fallback.prompt", "equivalent")),
     "cross_check": (Place("prompt", "cross_check_{stage.sees}"),),
     "judge": (Place("prompt", "{stage.mode}"),),
     "rank": (Place("prompt", "rank"),),
+    "difficulty": (Place("prompt"), Place("rating", "difficulty_rating")),
+    "score": (Place("prompt", "rubric"), Place("features.partial_credit.reference")),
+    "transform": (Place("prompt", "{stage.prompt_name}"), Place("style", "restyle")),
 }
 
 
 def problems(pipeline: Pipeline, columns: Columns) -> Iterator[Finding]:
-    """Yield everything wrong with texts; variables are looked up only where the columns are known."""
-    of_seed = Scope(columns)
+    """Yield everything wrong with texts; variables are looked up only where the source's columns are known."""
     if isinstance(pipeline.source.candidates, tuple):
-        yield from _look(("source", "candidates"), pipeline.source.candidates, of_seed)
+        yield from _look(("source", "candidates"), pipeline.source.candidates, Scope(columns))
     for number, stage in enumerate(pipeline.stages):
         loc: Loc = ("stages", number)
-        of_candidate = _of_candidate(pipeline, columns, number)
-        seen = of_seed if isinstance(stage, Generate) else of_candidate
+        known = columns_behind(columns, pipeline.stages[:number])
+        of_seed, of_candidate = Scope(known), _of_candidate(pipeline, known, number)
+        seen = of_seed if isinstance(stage, (Annotate, Generate)) or getattr(stage, "on_rows", False) else of_candidate
         yield from _look((*loc, "where"), stage.where, seen, Expression)
         for place in PLACES.get(stage.type, ()):
             keys, more = place.key.split("."), _shown_by(place, stage)
             scope = of_candidate if "response" in more else of_seed
             yield from _look((*loc, *keys), _value(stage, keys), scope._replace(names=(*scope.names, *more)))
+    columns = columns_behind(columns, pipeline.stages)
     for number, output in enumerate(pipeline.outputs):
         loc = ("outputs", number)
         yield from _look((*loc, "where"), output.where, _of_candidate(pipeline, columns, None), Expression)
-        yield from _look((*loc, "prompt"), output.prompt, of_seed)
+        yield from _look((*loc, "prompt"), output.prompt, Scope(columns))
+        yield from _look((*loc, "ground_truth"), output.ground_truth, Scope(columns))
         for name, column in output.columns.items():
             if columns is not None and column not in columns:
                 yield Finding((*loc, "columns", name), unknown("column", column, columns, columns))
@@ -73,6 +80,9 @@ def _of_candidate(pipeline: Pipeline, columns: Columns, number: int | None) -> S
     if isinstance(pipeline.source.candidates, str) or "plugin" in checks:
         return Scope(None, stages=stages)  # a column may bring fields of any name along, and a plugin may find some
     found = ["answer"] if checks & {"numeric", "math"} else []
+    derived = (stage for stage in before if isinstance(stage, Transform) and stage.emit == "candidates")
+    found += [name for stage in derived for name in SPAN if stage.evidence]
+    found += ["difficulty"] if any(isinstance(stage, Difficulty) for stage in before) else []
     found += [stage.write for stage in before if isinstance(stage, Vote) and stage.write is not None]
     return Scope(columns, (*OF_CANDIDATE, *found), stages)
 
@@ -82,7 +92,7 @@ def _shown_by(place: Place, stage: Stage) -> tuple[str, ...]:
         return ()
     try:
         return tuple(Template(builtin(place.builtin.format(stage=stage))).variables)
-    except FileNotFoundError:  # a reward model is shown task and response as they are
+    except FileNotFoundError:  # a reward model, or a prompt that must be written, sees task and response as they are
         return ("task", "response")
 
 

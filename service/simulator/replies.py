@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from service.simulator import embeddings, rewards, tokens
+from service.simulator import embeddings, rewards, rewriting, tokens
 from service.simulator.asked import Asked
 from service.simulator.draws import Draws
 from service.simulator.judge import Judge
@@ -35,7 +35,7 @@ class Composer:
         known = KnownQuestions()
         if options.truth:
             known = KnownQuestions.load(options.truth, options.question, options.gold)
-        self._seed, self._reasoning = options.seed, options.reasoning
+        self._seed, self._reasoning, self._loses = options.seed, options.reasoning, options.rewrite_loses
         self._world = World(options.seed, known, options.accuracy, options.beta, options.common_wrong)
         self._slide = None if options.collapse is None else Slide(options.seed, options.collapse)
         self._judge = Judge(
@@ -81,10 +81,12 @@ class Composer:
         return *cut, "stop" if whole <= room else "length"
 
     def _say(self, asked: Asked, draws: Draws) -> str:
-        """Return a filled schema where a verdict is asked for, else an answer to the last question.
+        """Return a rewrite or a filled schema where one is asked for, else an answer to the last question.
 
         Before it stand examples. Questions are those of the last user message, or, where it has none, of all together.
         """
+        if (rewritten := rewriting.said(asked.prompt, self._loses, draws)) is not None:
+            return rewritten
         text, questions = asked.prompt, self._world.questions(asked.prompt)
         if not questions and asked.conversation != asked.prompt:
             text, questions = asked.conversation, self._world.questions(asked.conversation)
@@ -101,7 +103,8 @@ class Composer:
 
         if wanted := asked.schema or from_example(asked.prompt):
             opinion = self._judge.opinion(text, questions, draws)
-            return orjson.dumps(Filling(opinion, answer, draws, wanted).fill(wanted)).decode()
+            hardness = self._world.hardness(last) if last else 0.5
+            return orjson.dumps(Filling(opinion, answer, draws, wanted, hardness).fill(wanted)).decode()
         return self._world.solution(last, temperature, draws) if last else talk(draws)
 
     def _shape(self, asked: Asked, thoughts: list[str], words: list[str], draws: Draws) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Fills a JSON schema the way a judge would, from one opinion.
 
 Names carry meaning: `pass: true` and `violated: false` say the same; enums are read for words of praise and blame; a
-high integer is a good mark; `better` names the one of two that is preferred, `same` says whether they answer alike.
+high integer is a good mark; `better` names the one of two that is preferred, `same` says whether they answer alike;
+`difficulty` says how hard the question is.
 What carries none of it is drawn, or is prose.
 """
 
@@ -29,6 +30,8 @@ _REASONS = (
 )
 _WANTED = re.compile(r"\breply with\b[^{}]*(?=\{)", re.I)
 _MEMBER = re.compile(r'"([^"]+)"\s*:\s*([^,}\n]*)')
+_CHOICE = re.compile(r'"([^"]+)"')
+"""What a property that stands alone may be, where several values of it are shown."""
 _DEEPEST = 12
 
 
@@ -38,7 +41,11 @@ def from_example(prompt: str) -> Schema | None:
     if wanted := list(_WANTED.finditer(prompt)):
         for name, example in _MEMBER.findall(prompt, wanted[-1].end()):
             members[name].append(example)
-    properties = {name: _type_of(" or ".join(examples)) for name, examples in members.items()}
+    alone = len(members) == 1
+    properties = {
+        name: {"enum": choices} if alone and len(choices := _CHOICE.findall(shown)) > 1 else _type_of(shown)
+        for name, shown in ((name, " or ".join(examples)) for name, examples in members.items())
+    }
     return {"type": "object", "properties": properties} if properties else None
 
 
@@ -56,12 +63,16 @@ def _type_of(example: str) -> Schema:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What a schema is filled from: the opinion, the answer for properties that ask for one, draws for the rest."""
+    """What a schema is filled from: the opinion, the answer for properties that ask for one, draws for the rest.
+
+    `hardness` is the share of wrong answers to the question.
+    """
 
     opinion: Opinion
     answer: Callable[[Draws], str]
     draws: Draws
     root: Schema
+    hardness: float = 0.5
 
     def fill(self, schema: Schema, name: str = "", place: str = "$", depth: int = 0) -> Any:
         """Return a value that the schema admits. Patterns and formats of strings are not looked at."""
@@ -99,6 +110,12 @@ class Filling:
     def _praises(self, name: str) -> bool:
         return self.opinion.passes != bool(_BLAME.search(name))
 
+    def _mark(self, name: str, place: str) -> float:
+        """Return a mark in [0, 1): of the response, or of the question, where that is near the truth."""
+        if name == "difficulty":
+            return 0.8 * self.hardness + 0.2 * self.draws.uniform(place)
+        return self.opinion.mark(place, self._praises(name))
+
     def _choose(self, options: list[Any], name: str, place: str) -> Any:
         if len(options) > 1 and _COMPARISON.search(name):
             return options[0 if self.opinion.prefers_first else 1]
@@ -110,7 +127,7 @@ class Filling:
         if not fitting:  # an enum of `none` and names of flaws: any of the names is blame
             fitting = [option for option in options if str(option).casefold() not in other]
         if all(type(option) is int for option in options):
-            return sorted(options)[int(self.opinion.mark(place, good) * len(options))]
+            return sorted(options)[int(self._mark(name, place) * len(options))]
         return self.draws.pick(place, fitting or options)
 
     def _items(self, schema: Schema, name: str) -> list[Schema]:
@@ -124,7 +141,7 @@ class Filling:
         step, (low, high) = (1, (1, 5)) if whole else (0, (0, 1))
         low = schema["exclusiveMinimum"] + step if "exclusiveMinimum" in schema else schema.get("minimum", low)
         high = schema["exclusiveMaximum"] - step if "exclusiveMaximum" in schema else schema.get("maximum", high)
-        high, mark = max(low, high), self.opinion.mark(place, self._praises(name))
+        high, mark = max(low, high), self._mark(name, place)
         return int(low) + int(mark * (high - low + 1)) if whole else round(low + mark * (high - low), 3)
 
     def _prose(self, schema: Schema, name: str, place: str) -> str:

@@ -65,6 +65,10 @@ class World:
             lines.append(f"{draws.pick(f'step {number}', _THEN if number else _FIRST)} {left} = {right}.")
         return "\n".join([*lines, f"{draws.pick('closing', _CLOSINGS)} {answer}."])
 
+    def hardness(self, question: Question) -> float:
+        """Return the chance of a wrong answer, at temperature 1."""
+        return 1 - self._chances(question, 2)[0]
+
     def _chances(self, question: Question, count: int) -> list[float]:
         right = self._accuracy
         if right is None:

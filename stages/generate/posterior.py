@@ -11,43 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, prod
+from math import inf
 
-
-@dataclass(frozen=True, slots=True)
-class Beta:
-    """A belief about a pass rate; both parameters are positive."""
-
-    a: float
-    b: float
-
-    @property
-    def mean(self) -> float:
-        return self.a / (self.a + self.b)
-
-    @property
-    def failing(self) -> Beta:
-        """The same belief about the rate of failures."""
-        return Beta(self.b, self.a)
-
-    def after(self, passed: int, failed: int) -> Beta:
-        """Return the posterior after candidates were judged."""
-        return Beta(self.a + passed, self.b + failed)
-
-    def none_in(self, more: int) -> float:
-        """Return the probability that none of `more` candidates passes."""
-        return prod((self.b + n) / (self.a + self.b + n) for n in range(more))
-
-    def cost(self, wave: int) -> float:
-        """Return how many candidates another acceptance costs: those of a wave over its chance to bring one.
-
-        No longer horizon is cheaper: after a wave without success the next one costs more.
-        """
-        return wave / (1 - self.none_in(wave))
-
-
-PRIOR = Beta(0.5, 0.8)
-"""Before anything is known: few seeds lie in the middle, and a few more are hard than easy."""
+from stages.core.estimates import PRIOR, Beta
 
 
 def topic_prior(passed: Mapping[str, int], judged: Mapping[str, int], topic: str, base: Beta = PRIOR) -> Beta:

@@ -60,6 +60,7 @@ def write_manifest(reader: Reader, run: Run, path: Path) -> dict[str, Any]:
         "wall_s": round(run.wall_s, 3),
         **_spent(reader),
         "indexes": {row.scope: orjson.loads(row.body) for row in reader.decisions("index")},
+        "quotas": {row.scope: orjson.loads(row.body) for row in reader.decisions("quota")},
         "skipped_rows": run.skipped,
         "counts": counts(reader, run.read),
     }

@@ -13,28 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.core.estimates import Estimate, wilson
+
 Z = 1.959963984540054
 """The normal deviate of 95 %, two-sided."""
 RESAMPLES = 4_000
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def wilson(hits: int, of: int) -> Estimate | None:
-    """Return a share with the interval of Wilson (1927), None of nothing. Good for small samples and near 0 and 1."""
-    if of == 0:
-        return None
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, of).proportion_ci(method="wilson")
-    return Estimate(hits / of, float(interval.low), float(interval.high))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from statistics import median
 from typing import Any, Literal
 
 from config.schema import Judge
+from stages.core.estimates import Estimate, wilson
 from stages.core.record import Candidate, Group, Verdict
-from stages.judge.agreement import Errors, Estimate, cohen_kappa, corrected_yield, krippendorff_alpha, wilson
+from stages.judge.agreement import Errors, cohen_kappa, corrected_yield, krippendorff_alpha
 
 Truth = Callable[[Group, Candidate], bool | None]
 Sees = Literal["all", "right", "passed"]

@@ -1,41 +1,111 @@
-"""The score stage: one number per candidate, 0 to 1, from features of its text."""
+"""The score stage: one number per candidate, from axes that models judge and from features of its text.
+
+A verdict of it holds
+
+    score           the mean over what was asked for, by its weights: the panel's score, and what each feature earns;
+                    also `scores[stage]`. It lies between 0 and 1 (with `normalise: per_seed` it does not)
+    data.axes       the mean mark by axis, on the scale; gates look at these
+    data.votes      every model's `judge` (its alias), `score` (null: not read, with `reason`, `detail`) and `axes`
+    data.features   the raw counts, where any feature is asked for
+    reason          `below_gate`, the only thing that it rejects for
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
 
 from config.schema import Score
-from stages.core.base import Place, Stage
+from stages.core.base import Place, Stage, collect
+from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
-from stages.score.features import TextFeatures, partial_credit, text_features
+from stages.core.task import task_text
+from stages.llm.protocol import Model
+from stages.prompts.template import Template
+from stages.score.features import earned, text_features
+from stages.score.opinions import Mark, Opinion, combined, per_seed
+from stages.score.steps import matched_steps
 
 
 class ScoreStage(Stage):
-    """Gives `scores[stage]` and a verdict that holds the raw counts; it never rejects."""
+    """Scores the chosen candidates; `marker` makes, for a stage, what has one of the `models` mark a candidate.
 
-    def __init__(self, place: Place, config: Score) -> None:
+    `weights` has the axes, empty where one overall mark is asked for.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        config: Score,
+        models: Sequence[Model] = (),
+        marker: Callable[[Stage], Mark] | None = None,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__(place)
-        self._config = config.features
+        self._config, self._models, self._weights = config, models, weights or {}
+        self._mark = None if marker is None else marker(self)
+        partial = config.features.partial_credit
+        self._reference = None if partial is None else Template(partial.reference)
+        self._counts = any(value is not None for _, value in config.features)
 
     async def process(self, group: Group) -> None:
-        for candidate in self.chosen(group):
-            self._score(group, candidate)
+        chosen = self.chosen(group)
 
-    def _score(self, group: Group, candidate: Candidate) -> None:
-        found = text_features(candidate.text)
-        earned = list(self._earned(found))
-        weight = sum(abs(weight) for weight, _ in earned)
-        score = sum(weight * credit for weight, credit in earned) / weight if weight else 0.0
-        candidate.scores[self.name] = score
-        data = {"steps": found.steps, "explanation": found.explanation, "words": found.words}
-        self.judge(group, candidate, Verdict(True, score, data=data))
+        async def panel(candidate: Candidate) -> list[Opinion]:
+            return await collect(lambda model: self._opinion(group, candidate, model), self._models)
 
-    def _earned(self, found: TextFeatures) -> Iterator[tuple[float, float]]:
-        """Yield weight and credit of each feature that is asked for."""
-        steps, explanation = self._config.steps, self._config.explanation
-        if steps is not None:
-            kinds = steps.kinds or dict.fromkeys(found.steps, 1.0)
-            count = sum(kinds.get(kind, 0.0) * number for kind, number in found.steps.items())
-            yield steps.weight, partial_credit(count, steps.full_at)
-        if explanation is not None:
-            yield explanation.weight, partial_credit(found.explanation, explanation.full_at)
+        panels = await collect(panel, chosen)
+        if self._config.normalise == "per_seed":
+            panels = per_seed(panels)
+        for candidate, opinions in zip(chosen, panels, strict=True):
+            try:
+                verdict = self._verdict(group, candidate, opinions)
+            except CandidateError as error:
+                verdict = Verdict(None, reason=error.reason, detail=error.detail)
+            if verdict.score is not None:
+                candidate.scores[self.name] = verdict.score
+            self.judge(group, candidate, verdict)
+
+    async def _opinion(self, group: Group, candidate: Candidate, model: Model) -> Opinion:
+        assert self._mark is not None  # noqa: S101  whoever hands in models hands in what asks them
+        try:
+            mark, axes = await self._mark(model, group, candidate)
+        except CandidateError as error:
+            return Opinion(model.alias, None, reason=error.reason, detail=error.detail)
+        low, high = self._config.scale
+        shares = {axis: (mark - low) / (high - low) for axis, mark in axes.items()}
+        score = combined(shares, self._weights, self._config.combine) if axes else (mark - low) / (high - low)
+        return Opinion(model.alias, score, axes)
+
+    def _verdict(self, group: Group, candidate: Candidate, opinions: Sequence[Opinion]) -> Verdict:
+        data: dict[str, Any] = {}
+        parts: list[tuple[float, float]] = []
+        if opinions:
+            data["votes"] = [one.as_dict() for one in opinions]
+            read = [one for one in opinions if one.score is not None]
+            if not read:
+                return Verdict(None, reason=opinions[0].reason, detail=opinions[0].detail, data=data)
+            if read[0].axes:
+                data["axes"] = {axis: fmean(one.axes[axis] for one in read) for axis in read[0].axes}
+            parts.append((sum(self._weights.values()) or 1.0, fmean(one.score or 0.0 for one in read)))
+        if self._counts:
+            parts += self._features(group, candidate, data)
+        weight = sum(abs(weight) for weight, _ in parts)
+        score = sum(weight * share for weight, share in parts) / weight if weight else 0.0
+        low = [f"{axis} {data['axes'][axis]:.3g}, {least:.3g} is needed" for axis, least in self._below(data)]
+        return Verdict(False, score, "below_gate", "; ".join(low), data) if low else Verdict(True, score, data=data)
+
+    def _below(self, data: Mapping[str, Any]) -> list[tuple[str, float]]:
+        return [(axis, least) for axis, least in self._config.gates.items() if data["axes"][axis] < least]
+
+    def _features(self, group: Group, candidate: Candidate, data: dict[str, Any]) -> list[tuple[float, float]]:
+        """Return weight and credit of every feature, and note the raw counts."""
+        found, matched = text_features(candidate.text), None
+        counts = {name: getattr(found, name) for name in found.__slots__}
+        if self._reference is not None:
+            reference = self._reference.render(group.scope())
+            matched = matched_steps(candidate.text, reference, task_text(group, candidate))
+            counts["partial_credit"] = matched._asdict()
+        data["features"] = counts
+        return list(earned(self._config.features, found, matched))

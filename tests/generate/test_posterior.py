@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import betaln
 
-from stages.generate.posterior import PRIOR, Beta, Wanted, next_wave, topic_prior
+from stages.core.estimates import PRIOR, Beta
+from stages.generate.posterior import Wanted, next_wave, topic_prior
 
 rates = st.floats(0.05, 20)
 

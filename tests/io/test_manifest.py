@@ -102,7 +102,7 @@ async def test_the_manifest_tells_what_the_run_took(
     assert orjson.loads((tmp_path / "manifest.json").read_bytes()) == manifest
     assert list(manifest) == [
         *("name", "state", "fingerprint", "versions", "wall_s"),
-        *("calls", "tokens", "cost_usd", "indexes", "skipped_rows", "counts"),
+        *("calls", "tokens", "cost_usd", "indexes", "quotas", "skipped_rows", "counts"),
     ]
     assert manifest["tokens"] == {"prompt": 11, "completion": 22, "reasoning": 5, "cached": 3}
     assert manifest["calls"] == {"calls": 2, "reused": 1, "unpriced": int(cost is None)}

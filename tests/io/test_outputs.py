@@ -49,6 +49,7 @@ async def test_an_accepted_sample_is_one_line_with_its_keys_in_order(ledger_of: 
     sample = right(
         lineage=lineage, scores={"steps": 0.2, "score": 0.9}, prompt=[{"role": "user", "content": "scaffold"}]
     )
+    sample.verdicts["score"] = Verdict(True, 0.9, data={"features": {"explanation": 2, "words": 3}})
     reader = await ledger_of([(group(2, wrong(), sample), "solved")])
     derive(reader, tmp_path, [SFT], NearRows)
     (line,) = (tmp_path / "accepted.jsonl").read_bytes().splitlines()
@@ -59,6 +60,7 @@ async def test_an_accepted_sample_is_one_line_with_its_keys_in_order(ledger_of: 
             "messages": [{"role": "user", "content": "What is 2 + 2?"}, {"role": "assistant", "content": "It is 4."}],
             "scores": {"score": 0.9, "steps": 0.2},
             "difficulty": None,
+            "features": {"explanation": 2, "words": 3},
             "lineage": {"endpoint": "main", "model": "m", "prompt": 0, "seed": 12, "temperature": 0.7},
         }
     )

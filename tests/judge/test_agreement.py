@@ -5,14 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from stages.judge.agreement import (
-    Errors,
-    Estimate,
-    cohen_kappa,
-    corrected_yield,
-    krippendorff_alpha,
-    wilson,
-)
+from stages.core.estimates import Estimate, wilson
+from stages.judge.agreement import Errors, cohen_kappa, corrected_yield, krippendorff_alpha
 
 RUNS = 100
 SENSITIVITY, SPECIFICITY = 0.85, 0.70

@@ -118,6 +118,34 @@ async def test_a_phase_stage_sees_every_group_in_canonical_order_before_it_decid
     }
 
 
+class OnSeeds(Yielding):
+    """Looks at every seed, and notes which."""
+
+    on_seeds = True
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.seen: list[int] = []
+
+    async def process(self, group: Group) -> Outcome:
+        self.seen.append(group.seed.no)
+        return await super().process(group)
+
+
+@pytest.mark.parametrize("sees_seeds", [True, False])
+async def test_a_stage_on_seeds_behind_a_phase_sees_the_fallen_ones_too(sees_seeds: bool) -> None:
+    last = (OnSeeds if sees_seeds else Yielding)(Place("last", 3))
+    between = Yielding(Place("between", 2))
+    between.chosen = lambda group: pytest.fail("it works on no seed") if not group.live else []  # type: ignore[method-assign]
+    store = Memory()
+    stages = [Yielding(Place("first", 0)), Barrier(Place("b", 1)), between, last]
+    await Pipeline(stages, store, Sizes(2, 1, 1)).run(stream(groups_of([["first"], ["x"], ["x"]])))
+    assert {no: state for no, (state, _, _) in store.settled.items()} == {0: "unsolved", 1: "solved", 2: "unsolved"}
+    assert {no: phase for no, (_, _, phase) in store.settled.items()}[0] == (1 if sees_seeds else 0)
+    if isinstance(last, OnSeeds):
+        assert sorted(last.seen) == [0, 1, 2]
+
+
 async def test_a_candidate_error_fails_its_candidate_and_not_its_siblings() -> None:
     class Picky(Stage):
         async def process(self, group: Group) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.score.features import partial_credit, text_features
+from stages.score.features import credit, text_features
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,18 @@ def test_words_are_counted_and_an_empty_text_has_none_of_anything():
 
 
 def test_credit_is_partial_up_to_full():
-    assert [partial_credit(count, 3) for count in (0, 1.5, 3, 30)] == [0, 0.5, 1, 1]
+    assert [credit(count, 3) for count in (-1, 0, 1.5, 3, 30)] == [0, 0, 0.5, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "ease"),
+    [
+        # Words, sentences and syllables, counted by hand: 6, 1, 6; 5, 1, 17; 8, 2, 8.
+        ("The cat sat on the mat.", 116.1),
+        ("Consideration of alternatives requires imagination.", -85.9),
+        ("She walked home. It was 3.5 miles and late.", 118.2),
+        ("12 + 3 = 15", 0.0),
+    ],
+)
+def test_reading_ease_is_flesch_by_hand(text: str, ease: float):
+    assert text_features(text).reading_ease == pytest.approx(ease, abs=0.1)

@@ -30,6 +30,7 @@ def ended(
     pending: int = 0,
     skipped: int = 0,
     cost: float | None = 0.0,
+    quotas: dict[str, Any] | None = None,
     **stage: dict[str, Any],
 ) -> Ended:
     """A run of the small pipeline; `verify={"action": "mark"}` changes a stage of it."""
@@ -56,6 +57,7 @@ def ended(
     return Ended(
         {
             "wall_s": 111.2,
+            "quotas": quotas or {},
             "skipped_rows": skipped,
             "counts": {"candidates": candidates, "seeds": seeds},
             "calls": {"calls": 513, "reused": 0, "unpriced": 0 if cost is not None else 513},
@@ -104,6 +106,12 @@ def test_broken_rows_that_were_skipped_are_counted() -> None:
     assert line(summary(ended(skipped=1_200)), "seeds") == (
         "40 read (1,200 broken rows left out) · 31 solved · 9 unsolved (unsolved.jsonl)"
     )
+
+
+def test_quotas_tell_what_was_taken_and_what_there_was_too_little_of() -> None:
+    counts = {"there": {"easy": 210, "hard": 36, "unsolved": 4}, "taken": {"easy": 24, "hard": 36}}
+    quotas = {"difficulty": {**counts, "target": {"easy": 0.4, "hard": 0.6}}}
+    assert line(summary(ended(quotas=quotas)), "quota") == "easy 24 of 210 · hard 36 of 36, no more"
 
 
 def test_raw_quality_counts_the_answers_that_were_cut_off() -> None:
