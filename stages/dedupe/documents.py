@@ -46,16 +46,30 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """What is left of one document: what it takes to compare it. `answer` 0: it has none."""
+    """What is left of one document: what it takes to find it (`keys`) and to compare it. `answer` 0: it has none.
 
+    Its arrays are parts of its batch's, which they keep in memory.
+    """
+
+    keys: Hashes
     digest: int
     answer: int
     grams: Sequence[Grams]
     vector: Vector | None
 
+    def alone(self) -> Hashed:
+        """Return what it takes to compare it, apart from its batch."""
+        vector = None if self.vector is None else self.vector.copy()
+        return Hashed(_NONE, self.digest, self.answer, [grams.copy() for grams in self.grams], vector)
+
     @property
     def nbytes(self) -> int:
-        return 100 + sum(grams.nbytes for grams in self.grams) + (0 if self.vector is None else self.vector.nbytes)
+        return (
+            300 + sum(100 + grams.nbytes for grams in self.grams) + (0 if self.vector is None else self.vector.nbytes)
+        )
+
+
+_NONE = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,7 @@ class Batch:
         sets, first = self.sets, i * self.parts
         grams = () if sets is None else [sets[first + part] for part in range(self.parts)]
         vector = None if self.vectors is None or not self.vectors[i].any() else self.vectors[i].reshape(self.parts, -1)
-        return Hashed(int(self.digests[i]), int(self.answers[i]), grams, vector)
+        return Hashed(self.keys[i], int(self.digests[i]), int(self.answers[i]), grams, vector)
 
     @property
     def nbytes(self) -> int:

@@ -23,7 +23,7 @@ _SEARCHED_THROUGH = 4_096
 _BLUR = 0.02
 """What 8 bits a dimension can take away from a cosine."""
 
-Numbers = NDArray[np.int64]
+Numbers = NDArray[np.uint32]
 
 
 class Neighbours:
@@ -56,21 +56,29 @@ class Neighbours:
 
 
 class KeyIndex:
-    """Numbers by keys: the newest in a dict; full dicts become sorted runs, which are merged as they grow.
+    """Numbers by keys: the newest in a dict; when it is full it becomes a sorted run, and runs are merged as they grow.
 
-    That is a log-structured merge tree (O'Neil et al., 1996): 16 bytes a key instead of a dict's 200.
+    That is a log-structured merge tree (O'Neil et al., 1996): 12 bytes a key instead of a dict's 100. Numbers are below
+    2^32.
     """
 
     def __init__(self, seal: int = 1 << 16) -> None:
         self._seal, self._entries = seal, 0
-        self._new: dict[int, list[int]] = {}
+        self._rows: list[tuple[int, Hashes]] = []
+        self._first: dict[int, int] = {}
+        self._others: dict[int, list[int]] = {}
         self._runs: list[tuple[Hashes, Numbers]] = []
         self._gone: set[int] = set()
 
     def add(self, no: int, keys: Hashes) -> None:
-        for key in keys.tolist():
-            self._new.setdefault(key, []).append(no)
+        """Take a number in under different keys."""
+        if not keys.size:
+            return
+        self._rows.append((no, keys))
         self._entries += keys.size
+        for key in keys.tolist():
+            if self._first.setdefault(key, no) != no:
+                self._others.setdefault(key, []).append(no)
         if self._entries >= self._seal:
             self._sealed()
 
@@ -78,7 +86,11 @@ class KeyIndex:
         self._gone.add(no)
 
     def near(self, keys: Hashes) -> set[int]:
-        found = {no for key in keys.tolist() for no in self._new.get(key, ())}
+        found = set[int]()
+        for key in keys.tolist():
+            if (no := self._first.get(key)) is not None:
+                found.add(no)
+                found.update(self._others.get(key, ()))
         for run, numbers in self._runs:
             low = run.searchsorted(keys)
             for at in low[run.take(low, mode="clip") == keys].tolist():
@@ -87,19 +99,24 @@ class KeyIndex:
 
     @property
     def nbytes(self) -> int:
-        return 200 * self._entries + sum(run.nbytes + numbers.nbytes for run, numbers in self._runs)
+        return 100 * self._entries + sum(run.nbytes + numbers.nbytes for run, numbers in self._runs)
 
     def _sealed(self) -> None:
         """Turn the dict into a run, and merge what is not at least twice as long as what comes after it."""
-        keys = np.repeat(np.fromiter(self._new, np.uint64, len(self._new)), [len(nos) for nos in self._new.values()])
-        run = keys, np.fromiter((no for nos in self._new.values() for no in nos), np.int64, self._entries)
-        self._new, self._entries = {}, 0
-        while self._runs and self._runs[-1][0].size < 2 * run[0].size:
-            other = self._runs.pop()
-            run = np.concatenate((other[0], run[0])), np.concatenate((other[1], run[1]))
-        stay = ~np.isin(run[1], np.fromiter(self._gone, np.int64, len(self._gone)))
-        keys, numbers = run[0][stay], run[1][stay]
-        order = np.argsort(keys)
+        runs = [
+            (
+                np.concatenate([keys for _, keys in self._rows]),
+                np.repeat(np.array([no for no, _ in self._rows], np.uint32), [keys.size for _, keys in self._rows]),
+            )
+        ]
+        self._rows, self._first, self._others, self._entries = [], {}, {}, 0
+        while self._runs and self._runs[-1][0].size < 2 * sum(run.size for run, _ in runs):
+            runs.append(self._runs.pop())
+        keys, numbers = (np.concatenate(parts) for parts in zip(*reversed(runs), strict=True))
+        if self._gone:
+            stay = ~np.isin(numbers, np.fromiter(self._gone, np.uint32, len(self._gone)))
+            keys, numbers = keys[stay], numbers[stay]
+        order = np.argsort(keys, kind="stable")  # the kind that merges what is sorted already
         self._runs.append((keys[order], numbers[order]))
         if len(self._runs) == 1:
             self._gone.clear()

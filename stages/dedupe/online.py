@@ -13,15 +13,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from config.schema import Dedupe
 from stages.core.base import Again, ClaimStage, Decisions, Outcome, Place, Stage, Wait
 from stages.core.record import Candidate, Group, Verdict
 from stages.dedupe.claims import Claim, Claims, Twin, verdict_on
-from stages.dedupe.documents import Document, Hashed, Likeness, Measure
+from stages.dedupe.documents import Batch, Document, Hashed, Likeness, Measure
 from stages.dedupe.existing import existing_documents
 from stages.dedupe.neighbours import Neighbours
-from stages.dedupe.shingles import Hashes
 from stages.dedupe.size import IndexSize
 
 BATCH = 64
@@ -29,11 +29,11 @@ BATCH = 64
 
 @dataclass(slots=True)
 class _Held:
-    """A claim in the index: open as long as its group is on its way."""
+    """A claim in the index, with what it takes to compare it: open as long as its group is on its way."""
 
     id: str
     hashed: Hashed
-    ns: frozenset[int] = frozenset()
+    ns: Sequence[int] = ()
     open: bool = False
 
 
@@ -56,7 +56,7 @@ class OnlineDedupe(ClaimStage):
     def __init__(self, place: Place, config: Dedupe, decisions: Decisions) -> None:
         super().__init__(place)
         self._config, self._claims, self._measure = config, Claims(self, config), Measure(config)
-        self._together = _Together(self._measure)
+        self._together, self._across = _Together(self._measure), config.scope == "run"
         self._size = IndexSize(self.name, config.memory_mb, decisions)
         self._index = Neighbours(self._measure.cosine)
         self._held: dict[int, _Held] = {}
@@ -64,11 +64,11 @@ class OnlineDedupe(ClaimStage):
         self._next = self._nbytes = 0
 
     async def start(self) -> None:
-        rows = list(existing_documents(self._config))
-        for first in range(0, len(rows), BATCH):
-            ids, documents = zip(*rows[first : first + BATCH], strict=True)
-            for id_, (keys, hashed) in zip(ids, await self._together.hashed(documents), strict=True):
-                self._hold(keys, _Held(id_, hashed))
+        rows = existing_documents(self._config)
+        while some := tuple(islice(rows, BATCH)):
+            ids, documents = zip(*some, strict=True)
+            for id_, hashed in zip(ids, await self._together.hashed(documents), strict=True):
+                self._hold(hashed, id_)
 
     async def stop(self) -> None:
         """Tell how large the index became."""
@@ -76,10 +76,12 @@ class OnlineDedupe(ClaimStage):
 
     async def replay(self, group: Group) -> None:
         """Take in what stands of an earlier process."""
+        if not self._across:
+            return
         passed = [one for one in group.candidates if one.state in ("live", "accepted") and self._has_passed(one)]
         claims = list(self._claims.of(group, passed))
-        for claim, (keys, hashed) in zip(claims, await self._hashed(claims), strict=True):
-            self._hold(keys, _Held(claim.id, hashed))
+        for claim, hashed in zip(claims, await self._hashed(claims), strict=True):
+            self._hold(hashed, claim.id)
 
     async def process(self, group: Group) -> Outcome:
         self._withdraw(group.seed.no)
@@ -94,28 +96,30 @@ class OnlineDedupe(ClaimStage):
         for no in self._open.pop(group.seed.no, ()):
             held = self._held[no]
             held.open = False
-            if held.ns.isdisjoint(alive):
+            if alive.isdisjoint(held.ns):
                 self._free(no)
 
-    def _decide(self, group: Group, claims: Sequence[Claim], hashes: Sequence[tuple[Hashes, Hashed]]) -> Outcome:
+    def _decide(self, group: Group, claims: Sequence[Claim], hashes: Sequence[Hashed]) -> Outcome:
         """Judge all claims of a group, or none where one of them must wait."""
-        own: list[tuple[Claim, Hashes, Hashed]] = []
+        own: list[tuple[Claim, Hashed]] = []
         verdicts: list[Verdict] = []
-        for claim, (keys, hashed) in zip(claims, hashes, strict=True):
+        for claim, hashed in zip(claims, hashes, strict=True):
             mates = [
                 _Rival(mate.id, likeness, n=mate.candidates[0].n)
-                for mate, _, its in own
+                for mate, its in own
                 if (likeness := self._measure.likeness(hashed, its)) is not None
             ]
-            verdict = self._verdict(self._others(keys, hashed), mates)
+            verdict = self._verdict(self._others(hashed), mates)
             if verdict is None:
                 return Wait()
             verdicts.append(verdict)
             if verdict.passed:
-                own.append((claim, keys, hashed))
-        for claim, keys, hashed in own:
-            ns = frozenset(candidate.n for candidate in claim.candidates)
-            self._open.setdefault(group.seed.no, []).append(self._hold(keys, _Held(claim.id, hashed, ns, open=True)))
+                own.append((claim, hashed))
+        if self._across:
+            self._open[group.seed.no] = [
+                self._hold(hashed, claim.id, tuple(candidate.n for candidate in claim.candidates), is_open=True)
+                for claim, hashed in own
+            ]
         for claim, verdict in zip(claims, verdicts, strict=True):
             for candidate in claim.candidates:
                 if not (verdict.passed and self._has_passed(candidate)):
@@ -136,25 +140,24 @@ class OnlineDedupe(ClaimStage):
         verdict.data["mates"] = [mate.n for mate in mates]
         return verdict
 
-    def _others(self, keys: Hashes, hashed: Hashed) -> list[_Rival]:
+    def _others(self, hashed: Hashed) -> list[_Rival]:
         """Return the twins in the index."""
-        near = (self._held[no] for no in self._index.near(keys, hashed.vector))
+        near = (self._held[no] for no in self._index.near(hashed.keys, hashed.vector))
         return [
             _Rival(held.id, likeness, held.open)
             for held in near
             if (likeness := self._measure.likeness(hashed, held.hashed)) is not None
         ]
 
-    async def _hashed(self, claims: Sequence[Claim]) -> Sequence[tuple[Hashes, Hashed]]:
+    async def _hashed(self, claims: Sequence[Claim]) -> Sequence[Hashed]:
         return await self._together.hashed([claim.document for claim in claims]) if claims else ()
 
-    def _hold(self, keys: Hashes, held: _Held) -> int:
+    def _hold(self, hashed: Hashed, id_: str, ns: Sequence[int] = (), *, is_open: bool = False) -> int:
         no, self._next = self._next, self._next + 1
-        if self._config.scope == "run":
-            self._index.add(no, keys, held.hashed.vector)
-        self._held[no] = held
+        self._index.add(no, hashed.keys, hashed.vector)
+        held = self._held[no] = _Held(id_, hashed.alone(), ns, is_open)
         self._nbytes += held.hashed.nbytes
-        self._size.check(self._nbytes)
+        self._size.check(self._nbytes + self._index.nbytes)
         return no
 
     def _withdraw(self, no: int) -> None:
@@ -201,23 +204,45 @@ class ReviveStage(Stage):
 
 
 class _Together:
-    """Hashes what several groups ask for at a time as one batch, in a thread."""
+    """Hashes what several groups ask for at a time as one batch, in a thread; meanwhile the next batch gathers."""
 
     def __init__(self, measure: Measure) -> None:
-        self._measure, self._lock = measure, asyncio.Lock()
-        self._asked: list[tuple[Sequence[Document], asyncio.Future[list[tuple[Hashes, Hashed]]]]] = []
+        self._measure, self._busy = measure, False
+        self._documents: list[Document] = []
+        self._asked: list[_Asked] = []
 
-    async def hashed(self, documents: Sequence[Document]) -> list[tuple[Hashes, Hashed]]:
-        """Return keys and hashes of documents. Whoever holds the lock hashes for all who wait for it."""
-        mine: asyncio.Future[list[tuple[Hashes, Hashed]]] = asyncio.get_running_loop().create_future()
-        self._asked.append((documents, mine))
-        async with self._lock:
-            if not mine.done():
-                asked = tuple(self._asked)
-                together = [one for some, _ in asked for one in some]
-                batch = await asyncio.to_thread(self._measure.hashed, together)
-                del self._asked[: len(asked)]
-                found = iter(zip(batch.keys, (batch[i] for i in range(len(batch))), strict=True))
-                for some, future in asked:
-                    future.set_result([next(found) for _ in some])
-        return mine.result()
+    async def hashed(self, documents: Sequence[Document]) -> list[Hashed]:
+        """Return what is left of documents."""
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[list[Hashed]] = loop.create_future()
+        self._asked.append((range(len(self._documents), len(self._documents) + len(documents)), mine))
+        self._documents.extend(documents)
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._begin)  # who comes in this turn of the loop is in it
+        return await mine
+
+    def _begin(self) -> None:
+        documents, asked = self._documents, self._asked
+        self._documents, self._asked, self._busy = [], [], bool(asked)
+        if asked:
+            work = asyncio.get_running_loop().run_in_executor(None, self._measure.hashed, documents)
+            work.add_done_callback(lambda done: self._end(asked, done))
+
+    def _end(self, asked: Sequence[_Asked], done: asyncio.Future[Batch]) -> None:
+        self._begin()
+        error = None if done.cancelled() else done.exception()
+        for places, mine in asked:
+            if mine.done():  # nobody waits any more
+                continue
+            if done.cancelled():  # the loop ends
+                mine.cancel()
+            elif error is not None:
+                mine.set_exception(error)
+            else:
+                batch = done.result()
+                mine.set_result([batch[i] for i in places])
+
+
+_Asked = tuple[range, asyncio.Future[list[Hashed]]]
+"""Where somebody's documents stand in a batch, and who waits for them."""
