@@ -61,7 +61,8 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError(_WRONG, "{message}", Explained(message, None, {})._asdict())
 
 
-def _resolve(path: str, info: ValidationInfo) -> str:
+def resolve(path: str, info: ValidationInfo) -> str:
+    """Return a path, relative to the pipeline file, made absolute."""
     base = (info.context or {}).get("base_dir") or Path.cwd()
     return str(Path(base, Path(path).expanduser()).resolve())
 
@@ -70,9 +71,9 @@ def _read(path: object, info: ValidationInfo) -> str:
     if not isinstance(path, str):
         raise wrong("write {file: PATH} with the file's path as a text")
     try:
-        return Path(_resolve(path, info)).read_text(encoding="utf-8")
+        return Path(resolve(path, info)).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise wrong(f'there is no file "{path}" in {Path(_resolve(path, info)).parent}') from None
+        raise wrong(f'there is no file "{path}" in {Path(resolve(path, info)).parent}') from None
     except (OSError, UnicodeDecodeError) as error:
         raise wrong(f'cannot read "{path}": {error}') from None
 
@@ -98,7 +99,7 @@ def _json_schema(value: object, info: ValidationInfo) -> object:
 
 def _function(named: str, info: ValidationInfo) -> str:
     file, colon, name = named.rpartition(":")
-    return f"{_resolve(file, info)}{colon}{name}" if file.endswith(".py") else named
+    return f"{resolve(file, info)}{colon}{name}" if file.endswith(".py") else named
 
 
 def _one_or_many(value: object) -> object:
@@ -131,7 +132,7 @@ Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | _File)
 Schema = Annotated[dict[str, Any], BeforeValidator(_json_schema, json_schema_input_type=dict[str, Any] | _File)]
 """A JSON schema, written inline or as `{file: schema.json}`."""
 
-FilePath = Annotated[str, Field(min_length=1), AfterValidator(_resolve)]
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(resolve)]
 """A path, made absolute; that the file exists is for `tamis check` to say."""
 
 Function = Annotated[str, Field(min_length=1), AfterValidator(_function)]

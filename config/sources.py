@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag, model_validator
+from pydantic import AfterValidator, Field, Tag, ValidationInfo, model_validator
 
-from config.base import Config, Count, FilePath, Text, Whole, either, wrong
+from config.base import Config, Count, FilePath, Text, Whole, either, resolve, wrong
 
 Column = Annotated[str, Field(min_length=1)]
 
@@ -54,21 +55,29 @@ class ParquetSource(BaseSource):
     path: FilePath = Field(examples=["seeds.parquet"])
 
 
+def _folder_or_name(path: str, info: ValidationInfo) -> str:
+    resolved = resolve(path, info)
+    return resolved if path.startswith((".", "/", "~")) or Path(resolved).is_dir() else path
+
+
 class HuggingfaceSource(BaseSource):
     """A dataset that `datasets.load_dataset` finds: a hub name or a local folder."""
 
     type: Literal["huggingface"] = "huggingface"
-    path: str = Field(examples=["openai/gsm8k"])
+    path: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_name)] = Field(examples=["openai/gsm8k"])
+    """A folder, if there is one of this name or it begins with `./`, `../`, `/` or `~`; else a name of the hub."""
     subset: str | None = None
     split: str = "train"
 
 
 class Chunk(Config):
-    """How documents are cut."""
+    """How documents are cut. A token is taken to be four characters."""
 
     tokens: Count = 1500
     overlap: Whole = 150
+    """How many tokens of the chunk before a chunk may begin with."""
     by: Literal["heading", "tokens"] = "tokens"
+    """`heading`: at every heading of Markdown, and by tokens where what stands under one is too long."""
 
     @model_validator(mode="after")
     def _moves_on(self) -> Chunk:
@@ -78,12 +87,15 @@ class Chunk(Config):
 
 
 class TextSource(BaseSource):
-    """A folder of documents."""
+    """A folder of documents, or one document."""
 
     type: Literal["text"] = "text"
     path: FilePath = Field(examples=["documents"])
-    glob: str = "**/*.txt"
+    id: Column | None = "id"
+    glob: str = Field(default="**/*.txt", min_length=1)
+    """Which files of the folder."""
     chunk: Chunk | None = None
+    """Left out: a row per document."""
 
 
 class UploadSource(BaseSource):

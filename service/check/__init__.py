@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from config.load import Loaded
 from config.problems import Problem
-from config.schema import Generate
 from service.check import keys, outputs, resources, rules, texts
 
 
@@ -17,9 +16,6 @@ def check(loaded: Loaded, env: Mapping[str, str] = os.environ) -> list[Problem]:
     if pipeline is None:
         return []
     columns, found = resources.source(pipeline)
-    if columns is not None:
-        emitted = (stage.as_ for stage in pipeline.stages if isinstance(stage, Generate) and stage.emit == "seeds")
-        columns = (*columns, *emitted)
     found += resources.constitutions(pipeline)
     found += resources.endpoints(pipeline, env)
     found += keys.problems(pipeline)

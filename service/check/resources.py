@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from config.problems import Finding, Loc
-from config.schema import CsvSource, Endpoint, Gguf, JsonlSource, Opinion, Pipeline, Price
+from config.schema import Annotate, Endpoint, Generate, Gguf, Opinion, Pipeline, Price, Stage, Transform
 from config.words import nearest, suggestion
 from stages.core.errors import InputError
 from stages.io.sources import open_source
@@ -21,19 +21,33 @@ Columns = tuple[str, ...] | None
 def source(pipeline: Pipeline) -> tuple[Columns, list[Finding]]:
     """Return the source's columns, and what is wrong with what the pipeline says of it."""
     config = pipeline.source
-    if not isinstance(config, (JsonlSource, CsvSource)):
-        return None, []
+    key = "type"
     try:
-        bare = config.model_copy(update=dict.fromkeys(COLUMN_KEYS))
-        columns = open_source(bare).columns()
+        source = open_source(config.model_copy(update=dict.fromkeys(COLUMN_KEYS)))
+        key = "path"
+        columns = source.columns() if source.near else ()
     except InputError as error:
-        return None, [Finding(("source", "path"), str(error))]
+        return None, [Finding(("source", key), str(error))]
     found = []
     for key in COLUMN_KEYS:
         name = getattr(config, key)
         if isinstance(name, str) and columns and name not in columns:
             found.append(Finding(("source", key), unknown("column", name, columns, columns)))
     return columns or None, found
+
+
+def columns_behind(columns: Columns, stages: Iterable[Stage]) -> Columns:
+    """Return the columns that a row has which has come past these stages."""
+    return None if columns is None else (*columns, *(name for stage in stages for name in _made(stage)))
+
+
+def _made(stage: Stage) -> tuple[str, ...]:
+    match stage:
+        case Annotate() | Generate(emit="seeds"):
+            return (stage.as_,)
+        case Transform(emit="seeds"):
+            return stage.new_columns
+    return ()
 
 
 def unknown(what: str, name: str, columns: tuple[str, ...], known: tuple[str, ...]) -> str:
@@ -47,7 +61,7 @@ def constitutions(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield what is wrong with each constitution that a stage uses, once."""
     used: dict[str, Loc] = {}
     for number, stage in enumerate(pipeline.stages):
-        if isinstance(stage, Opinion):
+        if isinstance(stage, Opinion) or (isinstance(stage, Transform) and stage.kind == "critique_revise"):
             if stage.constitution is not None:
                 used.setdefault(stage.constitution, ("stages", number, "constitution"))
             elif pipeline.constitution is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 
-from stages.io.lines import LINE_CAP, BadRow, Row
+from stages.io.lines import LINE_CAP
+from stages.io.reader import BadRow, Row
 
 
 class _Text(Iterator[str]):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from stages.io.lines import BadRow, Row
+from stages.io.reader import BadRow, Row
 
 
 def read(lines: Iterator[bytes | BadRow]) -> Iterator[tuple[int, Row | BadRow]]:

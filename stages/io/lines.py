@@ -1,8 +1,4 @@
-"""The lines of a source file, one after the other, in bounded memory.
-
-A row is good or broken. What is broken is a `BadRow` with words for the person; it travels beside the good rows, so
-that one pass finds every broken line of a file and not just the first.
-"""
+"""A source file of lines, one row after the other, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,25 +7,32 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from stages.core.errors import InputError
+from stages.io.reader import At, BadRow, Feed, Reader, Row, no_such, shown
 
 LINE_CAP = 16 * 1024 * 1024
 """Bytes of the longest line, and of the longest CSV field, that is read; longer ones are broken rows."""
 
-Row = dict[str, Any]
 _BOM = b"\xef\xbb\xbf"
 
-
-class BadRow(Exception):
-    """One row cannot be used. The message says why; whoever knows the file and the line puts them before it."""
-
-
-Feed = Callable[[bytes], object]
-"""Is given the bytes of the file, all of them and in order: a hash's `update`."""
 Read = Callable[[Iterator["bytes | BadRow"]], Iterator[tuple[int, "Row | BadRow"]]]
 """Makes rows of lines, each with the number of the line it begins on."""
+
+
+class Lines(Reader):
+    """A file whose lines are rows, `.gz` too. `read` makes rows of its lines."""
+
+    def __init__(self, path: str, read: Read) -> None:
+        self._path, self._read = shown(Path(path)), read
+        self.name = str(self._path)
+
+    def rows(self, feed: Feed | None = None) -> Iterator[tuple[At, Row | BadRow]]:
+        name = self.name
+        with opened(self._path) as file:
+            for line, row in self._read(capped(file, feed)):
+                yield (name, line), row
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             yield file  # type: ignore[misc]  # GzipFile reads like any binary file but is not typed as one
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file (source.path is relative to the pipeline file)") from None
+        raise no_such(path, "file") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

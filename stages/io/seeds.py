@@ -15,7 +15,7 @@ from config.sources import BaseSource
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Message, Seed
 from stages.io.jsonl import kind
-from stages.io.lines import BadRow, Row
+from stages.io.reader import BadRow, Row
 from stages.prompts.template import Template
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -36,10 +36,24 @@ class Seeds:
             if isinstance(column := getattr(config, key), str)
         }
         """The columns that keys of the source name, by key."""
+        self.bare = not ({"messages", "tools", "candidates"} & self.columns.keys() or self._given_templates)
+        """Whether nothing can be wrong with a row but its id."""
 
-    def seed(self, no: int, row: Row) -> Seed:
-        """Return the row as the `no`-th seed. Raises BadRow."""
-        seed = Seed(no, _hash_id(row) if self._id is None else _column_id(row, self._id), row)
+    def id(self, row: Row | BadRow) -> str:
+        """Return the id of a row. Raises BadRow."""
+        if isinstance(row, BadRow):
+            raise row
+        return _hash_id(row) if self._id is None else _column_id(row, self._id)
+
+    def group(self, no: int, row: Row | BadRow) -> Group:
+        """Return the row as the `no`-th seed, with the candidates that it brings along. Raises BadRow."""
+        if isinstance(row, BadRow):
+            raise row
+        seed = self._seed(no, row)
+        return Group(seed, self._given(seed))
+
+    def _seed(self, no: int, row: Row) -> Seed:
+        seed = Seed(no, self.id(row), row)
         if self._topic is not None and (topic := row.get(self._topic)) is not None:
             seed.topic = str(topic)
         if self._messages is not None:
@@ -48,8 +62,7 @@ class Seeds:
             seed.tools = objects(tools, self._tools)
         return seed
 
-    def given(self, seed: Seed) -> list[Candidate]:
-        """Return the candidates that the seed's row brings along. Raises BadRow."""
+    def _given(self, seed: Seed) -> list[Candidate]:
         if self._given_templates:
             return [
                 Candidate(n, _rendered(template, seed, n), "given", {"template": n})

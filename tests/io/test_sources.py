@@ -118,7 +118,7 @@ def test_of_many_broken_lines_the_first_are_told_and_the_rest_counted(jsonl: Any
 
 def test_equal_rows_without_an_id_column_are_told_as_such(jsonl: Any) -> None:
     (problem,) = problems(jsonl('{"a":1,"b":2}\n{"a":2,"b":2}\n{"b":2,"a":1}\n'))
-    assert problem == "seeds.jsonl:3: the same row as on line 1; remove it, or name a column with `id:`"
+    assert problem == "seeds.jsonl:3: the same as line 1; remove it, or name a column with `id:`"
 
 
 def test_on_error_skip_counts_broken_rows_and_numbers_the_good_ones(jsonl: Any) -> None:
@@ -134,7 +134,7 @@ def test_a_row_that_cannot_fill_an_outputs_prompt_is_refused_before_anything_is_
     with pytest.raises(InputError) as refused:
         source.scan(["{{ q }}", "{{ q }} {{ hint }}"])
     first, second = refused.value.problems
-    assert first.startswith("seeds.jsonl:2: the `prompt` of the outputs cannot be made for this row: 'hint' is ")
+    assert first.startswith("seeds.jsonl:2: a template of the outputs cannot be made for this row: 'hint' is ")
     assert "| default('')" in first
     assert second.startswith("seeds.jsonl:3: ")
 

@@ -54,7 +54,7 @@ SOURCES = {
     ),
     "a row twice, without ids": Bad(
         seeds(seed(1), seed(1), id=None),
-        "seeds.jsonl:2: the same row as on line 1; remove it, or name a column with `id:`",
+        "seeds.jsonl:2: the same as line 1; remove it, or name a column with `id:`",
     ),
     "a row without its id": Bad(
         seeds(seed(1), '{"question": "q"}'), 'seeds.jsonl:2: no id: the row has no column "id"'
@@ -69,7 +69,7 @@ SOURCES = {
             seeds(seed(1, hint="h"), seed(2))(project, config),
             put("outputs.0.prompt", "{{ question }} {{ hint }}")(project, config),
         )[0],
-        "seeds.jsonl:2: the `prompt` of the outputs cannot be made for this row: 'hint' is undefined",
+        "seeds.jsonl:2: a template of the outputs cannot be made for this row: 'hint' is undefined",
     ),
 }
 
