@@ -50,6 +50,11 @@ def write_card(folder: Path, written: Mapping[Path, Written], body: str | None =
         file.write(f"{_MARK}{text}{_MARK}{old_body if body is None else body}".encode())
 
 
+def body_of(folder: Path) -> str:
+    """Return what stands below the header of a folder's card; empty where there is none."""
+    return _read(folder / NAME)[1]
+
+
 def _read(path: Path) -> tuple[dict[str, Any], str]:
     """Return header and body of the card that there is; a header that is none is nobody's."""
     text = path.read_text("utf-8") if path.exists() else ""

@@ -13,6 +13,7 @@ from config.schema import Output, Pipeline
 from service import rundir
 from service.alike import NearRows
 from service.card import NAME, write_card
+from service.push import push, require_hub
 from stages.core.errors import InputError
 from stages.io.exports import FORMATS
 from stages.io.outputs import export, export_name
@@ -44,6 +45,8 @@ class ExportOptions:
 
 def export_run(run_dir: Path, options: ExportOptions) -> Exported:
     """Write one export, and put it on the run's card; push both where that is asked for. Raises InputError."""
+    if options.push is not None:
+        require_hub()
     pipeline = rundir.pipeline_of(run_dir)
     output = _output(pipeline, options)
     stages = [stage.name for stage in pipeline.stages]
@@ -58,6 +61,7 @@ def export_run(run_dir: Path, options: ExportOptions) -> Exported:
         write_card(run_dir, written)
     undecided = max(held.undecided for held in written.values())
     notes = [f"{undecided:,} samples lack what --where asks for"] if undecided else []
+    notes += [f"pushed to {push(options.push, run_dir, written)}"] if options.push is not None else []
     notes += [note for one in moved for note in _notes(one, stages)]
     return Exported({path: held.rows for path, held in written.items()}, notes)
 

@@ -7,8 +7,23 @@ from collections.abc import Iterator
 from config.problems import Finding, Loc
 from config.schema import Collapse, Generate, Output, Pairs, Pipeline
 from config.words import suggestion
+from service.check.keys import Key, of_kind
+from stages.core.errors import InputError
+from stages.io.exports.parquet import require_parquet
 
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")
+PAIRED = ("dpo", "reward", "kto")
+BY_FORMAT = (
+    Key("pairs", (), PAIRED),
+    Key("ground_truth", ("verl",), ("grpo",), "ground_truth: \"{{ answer | after('####') }}\""),
+    Key("include", (), ("grpo", "verl")),
+    Key("data_source", (), ("verl",)),
+)
+BY_PAIRING = (
+    Key("rejected", (), ("stage",)),
+    Key("strong", ("model",), (), "strong: [big]"),
+    Key("weak", ("model",), (), "weak: [small]"),
+)
 
 
 def problems(pipeline: Pipeline) -> Iterator[Finding]:
@@ -41,20 +56,48 @@ def _collapse(collapse: Collapse, pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _output(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
-    names = [stage.name for stage in pipeline.stages]
-    generates = any(stage.type == "generate" for stage in pipeline.stages)
+    generates = any(stage.type == "generate" or getattr(stage, "on_rows", False) for stage in pipeline.stages)
     if output.prompt is None and not generates and pipeline.source.messages is None:
         message = 'missing; the candidates were given, so say what was asked: prompt: "{{ question }}"'
         yield Finding((*loc, "prompt"), message)
-    if output.format not in ("dpo", "reward", "kto"):
-        if output.pairs != Pairs():
-            yield Finding((*loc, "pairs"), f"`format: {output.format}` has no pairs; remove it")
-        return
-    if not any(stage.type in REJECTING for stage in pipeline.stages):
+    yield from of_kind(loc, output, "format", BY_FORMAT)
+    yield from _amount(loc, output)
+    if output.file == "parquet":
+        try:
+            require_parquet()
+        except InputError as error:
+            yield Finding((*loc, "file"), str(error))
+    if output.format in PAIRED:
+        yield from _pairs(loc, output, pipeline)
+
+
+def _amount(loc: Loc, output: Output) -> Iterator[Finding]:
+    """Yield what is wrong with how much is taken, and into which part."""
+    if output.order != "source" and not output.max_samples and output.diverse is None:
+        yield Finding((*loc, "order"), "it says who is taken first, and all are; add max_samples or diverse")
+    if len(set(output.max_samples)) < len(output.max_samples):
+        yield Finding((*loc, "max_samples"), "a size stands there twice; each gets a file of its own")
+    if output.split is not None and not 0 < output.split.validation < 1:
+        yield Finding((*loc, "split", "validation"), "one of the two parts would be empty; write a share such as 0.05")
+
+
+def _pairs(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
+    pairs, at = output.pairs, (*loc, "pairs")
+    yield from of_kind(at, pairs, "by", BY_PAIRING)
+    if output.format == "kto" and pairs != Pairs(rejected=pairs.rejected):
+        yield Finding(at, "`format: kto` makes no pairs; of these keys it reads `rejected` alone")
+    if pairs.by == "stage" and not any(stage.type in REJECTING for stage in pipeline.stages):
         yield Finding(
             (*loc, "format"), "no stage tells good from bad, so there is nothing to pair; add a `verify` or `judge`"
         )
-    for place, name in enumerate(output.pairs.rejected):
-        if name not in names:
-            how = suggestion(name, names, "the stages are")
-            yield Finding((*loc, "pairs", "rejected", place), f'there is no stage "{name}"; {how}')
+    stages = [stage.name for stage in pipeline.stages]
+    models = list(pipeline.endpoints)
+    for key, kind, known in (
+        ("rejected", "stage", stages),
+        ("strong", "endpoint", models),
+        ("weak", "endpoint", models),
+    ):
+        for place, name in enumerate(getattr(pairs, key)):
+            if name not in known:
+                how = suggestion(name, known, f"the {kind}s are")
+                yield Finding((*at, key, place), f'there is no {kind} "{name}"; {how}')

@@ -75,7 +75,7 @@ def test_a_resume_that_cannot_reach_its_endpoint(done: Project, its_config: Conf
     ("arguments", "says"),
     [
         (("nowhere", "--format", "sft"), "nowhere: there is no run here (ledger.sqlite is missing)"),
-        (("run", "--format", "csv"), "--format csv: not available; write one of: dpo, sft"),
+        (("run", "--format", "csv"), "--format csv: not available; write one of: dpo, grpo, kto, prm, "),
         (("run", "--format", "sft", "--where", "score >"), "--where score >: unexpected end\n"),
         (("run", "--format", "sft", "--out", "pipeline.yaml/x"), "cannot write pipeline.yaml/x: "),
         (("run",), "Missing option '--format'"),

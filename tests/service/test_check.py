@@ -227,7 +227,28 @@ def test_twelve_different_mistakes_are_twelve_lines_with_the_right_numbers(folde
         (
             'sft, prompt: "{{ question }}"',
             "sft, pairs: {per_seed: 2}",
-            "13: outputs[0].pairs: `format: sft` has no pairs; remove it",
+            "13: outputs[0].pairs: `format: sft` does not read it; remove it",
+        ),
+        ('sft, prompt: "{{ question }}"', "verl", "13: outputs[0].ground_truth: missing; `format: verl` needs it: "),
+        (
+            'sft, prompt: "{{ question }}"',
+            "grpo, ground_truth: '{{ anwser }}'",
+            '13: outputs[0].ground_truth: unknown variable "anwser"; the source has: ',
+        ),
+        ("sft, ", "sft, order: score, ", "13: outputs[0].order: it says who is taken first, and all are; add "),
+        ("sft, ", "sft, max_samples: [5, 5], ", "13: outputs[0].max_samples: a size stands there twice; "),
+        ("sft, ", "sft, split: {validation: 0}, ", "13: outputs[0].split.validation: one of the two parts would be"),
+        ("sft, ", "sft, include: all, ", "13: outputs[0].include: `format: sft` does not read it; "),
+        (
+            "{rejected: [verify]}",
+            "{by: model, weak: [main], strong: [mian]}",
+            '14: outputs[1].pairs.strong[0]: there is no endpoint "mian"; did you mean "main"?',
+        ),
+        ("{rejected: [verify]}", "{by: model, weak: main}", "14: outputs[1].pairs.strong: missing; `by: model` needs"),
+        (
+            'dpo, prompt: "{{ question }}", pairs: {rejected: [verify]',
+            "kto, pairs: {per_seed: 2",
+            "14: outputs[1].pairs: `format: kto` makes no pairs; of these keys it reads `rejected` alone",
         ),
         # endpoints
         (

@@ -9,14 +9,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from stages.core.errors import InputError
+from stages.core.extras import require_extra
 from stages.io.atomic import seal
 from stages.io.exports.files import Row, Sink
 from stages.io.exports.shape import Shape, Type
@@ -31,8 +30,7 @@ GROUP_BYTES = 32_000_000
 
 def require_parquet() -> None:
     """Raise InputError with what to install where it is missing."""
-    if find_spec("pyarrow") is None:
-        raise InputError("`file: parquet` needs pyarrow: pip install 'tamis[parquet]'")
+    require_extra("pyarrow", "parquet", "`file: parquet`")
 
 
 class Parquet(Sink):

@@ -1,0 +1,52 @@
+"""Uploading an export to the Hugging Face hub, only when a person asks for it. One door to huggingface_hub."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from service.card import NAME, body_of, write_card
+from stages.core.errors import InputError
+from stages.core.extras import require_extra
+from stages.io.exports.export import Written
+
+TOKEN = "HF_TOKEN"  # noqa: S105  the name of the variable, and not what is in it
+
+
+def require_hub() -> None:
+    """Raise InputError where nothing could be pushed, before anything is done."""
+    require_extra("huggingface_hub", "huggingface", "--push")
+    if not os.environ.get(TOKEN):
+        raise InputError(f"--push: {TOKEN} is not set; put a token into it that may write to the hub")
+
+
+def push(repo: str, run_dir: Path, written: Mapping[Path, Written]) -> str:
+    """Upload an export and its card in one commit; return where they are. A repository that is new is private.
+
+    Raises InputError with the hub's words where it refuses; what was written here stays.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    api = HfApi(token=os.environ[TOKEN])
+    with tempfile.TemporaryDirectory() as staged:
+        folder = Path(staged)
+        if (run_dir / NAME).exists():
+            shutil.copy(run_dir / NAME, folder)
+        write_card(folder, {folder / "exports" / path.name: held for path, held in written.items()}, body_of(run_dir))
+        files = {NAME: folder / NAME, **{f"exports/{path.name}": path for path in _files(written)}}
+        adds = [CommitOperationAdd(name, path) for name, path in files.items()]
+        try:
+            url = api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
+            api.create_commit(repo, adds, commit_message="An export of tamis", repo_type="dataset")
+        except (HfHubHTTPError, HFValidationError, OSError) as error:
+            raise InputError(f"--push {repo}: {error}") from None
+    return str(url)
+
+
+def _files(patterns: Iterable[Path]) -> list[Path]:
+    """Return the files that these paths and patterns of shards stand for."""
+    return [path for pattern in patterns for path in sorted(pattern.parent.glob(pattern.name))]
