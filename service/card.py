@@ -1,6 +1,7 @@
-"""The dataset card of a run: `README.md`, by whose header `datasets.load_dataset(RUN_DIR)` finds the files.
+"""The dataset cards of a run: `README.md`, by whose header `datasets.load_dataset(folder)` finds the files.
 
-The header is YAML as the hub reads it. What a person adds to it, such as `license`, is kept.
+`datasets` reads one kind of file per folder. So the run's card has its JSON Lines, and where there is Parquet, a card
+in `exports` has that. The header is YAML as the hub reads it; what a person adds to it, such as `license`, is kept.
 """
 
 from __future__ import annotations
@@ -24,30 +25,46 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 _MARK = "---\n"
 
 
-def write_card(folder: Path, written: Mapping[Path, Written], body: str | None = None) -> None:
-    """Write the card of what stands in a folder; without a body, add these files to the card that there is."""
-    header, old_body = _read(folder / NAME)
-    configs = _named(header.get("configs", ())) if body is None else {}
-    infos = _named(header.get("dataset_info", ())) if body is None else {}
-    files = [(path.relative_to(folder), held) for path, held in written.items() if _is_data(path, held)]
-    names = _names(files, configs)
-    for name in set(names.values()):
+def write_cards(run_dir: Path, written: Mapping[Path, Written], body: str | None = None) -> None:
+    """Write the cards of what a run wrote; without a body, add these files to the cards that there are."""
+    of_kind = {".jsonl": run_dir, ".parquet": run_dir / "exports"}
+    for suffix, folder in of_kind.items():
+        files = {path: held for path, held in written.items() if path.suffix == suffix and _is_data(path, held)}
+        if files or (folder == run_dir and body is not None):
+            header = _read(folder / NAME)[0]
+            configs = {} if body is not None else _named(header.get("configs", ()))
+            infos = {} if body is not None else _named(header.get("dataset_info", ()))
+            write_card(folder, files, header, (configs, infos), body_of(run_dir) if body is None else body)
+
+
+def write_card(
+    folder: Path,
+    files: Mapping[Path, Written],
+    header: Mapping[str, Any],
+    beside: tuple[dict[str, Any], dict[str, Any]],
+    body: str,
+) -> None:
+    """Write a card of `files`, with the configs and infos of others `beside` them, by name."""
+    configs, infos = beside
+    for name in {held.name for held in files.values()}:
         configs.pop(name, None)
         infos.pop(name, None)
-    for path, held in files:
-        name = names[path]
-        first: dict[str, Any] = {"config_name": name, "data_files": []}
-        if name == DEFAULT:
+    for path, held in files.items():
+        first: dict[str, Any] = {"config_name": held.name, "data_files": []}
+        if held.name == DEFAULT:
             first["default"] = True
-        configs.setdefault(name, first)["data_files"].append({"split": held.part, "path": path.as_posix()})
+        place = path.relative_to(folder).as_posix()
+        configs.setdefault(held.name, first)["data_files"].append({"split": held.part, "path": place})
         if path.suffix == ".jsonl":  # Parquet has its types in itself
-            infos[name] = {"config_name": name, "features": features(held.shape.columns)}
-    largest = max((held.rows for _, held in files), default=0)
-    ours = {"tags": ["synthetic", "tamis"], "size_categories": [_size(largest)]} if body is not None else {}
-    header |= ours | {"configs": list(configs.values()), "dataset_info": list(infos.values())}
-    text = yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=120)
+            infos[held.name] = {"config_name": held.name, "features": features(held.shape.columns)}
+    ours = {"tags": ["synthetic", "tamis"]} | ({"configs": list(configs.values())} if configs else {})
+    if files:
+        ours["size_categories"] = [_size(max(held.rows for held in files.values()))]
+    if infos:
+        ours["dataset_info"] = list(infos.values())
+    text = yaml.safe_dump({**header, **ours}, sort_keys=False, allow_unicode=True, width=120)
     with replacing(folder / NAME) as file:
-        file.write(f"{_MARK}{text}{_MARK}{old_body if body is None else body}".encode())
+        file.write(f"{_MARK}{text}{_MARK}{body}".encode())
 
 
 def body_of(folder: Path) -> str:
@@ -75,16 +92,6 @@ def _named(entries: Iterable[Any]) -> dict[str, Any]:
 def _is_data(path: Path, held: Written) -> bool:
     """Return whether a file is one to train on: it has rows, and is no record of what fell."""
     return held.rows > 0 and (path.parent.name == "exports" or path.stem == DEFAULT)
-
-
-def _names(files: Sequence[tuple[Path, Written]], configs: Mapping[str, Any]) -> dict[Path, str]:
-    """Return what each file's data set is called: by its format, and by its suffix where another has that name."""
-    suffixes = {name: Path(entry["data_files"][0]["path"]).suffix for name, entry in configs.items()}
-    names = {}
-    for path, held in files:
-        taken = suffixes.setdefault(held.name, path.suffix)
-        names[path] = held.name if taken == path.suffix else f"{held.name}{path.suffix}"
-    return names
 
 
 def features(columns: Mapping[str, Type]) -> list[dict[str, Any]]:

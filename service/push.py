@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -34,9 +33,8 @@ def push(repo: str, run_dir: Path, written: Mapping[Path, Written]) -> str:
     api = HfApi(token=os.environ[TOKEN])
     with tempfile.TemporaryDirectory() as staged:
         folder = Path(staged)
-        if (run_dir / NAME).exists():
-            shutil.copy(run_dir / NAME, folder)
-        write_card(folder, {folder / "exports" / path.name: held for path, held in written.items()}, body_of(run_dir))
+        staged_files = {folder / "exports" / path.name: held for path, held in written.items()}
+        write_card(folder, staged_files, {}, ({}, {}), body_of(run_dir))
         files = {NAME: folder / NAME, **{f"exports/{path.name}": path for path in _files(written)}}
         adds = [CommitOperationAdd(name, path) for name, path in files.items()]
         try:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from config.schema import Output, Pipeline
 from service import rundir
 from service.alike import NearRows
-from service.card import NAME, write_card
+from service.card import NAME, write_cards
 from service.push import push, require_hub
 from stages.core.errors import InputError
 from stages.io.exports import FORMATS
@@ -39,6 +39,7 @@ class ExportOptions:
     out: Path | None = None
     file: str | None = None
     where: str | None = None
+    ground_truth: str | None = None
     thresholds: Sequence[str] = ()
     push: str | None = None
 
@@ -58,7 +59,7 @@ def export_run(run_dir: Path, options: ExportOptions) -> Exported:
         except TemplateError as error:
             raise InputError(f"--where {options.where}: {error}") from None
     if options.out is None and (run_dir / NAME).exists():
-        write_card(run_dir, written)
+        write_cards(run_dir, written)
     undecided = max(held.undecided for held in written.values())
     notes = [f"{undecided:,} samples lack what --where asks for"] if undecided else []
     notes += [f"pushed to {push(options.push, run_dir, written)}"] if options.push is not None else []
@@ -72,9 +73,12 @@ def _output(pipeline: Pipeline, options: ExportOptions) -> Output:
         raise InputError(f"--format {options.format}: not available; write one of: {', '.join(sorted(FORMATS))}")
     own = next((output for output in pipeline.outputs if output.format == options.format), None)
     keys = {} if own is None else own.model_dump(by_alias=True)
-    asked = {"format": options.format, "file": options.file, "where": options.where}
+    asked = {key: getattr(options, key) for key in ("format", "file", "where", "ground_truth")}
+    keys |= {key: value for key, value in asked.items() if value is not None}
+    if options.format == "verl" and keys.get("ground_truth") is None:
+        raise InputError("--format verl: it needs what is right for a seed: --ground-truth '{{ answer }}'")
     try:
-        return Output.model_validate(keys | {key: value for key, value in asked.items() if value is not None})
+        return Output.model_validate(keys)
     except ValidationError as error:
         raise InputError([f"--format {options.format}: {one['msg']}" for one in error.errors()]) from None
 
