@@ -163,6 +163,14 @@ def audit(
 
 
 @app.command()
+def report(run_dir: RunDir) -> None:
+    """Make a run's report again, from its ledger: RUN_DIR/report.html and report.json. Of a running one, too."""
+    from service.report.report import report_run
+
+    typer.echo(report_run(run_dir))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of pipeline.yaml, for editors."""
     import orjson
@@ -192,7 +200,7 @@ def _later(name: str) -> None:
     app.command(name, hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
 
 
-for _name in ("report", "serve"):
+for _name in ("serve",):
     _later(_name)
 
 

@@ -23,7 +23,7 @@ from queues.ledger import Ledger, LedgerError, Reader
 from service import rundir
 from service.alike import NearRows
 from service.audit import Audit
-from service.card import body, write_card
+from service.card import body, write_cards
 from service.fingerprint import differences
 from service.lifecycle import (
     Drain,
@@ -38,6 +38,7 @@ from service.lifecycle import (
 )
 from service.metrics import serve_metrics
 from service.plan import Plan, plan
+from service.report.report import Report, Spared
 from service.session import OnReply, Session
 from service.store import fresh_groups, made
 from service.summary import Ended, stopped, summary
@@ -119,6 +120,8 @@ async def _run(what: Plan, run_dir: Path, options: RunOptions) -> Result:
         collapse = list(made(reader, "collapse"))
         ended = Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir, run.audit.found, collapse)
         told = _told(ending, ended, options)
+        if run.defect:
+            told += f"\nno report: tamis has a defect ({run.defect}); tamis report {run_dir} says where"
     return Result(ending, what, run_dir, manifest, told)
 
 
@@ -157,6 +160,7 @@ class _Run:
         self._plan, self._dir, self._ledger, self._reader = what, run_dir, ledger, reader
         self._before_s, self._started = before_s, started
         self.audit = Audit(what.pipeline, reader, run_dir)
+        self.defect = ""
 
     @property
     def wall_s(self) -> float:
@@ -194,9 +198,12 @@ class _Run:
             await self._ledger.set_meta("wall_s", f"{self.wall_s:.3f}")
         try:
             pipeline = self._plan.pipeline
-            written = derive(self._reader, self._dir, pipeline.outputs, NearRows, [self.audit])
+            report = Spared(Report(pipeline, self._reader, self._dir))
+            written = derive(self._reader, self._dir, pipeline.outputs, NearRows, [self.audit, report])
             manifest = self.write_manifest(ending.state)
-            write_card(self._dir, written, body(pipeline, manifest, self.audit.found))
+            write_cards(self._dir, written, body(pipeline, manifest, self.audit.found))
+            report.write(manifest, self.audit.found)
+            self.defect = report.defect
         except RunStopped:
             if ending.cause is None:
                 raise

@@ -64,7 +64,7 @@ def summary(ended: Ended, spent: str = "", again: str = "") -> str:
     """Return what a complete run tells, or one whose budget is `spent`: `again` is the command that then goes on."""
     took = duration(ended.manifest["wall_s"])
     headline = f"ended after {took}: {spent}" if spent else f"complete in {took}"
-    files = f"{ended.run_dir / 'accepted.jsonl'} · tamis export {ended.run_dir} --format dpo"
+    files = f"open {ended.run_dir / 'report.html'} · tamis export {ended.run_dir} --format dpo"
     lines = [
         ("seeds", _seeds(ended.manifest["counts"]["seeds"], ended.manifest["skipped_rows"])),
         ("yield", _yield(ended)),

@@ -9,7 +9,7 @@ from queues.ledger.errors import (
     LedgerMissing,
 )
 from queues.ledger.numbers import SeedNumbers
-from queues.ledger.reader import CandidateCount, Reader, SeedCount, Spend
+from queues.ledger.reader import CandidateCount, Reader, SeedCount, Spend, Spent
 from queues.ledger.reuse import ReplyIndex
 from queues.ledger.rows import CandidateRow, DecisionRow, ReplyRow, SeedRow
 from queues.ledger.writer import Ledger
@@ -32,4 +32,5 @@ __all__ = [
     "SeedNumbers",
     "SeedRow",
     "Spend",
+    "Spent",
 ]

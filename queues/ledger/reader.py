@@ -35,6 +35,9 @@ SEED_COUNTS = "SELECT state, phase, parent_id IS NOT NULL, count(*) FROM seed GR
 SPEND = """
 SELECT stage, endpoint, calls, reused, unpriced, prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens,
        cost_usd, wait_s, duration_s FROM spend ORDER BY stage, endpoint"""
+SPENT_ON = """
+SELECT count(*), count(*) - count(cost_usd), ifnull(sum(prompt_tokens + completion_tokens), 0), total(cost_usd)
+FROM reply WHERE seed IN (SELECT value FROM json_each(?)) AND NOT reused"""
 DECISIONS = "SELECT kind, scope, CAST(body AS BLOB) FROM decision WHERE kind = ? ORDER BY id"
 
 GroupRows = tuple[SeedRow, list[CandidateRow]]
@@ -77,6 +80,20 @@ class Spend(NamedTuple):
     cost_usd: float
     wait_s: float
     duration_s: float
+
+
+class Spent(NamedTuple):
+    """What the calls for some seeds took; `cost_usd` is the sum of the known prices, `unpriced` calls had none."""
+
+    calls: int
+    unpriced: int
+    tokens: int
+    cost_usd: float
+
+    def plus(self, other: Spent) -> Spent:
+        """Return what both took."""
+        calls, unpriced, tokens = self.calls + other.calls, self.unpriced + other.unpriced, self.tokens + other.tokens
+        return Spent(calls, unpriced, tokens, self.cost_usd + other.cost_usd)
 
 
 class Reader:
@@ -143,6 +160,10 @@ class Reader:
     def spend(self) -> list[Spend]:
         """Return what was called and paid so far, by stage and endpoint."""
         return [Spend(*row) for row in self._rows(SPEND)]
+
+    def spent_on(self, seeds: Sequence[int]) -> Spent:
+        """Return what was called and paid for these seeds: read reply by reply, so in a run with many it takes long."""
+        return Spent(*self._rows(SPENT_ON, orjson.dumps(seeds))[0])
 
     def decisions(self, kind: str) -> list[DecisionRow]:
         """Return the decisions of one kind, in the order in which they were taken."""

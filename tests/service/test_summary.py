@@ -85,7 +85,7 @@ def test_a_complete_run_tells_what_went_where() -> None:
         "failed     timeout 3 · unreadable 2",
         "quality    raw answers right 25 % → accepted right 100 % (31 of 31, by gold)",
         "cost       513 calls · 24k tokens · 16.5 calls per accepted sample",
-        "next       runs/x/accepted.jsonl · tamis export runs/x --format dpo",
+        "next       open runs/x/report.html · tamis export runs/x --format dpo",
     ]
 
 
