@@ -41,7 +41,7 @@ def _aliases(part: Config, loc: Loc) -> Iterator[tuple[Loc, str]]:
     for key, value in part:
         if isinstance(value, Config):
             yield from _aliases(value, (*loc, key))
-        elif key in ("endpoint", "rater", "to") and value is not None:  # `to` is where a judge escalates
+        elif key in ("endpoint", "rater", *(("to",) if loc else ())) and value is not None:  # `escalate.to`
             several = (value,) if isinstance(value, str) else value
             for place, alias in enumerate(several):
                 last: Loc = () if len(several) == 1 else (alias,) if isinstance(several, dict) else (place,)

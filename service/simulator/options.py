@@ -71,6 +71,10 @@ class Options:
         float, _share("Share of master keys, and of long or confident errors, that it passes.")
     ] = 0.0
 
+    rewrite_loses: Annotated[
+        float, _share("Share of rewrites that lose the answer, and of quotations that are none.")
+    ] = 0.0
+
     latency: Annotated[float, _amount("Median seconds of a call.")] = 0.0
     jitter: Annotated[float, _amount("Sigma of the log-normal latency.")] = 0.0
     rpm: Annotated[float | None, _amount("Requests per minute; more is refused.")] = None

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from config.schema import Transform
-from stages.core.base import Place
 from stages.core.errors import CandidateError
 from stages.core.events import CandidatesMade, VerdictGiven
 from stages.core.record import Candidate, Group, Seed
@@ -17,6 +16,7 @@ from stages.prompts.builtin import builtin
 from stages.registry import Tools, build
 
 LONG = "First, 6 * 7 is 42, as everybody who went to school knows.\nThe answer is 42."
+SAME = {"same_answer": True, "extract": "numeric"}
 
 
 async def transformed(
@@ -51,7 +51,7 @@ async def test_a_rewrite_stands_in_the_place_of_the_response_which_the_verdict_k
 async def test_beside_it_the_rewrite_is_a_candidate_of_its_own_and_the_gate_judges_that_one() -> None:
     seen: list[object] = []
     replies = ["6 * 7 = 42.", "Nobody knows.\nReally."]
-    group, _ = await transformed(replies, LONG, LONG, keep="both", gate={"same_answer": True}, observe=seen.append)
+    group, _ = await transformed(replies, LONG, LONG, keep="both", gate=SAME, observe=seen.append)
     assert [(c.state, c.origin, c.reason) for c in group.candidates] == [
         ("live", "generated", ""),
         ("live", "generated", ""),
@@ -70,9 +70,8 @@ async def test_beside_it_the_rewrite_is_a_candidate_of_its_own_and_the_gate_judg
         ({"min_length_ratio": 0.5}, "It is 42.", "too_short"),
         ({"keeps": "numbers"}, "The answer is 42.", "numbers_lost"),
         ({"language": "same"}, "Zuerst rechnet man sechs mal sieben. Die Antwort ist also 42.", "other_language"),
-        ({"same_answer": True}, "6 * 7 is what it is, as everybody knows", "answer_changed"),
-        ({"same_answer": True, "extract": "numeric"}, "It is known to everybody.", "answer_lost"),
-        ({"same_answer": True}, "First, 6 * 7 is 43.\nThe answer is 43.", "answer_changed"),
+        (SAME, "It is known to everybody.", "answer_lost"),
+        (SAME, "First, 6 * 7 is 43.\nThe answer is 43.", "answer_changed"),
         ({"grounded": True}, "The answer is 42, says Adams.", "ungrounded"),
         ({"schema": {"type": "object"}}, "42", "schema"),
         ({"schema": {"type": "object"}}, "forty-two", "invalid_json"),
@@ -95,7 +94,8 @@ async def test_each_gate_keeps_the_original_for_its_own_reason_or_drops_it(
 
 async def test_what_keeps_everything_passes_every_gate_and_only_then_is_a_model_asked() -> None:
     gate = {
-        **{"same_answer": True, "max_length_ratio": 1, "min_length_ratio": 0.1, "keeps": ["numbers", "names"]},
+        **SAME,
+        **{"max_length_ratio": 1, "min_length_ratio": 0.1, "keeps": ["numbers", "names"]},
         **{"language": "same", "grounded": True, "equivalent": {"endpoint": "judge"}},
     }
     rewrite = "First, 6 * 7 is 42. The answer is 42."
@@ -110,7 +110,7 @@ async def test_what_keeps_everything_passes_every_gate_and_only_then_is_a_model_
 
 
 async def test_an_original_without_an_answer_has_none_that_could_be_kept() -> None:
-    group, _ = await transformed(["It is 42."], "It is so.\nReally.", gate={"same_answer": True})
+    group, _ = await transformed(["It is 42."], "It is so.\nReally.", gate=SAME)
     assert group.candidates[0].verdicts["transform"].reason == "no_answer"
 
 
