@@ -21,6 +21,8 @@ from stages.io.exports.shape import Type
 
 NAME = "README.md"
 DEFAULT = "accepted"
+OURS = ("tags", "configs", "size_categories", "dataset_info")
+"""The keys of the header that are made anew; any other is a person's."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _MARK = "---\n"
 
@@ -31,10 +33,10 @@ def write_cards(run_dir: Path, written: Mapping[Path, Written], body: str | None
     for suffix, folder in of_kind.items():
         files = {path: held for path, held in written.items() if path.suffix == suffix and _is_data(path, held)}
         if files or (folder == run_dir and body is not None):
-            header = _read(folder / NAME)[0]
+            header = read_card(folder)[0]
             configs = {} if body is not None else _named(header.get("configs", ()))
             infos = {} if body is not None else _named(header.get("dataset_info", ()))
-            write_card(folder, files, header, (configs, infos), body_of(run_dir) if body is None else body)
+            write_card(folder, files, header, (configs, infos), read_card(run_dir)[1] if body is None else body)
 
 
 def write_card(
@@ -67,13 +69,9 @@ def write_card(
         file.write(f"{_MARK}{text}{_MARK}{body}".encode())
 
 
-def body_of(folder: Path) -> str:
-    """Return what stands below the header of a folder's card; empty where there is none."""
-    return _read(folder / NAME)[1]
-
-
-def _read(path: Path) -> tuple[dict[str, Any], str]:
-    """Return header and body of the card that there is; a header that is none is nobody's."""
+def read_card(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return header and body of a folder's card, empty where there is none; a header that is no YAML is nobody's."""
+    path = folder / NAME
     text = path.read_text("utf-8") if path.exists() else ""
     if text.startswith(_MARK) and (end := text.find(f"\n{_MARK}")) > 0:
         try:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from service.card import NAME, body_of, write_card
+from service.card import NAME, OURS, read_card, write_card
 from stages.core.errors import InputError
 from stages.core.extras import require_extra
 from stages.io.exports.export import Written
@@ -33,8 +33,10 @@ def push(repo: str, run_dir: Path, written: Mapping[Path, Written]) -> str:
     api = HfApi(token=os.environ[TOKEN])
     with tempfile.TemporaryDirectory() as staged:
         folder = Path(staged)
+        header, body = read_card(run_dir)
+        theirs = {key: value for key, value in header.items() if key not in OURS}
         staged_files = {folder / "exports" / path.name: held for path, held in written.items()}
-        write_card(folder, staged_files, {}, ({}, {}), body_of(run_dir))
+        write_card(folder, staged_files, theirs, ({}, {}), body)
         files = {NAME: folder / NAME, **{f"exports/{path.name}": path for path in _files(written)}}
         adds = [CommitOperationAdd(name, path) for name, path in files.items()]
         try:
