@@ -5,6 +5,7 @@ Who is found is held against the true similarity by the caller, so a false hit c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ CLOSEST = 64
 """Embeddings that are looked at."""
 _SEARCHED_THROUGH = 4_096
 """So few embeddings are compared one by one: nothing is missed."""
+_SPARSE = 4
+"""Flags for each key at the least."""
 _BLUR = 0.02
 """What 8 bits a dimension can take away from a cosine."""
 
@@ -58,8 +61,9 @@ class Neighbours:
 class KeyIndex:
     """Numbers by keys: the newest in a dict; when it is full it becomes a sorted run, and runs are merged as they grow.
 
-    That is a log-structured merge tree (O'Neil et al., 1996): 12 bytes a key instead of a dict's 100. Numbers are below
-    2^32.
+    That is a log-structured merge tree (O'Neil et al., 1996): at most 20 bytes a key instead of a dict's 100. Nearly all
+    keys that are asked for are not there, and flags for the first bits of those that are tell so of most. Numbers are
+    below 2^32.
     """
 
     def __init__(self, seal: int = 1 << 16) -> None:
@@ -69,13 +73,15 @@ class KeyIndex:
         self._others: dict[int, list[int]] = {}
         self._runs: list[tuple[Hashes, Numbers]] = []
         self._gone: set[int] = set()
+        self._flags = _Flags()
 
     def add(self, no: int, keys: Hashes) -> None:
-        """Take a number in under different keys."""
+        """Take a number in under different keys, which are hashes."""
         if not keys.size:
             return
         self._rows.append((no, keys))
         self._entries += keys.size
+        self._flags.set(keys)
         for key in keys.tolist():
             if self._first.setdefault(key, no) != no:
                 self._others.setdefault(key, []).append(no)
@@ -87,6 +93,7 @@ class KeyIndex:
 
     def near(self, keys: Hashes) -> set[int]:
         found = set[int]()
+        keys = self._flags.perhaps(keys)
         for key in keys.tolist():
             if (no := self._first.get(key)) is not None:
                 found.add(no)
@@ -99,7 +106,8 @@ class KeyIndex:
 
     @property
     def nbytes(self) -> int:
-        return 100 * self._entries + sum(run.nbytes + numbers.nbytes for run, numbers in self._runs)
+        runs = sum(run.nbytes + numbers.nbytes for run, numbers in self._runs)
+        return 100 * self._entries + runs + self._flags.nbytes
 
     def _sealed(self) -> None:
         """Turn the dict into a run, and merge what is not at least twice as long as what comes after it."""
@@ -120,6 +128,38 @@ class KeyIndex:
         self._runs.append((keys[order], numbers[order]))
         if len(self._runs) == 1:
             self._gone.clear()
+        self._flags.fit([run for run, _ in self._runs], self._seal)
+
+
+class _Flags:
+    """A flag for each value of a key's first bits, few of which are set: a Bloom filter with one hash."""
+
+    def __init__(self) -> None:
+        self._room(16)
+
+    def _room(self, bits: int) -> None:
+        self._shift = np.uint64(64 - bits)
+        self._flags = np.zeros(1 << bits, np.bool_)
+
+    def set(self, keys: Hashes) -> None:
+        self._flags[keys >> self._shift] = True
+
+    def perhaps(self, keys: Hashes) -> Hashes:
+        """Return those keys that may have been set."""
+        perhaps: Hashes = keys[self._flags[keys >> self._shift]]
+        return perhaps
+
+    def fit(self, kept: Sequence[Hashes], more: int) -> None:
+        """Make room for these keys, which are all that were set and are kept, and for some more."""
+        wanted = (more + sum(keys.size for keys in kept)) * _SPARSE
+        if wanted > self._flags.size:
+            self._room(wanted.bit_length())
+            for keys in kept:
+                self.set(keys)
+
+    @property
+    def nbytes(self) -> int:
+        return self._flags.nbytes
 
 
 class VectorIndex:

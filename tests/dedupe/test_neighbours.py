@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from stages.dedupe.neighbours import KeyIndex, Neighbours, VectorIndex
 
+SPREAD = np.uint64(0x9E3779B97F4A7C15)
 steps = st.lists(st.tuples(st.sets(st.integers(0, 30), max_size=4), st.booleans()), max_size=60)
 
 
@@ -16,7 +17,7 @@ def test_whoever_shares_a_key_is_found_wherever_its_keys_have_got_to(many: list[
     """Some are discarded again, at once or later; runs of all sizes are made on the way."""
     index, alive = KeyIndex(seal), dict[int, set[int]]()
     for no, (keys, discard) in enumerate(many):
-        asked = np.array(sorted(keys), np.uint64)
+        asked = np.array(sorted(keys), np.uint64) * SPREAD
         assert index.near(asked) == {other for other, its in alive.items() if its & keys}
         index.add(no, asked)
         alive[no] = keys
@@ -29,9 +30,11 @@ def test_whoever_shares_a_key_is_found_wherever_its_keys_have_got_to(many: list[
 @pytest.mark.parametrize("keys", [1 << 63, 20], ids=["of few", "of many"])
 def test_full_dicts_become_runs_of_a_few_bytes_a_key(keys: int):
     index, draw = KeyIndex(), np.random.default_rng(3)
-    for no in range(20_000):
-        index.add(no, draw.integers(0, keys, 18, dtype=np.uint64))
-    assert index.nbytes < 20_000 * 18 * 12 + 70_000 * 100
+    rows = [draw.integers(0, keys, 18, dtype=np.uint64) * SPREAD for _ in range(20_000)]
+    for no, row in enumerate(rows):
+        index.add(no, row)
+    assert index.nbytes < 20_000 * 18 * 20 + 70_000 * 100
+    assert all(no in index.near(rows[no]) for no in range(0, 20_000, 500))
 
 
 def test_close_embeddings_are_found_among_many_and_discarded_ones_are_not():
