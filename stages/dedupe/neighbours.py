@@ -61,9 +61,9 @@ class Neighbours:
 class KeyIndex:
     """Numbers by keys: the newest in a dict; when it is full it becomes a sorted run, and runs are merged as they grow.
 
-    That is a log-structured merge tree (O'Neil et al., 1996): at most 20 bytes a key instead of a dict's 100. Nearly all
-    keys that are asked for are not there, and flags for the first bits of those that are tell so of most. Numbers are
-    below 2^32.
+    That is a log-structured merge tree (O'Neil et al., 1996): at most 20 bytes a key instead of a dict's 100. Nearly
+    all keys that are asked for are not there, and flags for the first bits of those that are tell so of most. Numbers
+    are below 2^32.
     """
 
     def __init__(self, seal: int = 1 << 16) -> None:
