@@ -6,44 +6,113 @@
     for sample in run.accepted():
         print(sample["messages"][-1]["content"])
 
-Rows are those of the files in the run directory.
+    run = tamis.load("runs/first")      # later, or while it goes on
+    data = run.dataset()                # a datasets.Dataset
+
+Rows are those of the files in the run directory, read from its ledger, so they are there before the files are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
+if TYPE_CHECKING:
+    from datasets import Dataset
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "load", "run"]
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that ended. `code` is its exit code, `manifest` what manifest.json holds."""
+    """A run: one that ended, was interrupted, or still goes on.
+
+    `manifest` is what manifest.json held when it was loaded; `code` the exit code that the run ended with, None where
+    it has not ended.
+    """
 
     path: Path
-    code: int
-    manifest: dict[str, Any]
+    code: int | None
+    manifest: Row
 
-    def accepted(self) -> Iterator[dict[str, Any]]:
+    def accepted(self) -> Iterator[Row]:
         """Yield the accepted samples, in canonical order."""
-        return self._rows("accepted.jsonl")
+        return self._rows("accepted")
 
-    def rejected(self) -> Iterator[dict[str, Any]]:
+    def rejected(self) -> Iterator[Row]:
         """Yield the rejected candidates, each with the stage, the reason and the words."""
-        return self._rows("rejected.jsonl")
+        return self._rows("rejected")
 
-    def unsolved(self) -> Iterator[dict[str, Any]]:
+    def failed(self) -> Iterator[Row]:
+        """Yield the candidates that could not be made or judged, each with the stage, the reason and the words."""
+        return self._rows("failed")
+
+    def unsolved(self) -> Iterator[Row]:
         """Yield the seeds with nothing accepted, with what was tried."""
-        return self._rows("unsolved.jsonl")
+        return self._rows("unsolved")
 
-    def _rows(self, name: str) -> Iterator[dict[str, Any]]:
-        with (self.path / name).open("rb") as file:
-            yield from map(orjson.loads, file)
+    def candidates(self) -> Iterator[Row]:
+        """Yield every candidate with all that is known of it: its prompt, verdicts, scores, state and seed's row."""
+        return self._rows("candidates")
+
+    def dataset(self) -> Dataset:
+        """Return the accepted samples as a `datasets.Dataset`, in memory.
+
+        What does not fit there is better read from an export, with `datasets.load_dataset(run.path)`. Raises
+        stages.core.errors.InputError where the extra `huggingface` is not installed.
+        """
+        from stages.core.extras import require_extra
+
+        require_extra("datasets", "huggingface", "dataset()")
+        from datasets import Dataset
+
+        return Dataset.from_list(list(self.accepted()))
+
+    def export(
+        self,
+        format: str,  # noqa: A002  as the option of the command is called
+        out: str | Path | None = None,
+        *,
+        file: str | None = None,
+        where: str | None = None,
+        thresholds: Sequence[str] = (),
+    ) -> list[Path]:
+        """Write the samples in another format, as `tamis export` does; return the files, or the patterns of shards.
+
+        Raises stages.core.errors.InputError.
+        """
+        from service.reexport import ExportOptions, export_run
+
+        options = ExportOptions(
+            format, None if out is None else Path(out), file, where=where, thresholds=tuple(thresholds)
+        )
+        return list(export_run(self.path, options).files)
+
+    def _rows(self, kind: str) -> Iterator[Row]:
+        from service import rundir
+        from stages.io.outputs import rows
+
+        outputs = rundir.pipeline_of(self.path).outputs
+        with rundir.open_reader(self.path) as reader:
+            yield from rows(reader, outputs, kind)
+
+
+def load(run_dir: str | Path) -> Run:
+    """Return the run in a folder, whether it has ended or not. Raises stages.core.errors.InputError.
+
+    Its rows are read anew each time; those of a run that goes on are then more.
+    """
+    from service import rundir
+    from service.lifecycle import CODES
+
+    path = Path(run_dir)
+    rundir.pipeline_of(path)
+    manifest = rundir.manifest_of(path)
+    return Run(path, CODES.get(manifest["state"]), manifest)
 
 
 def run(

@@ -25,6 +25,8 @@ RunState = Literal["complete", "budget", "interrupted", "failed", "running"]
 QUIET_S = 0.5
 
 EXIT_COMPLETE, EXIT_DEFECT, EXIT_INPUT, EXIT_BUDGET, EXIT_STOPPED = 0, 1, 2, 3, 75
+CODES: dict[RunState, int] = {"complete": EXIT_COMPLETE, "budget": EXIT_BUDGET, "interrupted": EXIT_STOPPED}
+"""What the processes of runs in these states ended with."""
 
 
 class Interrupted(RunStopped):
@@ -42,11 +44,10 @@ class Ending:
 
 def ending_of(cause: TamisError | None) -> Ending:
     """Classify the reason that a run stopped for (None: it did not stop)."""
-    if cause is None:
-        return Ending("complete", EXIT_COMPLETE)
-    if isinstance(cause, BudgetReached):
-        return Ending("budget", EXIT_BUDGET, cause)
-    return Ending("interrupted", EXIT_STOPPED, cause)
+    state: RunState = "interrupted"
+    if cause is None or isinstance(cause, BudgetReached):
+        state = "budget" if cause else "complete"
+    return Ending(state, CODES[state], cause)
 
 
 class Drain:

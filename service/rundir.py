@@ -6,6 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from config import yamlfile
 from config.schema import Pipeline
@@ -39,6 +42,16 @@ def pipeline_of(run_dir: Path) -> Pipeline:
         raise InputError(f"{path}: there is no such file; without it nobody knows the stages") from None
     data, _, _ = yamlfile.read(text, str(path))
     return Pipeline.model_validate(data)
+
+
+def manifest_of(run_dir: Path) -> dict[str, Any]:
+    """Return the manifest as it was last written. Raises InputError where there is none yet."""
+    path = run_dir / MANIFEST
+    try:
+        manifest: dict[str, Any] = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file; the run has hardly begun") from None
+    return manifest
 
 
 def open_ledger(run_dir: Path, on_commit: OnCommit | None) -> Ledger:

@@ -41,16 +41,27 @@ def derive(
     reader: Reader, folder: Path, outputs: Sequence[Output], make_alike: MakeAlike, visitors: Sequence[Visitor] = ()
 ) -> dict[Path, Written]:
     """Write all derived files of a run into its folder; return what each holds, by its path or its shards' pattern."""
-    prompt = next((output.prompt for output in outputs if output.prompt is not None), None)
-    turns = Turns(prompt)
-    files: dict[str, Rows] = {
-        "accepted.jsonl": lambda stored: _accepted_rows(stored.group, turns),
-        "rejected.jsonl": lambda stored: _fallen_rows(stored.group, "rejected"),
-        "failed.jsonl": lambda stored: _fallen_rows(stored.group, "failed"),
-        "unsolved.jsonl": _unsolved_rows,
-    }
+    files = {folder / f"{kind}.jsonl": rows for kind, rows in _kinds(outputs).items()}
     exports = [Export(output, folder / export_name(output), make_alike) for output in outputs]
-    return _write(reader, {folder / name: rows for name, rows in files.items()}, exports, visitors)
+    return _write(reader, files, exports, visitors)
+
+
+def rows(reader: Reader, outputs: Sequence[Output], kind: str) -> Iterator[Row]:
+    """Yield the rows of accepted, rejected, failed or unsolved, as their files have them; or all `candidates`."""
+    rows_of = {**_kinds(outputs), "candidates": _candidate_rows}[kind]
+    for stored in _groups(reader, ()):
+        yield from rows_of(stored)
+
+
+def _kinds(outputs: Sequence[Output]) -> dict[str, Rows]:
+    """Return what the files have that every run has."""
+    turns = Turns(next((output.prompt for output in outputs if output.prompt is not None), None))
+    return {
+        "accepted": lambda stored: _accepted_rows(stored.group, turns),
+        "rejected": lambda stored: _fallen_rows(stored.group, "rejected"),
+        "failed": lambda stored: _fallen_rows(stored.group, "failed"),
+        "unsolved": _unsolved_rows,
+    }
 
 
 def export(
@@ -143,6 +154,25 @@ def _fallen_rows(group: Group, state: str) -> Iterator[Row]:
                 "detail": candidate.detail,
                 "text": candidate.text,
             }
+
+
+def _candidate_rows(stored: Stored) -> Iterator[Row]:
+    """Yield all that is known of each candidate, and of its seed."""
+    group, seed = stored.group, stored.group.seed
+    of_seed = {"seed_id": seed.id, "root_id": seed.root, "topic": seed.topic, "seed_state": stored.state}
+    own = ("state", "stage", "reason", "detail", "origin", "text", "reasoning", "tool_calls", "finish_reason")
+    for candidate in group.candidates:
+        yield {
+            "id": group.candidate_id(candidate),
+            **of_seed,
+            **{name: getattr(candidate, name) for name in own},
+            "prompt": candidate.prompt,
+            "fields": candidate.fields,
+            "verdicts": {name: verdict.as_dict() for name, verdict in candidate.verdicts.items()},
+            "scores": candidate.scores,
+            "lineage": candidate.lineage,
+            "row": seed.row,
+        }
 
 
 def _unsolved_rows(stored: Stored) -> Iterator[Row]:
