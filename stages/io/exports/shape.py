@@ -37,21 +37,25 @@ class Shape:
             kind = "json"
         self._kinds.add(kind)
         if kind == "object":
+            keys = self._keys
             for key, inner in value.items():
-                self._key(key).see(inner, key in FREE)
+                shape = keys.get(key) or self._key(key)
+                if type(inner) is str:  # most are
+                    shape._kinds.add("string")
+                else:
+                    shape.see(inner, key in FREE)
         elif kind == "list":
             item = self._item = self._item or Shape()
             for one in value:
                 item.see(one)
 
     def _key(self, key: str) -> Shape:
-        shape = self._keys.get(key)
-        if shape is None:
-            shape = Shape()
-            if len(self._keys) < MOST_KEYS:
-                self._keys[key] = shape
-            else:
-                self._kinds.add("json")
+        """Return the shape of a new key; beyond MOST_KEYS all of them are JSON."""
+        shape = Shape()
+        if len(self._keys) < MOST_KEYS:
+            self._keys[key] = shape
+        else:
+            self._kinds.add("json")
         return shape
 
     @property

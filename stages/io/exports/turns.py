@@ -17,6 +17,7 @@ class Turns:
     def __init__(self, prompt: str | None = None, reasoning: Reasoning = "field") -> None:
         self._template = None if prompt is None else Template(prompt)
         self._reasoning = reasoning
+        self._rendered: tuple[Group, list[Message]] | None = None
 
     def prompt(self, group: Group, candidate: Candidate | None) -> list[Message]:
         """Return what stands before the answer: the first that there is of these.
@@ -26,14 +27,16 @@ class Turns:
         and there is none of them.
         """
         if self._template is not None:
-            return [{"role": "user", "content": self._rendered(self._template, group)}]
+            if self._rendered is None or self._rendered[0] is not group:  # all of a group's candidates have the same
+                self._rendered = group, [{"role": "user", "content": self._render(self._template, group)}]
+            return self._rendered[1]
         messages = group.seed.messages
         if messages and messages[-1]["role"] != "assistant":
             return messages
         return (candidate and candidate.prompt) or messages or []
 
     @staticmethod
-    def _rendered(template: Template, group: Group) -> str:
+    def _render(template: Template, group: Group) -> str:
         try:
             return template.render(group.scope())
         except CandidateError as error:
