@@ -10,22 +10,26 @@ from stages.io.reader import BadRow, Row
 
 
 def read(lines: Iterator[bytes | BadRow]) -> Iterator[tuple[int, Row | BadRow]]:
-    """Yield every row with its line number, counted from 1."""
+    """Yield every row with its line number, counted from 1.
+
+    Lone surrogates and bytes that are no UTF-8 are refused: no JSON could hold them again.
+    """
     for number, line in enumerate(lines, 1):
         if isinstance(line, BadRow):
             yield number, line
-        elif line and not line.isspace():
-            yield number, _parse(line)
+            continue
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            if line.strip():
+                yield number, _broken(line, error)
+        else:
+            yield number, row if type(row) is dict else BadRow(f"a JSON object is expected, this is {kind(row)}")
 
 
-def _parse(line: bytes) -> Row | BadRow:
-    """Read one line. Lone surrogates and bytes that are no UTF-8 are refused: no JSON could hold them again."""
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        column = error.colno if error.lineno == 1 else len(line.rstrip()) + 1  # the line ends too early
-        return BadRow(f"not JSON: {error.msg} (column {column})")
-    return row if type(row) is dict else BadRow(f"a JSON object is expected, this is {kind(row)}")
+def _broken(line: bytes, error: orjson.JSONDecodeError) -> BadRow:
+    column = error.colno if error.lineno == 1 else len(line.rstrip()) + 1  # the line ends too early
+    return BadRow(f"not JSON: {error.msg} (column {column})")
 
 
 def kind(value: object) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import difflib
 from array import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import xxhash
 
 from config.sources import Source as SourceConfig
@@ -165,24 +165,19 @@ class Source:
 
 
 class _Ids:
-    """Finds repeated ids in 8 bytes each: 64-bit hashes, in buckets that are looked through one at a time."""
+    """Finds repeated ids in 8 bytes each: 64-bit hashes, sorted in place."""
 
     def __init__(self) -> None:
-        self._buckets = [array("Q") for _ in range(256)]
+        self._hashes = array("Q")
 
     def add(self, seed_id: str) -> None:
-        value = _id_hash(seed_id)
-        self._buckets[value & 255].append(value)
+        self._hashes.append(_id_hash(seed_id))
 
     def repeated(self) -> set[int]:
         """Return the hashes that came more than once."""
-        return {
-            value
-            for bucket in self._buckets
-            if len(set(bucket)) < len(bucket)
-            for value, times in Counter(bucket).items()
-            if times > 1
-        }
+        hashes = np.frombuffer(self._hashes, np.uint64)
+        hashes.sort()
+        return set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
 
 
 def _id_hash(seed_id: str) -> int:
