@@ -10,6 +10,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 from export_columns import COLUMNS
+from needs import ROOT
 from stored_groups import LedgerOf, accepted, exported, group, rejected
 
 from config.schema import Output, Pairs
@@ -238,3 +239,12 @@ async def test_pairs_of_a_strong_and_a_weak_model_need_no_stage(ledger_of: Ledge
     exported(reader, output("dpo", pairs=pairs), tmp_path / "x.jsonl")
     (row,) = lines(tmp_path / "x.jsonl")
     assert (row["chosen_id"], row["rejected_id"], row["rejected_by"], row["margin"]) == ("q1/0", "q1/1", "small", 1.0)
+
+
+def test_the_documents_say_the_same_columns_and_where_they_are_from() -> None:
+    text = (ROOT / "docs/data.md").read_text("utf-8")
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    for kind, (source, types) in COLUMNS.items():
+        assert source in text
+        told = rows[kind] + (rows["dpo"] if kind == "reward" else "")
+        assert [name for name in types if f"`{name}`" not in told] == []

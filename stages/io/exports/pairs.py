@@ -15,7 +15,7 @@ from stages.core.text import normal
 
 BY_COMPARISON = frozenset({"disagreed", "duplicate", "not_selected"})
 """Reasons that say that another was taken, and not that this one is worse."""
-OF_NO_QUALITY = frozenset({"contaminated", "empty", "no_agreement", "truncated"})
+OF_NO_QUALITY = frozenset({"contaminated", "empty", "no_agreement", "over_quota", "truncated"})
 """Reasons that say nothing of which one of two is worse."""
 
 
