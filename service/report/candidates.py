@@ -22,8 +22,8 @@ class Candidates:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._verdicts: Counter[tuple[str, bool | None]] = Counter()
-        self._ways: dict[Way, Counter[str]] = {}
-        self._other_ways: Counter[str] = Counter()
+        self._ways: dict[Way, dict[str, int]] = {}
+        self._other_ways = _nothing()
         self._scores: dict[str, dict[bool, Spread]] = {}
         self._lengths: defaultdict[str, Spread] = defaultdict(lambda: Spread(seed))
         self._contaminated: defaultdict[str, Tops[str]] = defaultdict(lambda: Tops(_BENCHMARKS))
@@ -32,13 +32,12 @@ class Candidates:
     def see(self, seen: Seen) -> None:
         for candidate, right in zip(seen.group.candidates, seen.right, strict=True):
             accepted = candidate.state == "accepted"
-            self._way(candidate).update(
-                made=1,
-                accepted=accepted,
-                known=right is not None,
-                right=right is True,
-                truncated=candidate.finish_reason == "length",
-            )
+            way = self._way(candidate)
+            way["made"] += 1
+            way["accepted"] += accepted
+            way["known"] += right is not None
+            way["right"] += right is True
+            way["truncated"] += candidate.finish_reason == "length"
             if candidate.state in ("accepted", "rejected"):
                 self._lengths[candidate.state].add(len(candidate.text))
             for name, score in candidate.scores.items():
@@ -50,16 +49,18 @@ class Candidates:
             if candidate.reason == "contaminated":
                 self._overlap(seen.group.candidate_id(candidate), candidate)
 
-    def _way(self, candidate: Candidate) -> Counter[str]:
+    def _way(self, candidate: Candidate) -> dict[str, int]:
         lineage, temperature = candidate.lineage, candidate.lineage.get("temperature")
         way = (
             lineage.get("model", candidate.origin),
             lineage.get("prompt"),
             None if temperature is None else round(temperature, 1),
         )
-        if way not in self._ways and len(self._ways) == _WAYS:
-            return self._other_ways
-        return self._ways.setdefault(way, Counter())
+        if (counts := self._ways.get(way)) is None:
+            if len(self._ways) == _WAYS:
+                return self._other_ways
+            counts = self._ways[way] = _nothing()
+        return counts
 
     def _score(self, name: str, accepted: bool, score: float) -> None:
         if name not in self._scores:
@@ -83,7 +84,7 @@ class Candidates:
                 {"model": way[0], "prompt": way[1], "temperature": way[2], **counts}
                 for way, counts in sorted(self._ways.items(), key=lambda item: -item[1]["accepted"] / item[1]["made"])
             ],
-            "other_yield": dict(self._other_ways),
+            "other_yield": self._other_ways,
             "contamination": {
                 "stages": {stage: dict(tops.most_common()) for stage, tops in self._contaminated.items()},
                 "examples": self._examples.items,
@@ -100,6 +101,10 @@ class Candidates:
             }
             for name in dict.fromkeys(name for name, _ in self._verdicts)
         ]
+
+
+def _nothing() -> dict[str, int]:
+    return dict.fromkeys(("made", "accepted", "known", "right", "truncated"), 0)
 
 
 def _score_row(name: str, accepted: Spread, others: Spread) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def _cut_off(candidates: Mapping[str, Any], rows: Sequence[CandidateCount]) -> d
     ways = [*candidates["yield"], candidates["other_yield"]]
     return {
         "candidates": sum(row.total for row in rows),
-        "truncated": sum(way.get("truncated", 0) for way in ways),
+        "truncated": sum(way["truncated"] for way in ways),
         "unreadable": sum(row.total for row in rows if row.reason == "unreadable"),
         "failed": sum(row.total for row in rows if row.state == "failed"),
     }

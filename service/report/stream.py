@@ -41,29 +41,35 @@ class Reservoir(Generic[T]):
 
 
 class Spread:
-    """How numbers are spread: of all of them how many, their mean and range; of a sample the rest."""
+    """How numbers are spread: of all of them how many and their mean, of a sample the rest.
+
+    The sample is drawn as a reservoir is, in one call: a report adds ten numbers for each candidate.
+    """
 
     SAMPLE = 10_000
 
     def __init__(self, seed: int) -> None:
-        self._sample = Reservoir[float](seed, self.SAMPLE)
-        self._sum = 0.0
+        self._random, self._sample = random.Random(seed).random, list[float]()
+        self._total, self._sum = 0, 0.0
 
     def add(self, value: float) -> None:
+        self._total += 1
         self._sum += value
-        self._sample.add(value)
+        if self._total <= self.SAMPLE:
+            self._sample.append(value)
+        elif (at := int(self._random() * self._total)) < self.SAMPLE:
+            self._sample[at] = value
 
     @property
     def values(self) -> NDArray[np.float64]:
-        return np.asarray(self._sample.items, np.float64)
+        return np.asarray(self._sample, np.float64)
 
     def figures(self) -> dict[str, float | int]:
         """Return count, mean and quantiles; only the count where there are none."""
-        total = self._sample.total
-        if not total:
+        if not self._total:
             return {"count": 0}
         p5, median, p95 = np.quantile(self.values, (0.05, 0.5, 0.95)).round(4).tolist()
-        return {"count": total, "mean": round(self._sum / total, 4), "p5": p5, "median": median, "p95": p95}
+        return {"count": self._total, "mean": round(self._sum / self._total, 4), "p5": p5, "median": median, "p95": p95}
 
 
 class Tops(Counter[K]):
