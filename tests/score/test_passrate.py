@@ -45,6 +45,7 @@ def test_a_candidate_is_right_wrong_or_not_told(one: Candidate, of_verify: bool 
         (6, 8, "moderate"),
         (2, 8, "moderate"),
         (1, 8, "hard"),
+        (1, 40, "hard"),
         (0, 8, "unsolved"),
         (7, 7, "unknown"),
         (0, 7, "unknown"),

@@ -68,6 +68,16 @@ async def test_a_blind_cross_check_is_a_solution(simulated) -> None:
         assert (await endpoint.ask(prompt)).text.endswith("answer is 42.")
 
 
+@pytest.mark.parametrize(("accuracy", "ratings"), [(1.0, {1, 2}), (0.0, {9, 10})])
+async def test_a_rating_of_difficulty_is_near_the_chance_of_a_wrong_answer(
+    simulated, accuracy: float, ratings: set[int]
+) -> None:
+    async with simulated(Options(accuracy=accuracy)) as endpoint:
+        for question in ("What is 12 + 30?", "What is 7 * 6?"):
+            reply = await endpoint.ask(Template(builtin("difficulty_rating")).render({"task": question}))
+            assert orjson.loads(reply.text)["difficulty"] in ratings
+
+
 async def test_the_token_of_a_mark_has_the_marks_beside_it_as_alternatives(simulated) -> None:
     """What G-Eval takes its expectation over."""
     schema = {"type": "object", "properties": {"score": {"type": "integer", "enum": [1, 2, 3, 4, 5]}}}
