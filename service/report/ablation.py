@@ -15,8 +15,8 @@ from config.schema import Pipeline, Stage
 from service.report.seen import Seen
 from stages.core.record import Candidate
 
-_REJECT_NOBODY = ("annotate", "generate", "transform", "rank", "difficulty")
-"""Types of stages that fail a candidate, or reject one while they make it, but do not sift what others made."""
+_REJECT_NOBODY = ("annotate", "generate", "rank")
+"""Types of stages that may fail a candidate, or reject one while they make it, but do not sift what others made."""
 
 
 class Ablation:
