@@ -113,19 +113,25 @@ def estimate(
 @app.command()
 def export(
     run_dir: RunDir,
-    output_format: Annotated[str, typer.Option("--format", help="sft or dpo.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: RUN_DIR/exports/<format>.jsonl.")] = None,
+    output_format: Annotated[str, typer.Option("--format", help="sft dpo reward kto prm grpo verl sharegpt.")],
+    file: Annotated[str | None, typer.Option(metavar="jsonl|parquet", help="Default: as the pipeline says.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: RUN_DIR/exports/<format>.<file>.")] = None,
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only what this expression is true for.")] = None,
     threshold: Annotated[
         Optional[list[str]],  # noqa: UP045  typer reads Optional, not `| None`, in a list option
         typer.Option(metavar="STAGE.FIELD=X", help="As if the stage had asked for X and above. Repeatable."),
     ] = None,
+    truth: Annotated[
+        str | None, typer.Option("--ground-truth", metavar="TEMPLATE", help="grpo, verl: what is right for a seed.")
+    ] = None,
+    push: Annotated[str | None, typer.Option(metavar="USER/NAME", help="Upload it to the Hugging Face hub.")] = None,
 ) -> None:
     """Write a run's samples in another format, from the ledger, without a call."""
-    from service.reexport import export_run
+    from service.reexport import ExportOptions, export_run
 
-    path, rows, notes = export_run(run_dir, output_format, out, where, threshold or ())
-    typer.echo("\n  ".join([f"{path}: {rows:,} rows", *notes]))
+    options = ExportOptions(output_format, out, file, where, truth, threshold or (), push)
+    files, notes = export_run(run_dir, options)
+    typer.echo("\n".join([*(f"{path}: {rows:,} rows" for path, rows in files.items()), *(f"  {n}" for n in notes)]))
 
 
 @app.command()

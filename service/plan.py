@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from config.load import read_pipeline
 from config.problems import ConfigError
 from config.schema import Pipeline
 from service.check import check, warnings
+from service.check.texts import OF_SEED
 from service.fingerprint import fingerprint
 from stages.core.errors import InputError
 from stages.core.record import Group
 from stages.io.sources import Scan, Source, open_source
 from stages.llm.keys import ApiKey, read_keys
 from stages.llm.preflight import preflight
+from stages.prompts.template import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,14 @@ def checked(
 def scanned(config: Pipeline) -> tuple[Source, Scan]:
     """Read the source through once. Raises InputError with everything that is wrong with it."""
     source = open_source(config.source)
-    prompts = dict.fromkeys(output.prompt for output in config.outputs if output.prompt is not None)
-    return source, source.scan(prompts)
+    return source, source.scan(_of_rows(config, source.columns()))
+
+
+def _of_rows(config: Pipeline, columns: Collection[str]) -> list[str]:
+    """Return the outputs' templates that the source's rows must fill; the others are for seeds that come of them."""
+    texts = (text for output in config.outputs for text in (output.prompt, output.ground_truth) if text is not None)
+    known = {*columns, *OF_SEED}
+    return [text for text in dict.fromkeys(texts) if known.issuperset(Template(text).variables)]
 
 
 def plan(
