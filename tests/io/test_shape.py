@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pyarrow.parquet as pq
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stages.io.exports.parquet import Parquet
@@ -45,6 +45,8 @@ def without_nulls(value: Any) -> Any:
 
 
 @given(tables)
+@example([{"a": 2**53 + 1}, {"a": 0.5}])
+@example([{"a": 2**63 - 1}, {"a": 1}])
 def test_rows_of_any_shape_come_back_from_parquet(rows: list[dict[str, Any]]) -> None:
     shape = Shape()
     with tempfile.TemporaryDirectory() as name:

@@ -14,7 +14,8 @@ Type = Scalar | list["Type"] | dict[str, "Type"]
 FREE = frozenset({"arguments", "tools"})
 """Keys whose objects have keys of their own: with one type for all of them, each would get the others' as nulls."""
 MOST_KEYS = 200
-_WHOLE = 1 << 63
+_WHOLE, _EXACT = 1 << 63, 1 << 53
+"""What an int64 holds, and what a float64 holds without loss."""
 _KINDS: dict[type, str] = {bool: "bool", int: "int64", float: "float64", str: "string", list: "list", dict: "object"}
 
 
@@ -33,8 +34,10 @@ class Shape:
         if value is None:
             return
         kind = _KINDS[type(value)]
-        if (free and kind in ("list", "object")) or (kind == "int64" and not -_WHOLE <= value < _WHOLE):
+        if free and kind in ("list", "object"):
             kind = "json"
+        elif kind == "int64" and not -_EXACT <= value <= _EXACT:
+            kind = "wide" if -_WHOLE <= value < _WHOLE else "json"
         self._kinds.add(kind)
         if kind == "object":
             keys = self._keys
@@ -67,6 +70,8 @@ class Shape:
     def type(self) -> Type:
         """The one type that holds all of them; `json` where there is no other, `string` where all were null."""
         kinds = self._kinds
+        if "wide" in kinds:
+            kinds = kinds - {"wide"} | {"json" if "float64" in kinds else "int64"}
         if kinds == {"int64", "float64"}:
             return "float64"
         if not kinds:
