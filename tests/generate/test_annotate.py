@@ -49,6 +49,11 @@ async def test_a_label_is_read_from_json_or_from_the_only_choice_that_is_mention
     assert seen == [VerdictGiven("annotate", "passed")]
 
 
+async def test_of_two_choices_of_which_one_begins_the_other_the_longer_one_is_mentioned() -> None:
+    group, _, _ = await annotated(["Surely rail travel, I say."], choices=("rail", "rail travel"))
+    assert group.seed.topic == "rail travel"
+
+
 async def test_the_model_is_shown_the_choices_and_held_to_them_where_it_can_be() -> None:
     _, plain, _ = await annotated(["algebra"], choices=CHOICES)
     (call,) = plain.calls
@@ -63,7 +68,7 @@ async def test_the_model_is_shown_the_choices_and_held_to_them_where_it_can_be()
     assert (body["max_tokens"], body["temperature"]) == (9, 0.0)
 
 
-@pytest.mark.parametrize("reply", ["algebra or geometry", '{"topic": "calculus"}', "", "ungeometrical"])
+@pytest.mark.parametrize("reply", ["algebra or geometry", '{"topic": "calculus"}', "", "pregeometry"])
 async def test_what_cannot_be_read_is_asked_once_more(reply: str) -> None:
     group, model, _ = await annotated([reply, "geometry"], choices=CHOICES)
     assert group.seed.topic == "geometry"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,13 @@ def test_a_paragraphs_end_is_better_than_a_later_sentences() -> None:
     text = "One two three. Four five six.\n\nSeven. Eight nine ten eleven twelve."
     (start, end), *_ = chunks.cut(text, 0, len(text), 45, 0)
     assert text[start:end] == "One two three. Four five six.\n\n"
+
+
+def test_a_chunk_moves_on_where_the_overlap_reaches_behind_its_beginning() -> None:
+    text = "aa " + "a" * 34 + " " + "b" * 100
+    pieces = chunks.cut(text, 0, len(text), 60, 50)
+    starts = [start for start, _ in islice(pieces, len(text))]
+    assert starts == sorted(set(starts))
 
 
 @given(st.text(alphabet="ab .\n#-`。é", max_size=400), st.integers(1, 60), st.data())

@@ -192,3 +192,22 @@ def test_a_broken_expression_is_told(source: str, words: str) -> None:
 def test_one_template_serves_many_rows_without_remembering_any() -> None:
     template = Template("{% for x in xs %}{{ x }}{% endfor %}")
     assert [template.render({"xs": list(range(6000))}) for _ in range(3)]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["text ", "{{ a }}", "{{ b }}", "{{ a | upper }}", "{% if a %}x{% endif %}", "{{ a.b }}"])
+    ),
+    st.dictionaries(st.sampled_from("ab"), st.none() | st.text(max_size=3) | st.integers() | st.lists(st.integers())),
+)
+def test_what_surely_fits_a_row_can_be_rendered_for_it(parts: list[str], row: dict[str, Any]) -> None:
+    template = Template("".join(parts))
+    if template.surely_fits(row):
+        template.render(row)
+
+
+def test_bare_names_of_texts_surely_fit_and_whatever_is_more_is_tried() -> None:
+    assert Template("Q: {{ a }}{{ b }}").surely_fits({"a": "x", "b": ""})
+    assert not Template("{{ a }}").surely_fits({"b": "x"})
+    assert not Template("{{ a }}{{ a }}").surely_fits({"a": "x" * 3_000_000})
+    assert not Template("{{ a | trim }}").surely_fits({"a": "x"})

@@ -146,3 +146,8 @@ def test_a_prompt_that_shows_the_verdict_it_wants_gets_that_shape() -> None:
 @pytest.mark.parametrize("prompt", ["Did the students pass?", 'Explain the JSON {"name": "x"}.'])
 def test_other_prompts_want_no_verdict(prompt: str) -> None:
     assert from_example(prompt) is None
+
+
+def test_several_examples_of_a_lone_text_are_choices_however_many_words_they_have() -> None:
+    schema = from_example('Topic? Reply with JSON only: {"topic":"rail travel"} or {"topic":"music"}')
+    assert schema == {"type": "object", "properties": {"topic": {"enum": ["rail travel", "music"]}}}
