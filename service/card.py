@@ -21,7 +21,7 @@ from stages.io.exports.shape import Type
 
 NAME = "README.md"
 DEFAULT = "accepted"
-OURS = ("tags", "configs", "size_categories", "dataset_info")
+OURS = ("size_categories", "configs", "dataset_info")
 """The keys of the header that are made anew; any other is a person's."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _MARK = "---\n"
@@ -34,20 +34,19 @@ def write_cards(run_dir: Path, written: Mapping[Path, Written], body: str | None
         files = {path: held for path, held in written.items() if path.suffix == suffix and _is_data(path, held)}
         if files or (folder == run_dir and body is not None):
             header = read_card(folder)[0]
-            configs = {} if body is not None else _named(header.get("configs", ()))
-            infos = {} if body is not None else _named(header.get("dataset_info", ()))
-            write_card(folder, files, header, (configs, infos), read_card(run_dir)[1] if body is None else body)
+            if body is not None:
+                header = theirs(header)
+            write_card(folder, files, header, read_card(run_dir)[1] if body is None else body)
 
 
-def write_card(
-    folder: Path,
-    files: Mapping[Path, Written],
-    header: Mapping[str, Any],
-    beside: tuple[dict[str, Any], dict[str, Any]],
-    body: str,
-) -> None:
-    """Write a card of `files`, with the configs and infos of others `beside` them, by name."""
-    configs, infos = beside
+def theirs(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a person added to a header."""
+    return {key: value for key, value in header.items() if key not in OURS}
+
+
+def write_card(folder: Path, files: Mapping[Path, Written], header: Mapping[str, Any], body: str) -> None:
+    """Write a card of `files`, besides the other ones that the header has, and with what else is in it."""
+    configs, infos = _named(header.get("configs", ())), _named(header.get("dataset_info", ()))
     for name in {held.name for held in files.values()}:
         configs.pop(name, None)
         infos.pop(name, None)
@@ -59,12 +58,10 @@ def write_card(
         configs.setdefault(held.name, first)["data_files"].append({"split": held.part, "path": place})
         if path.suffix == ".jsonl":  # Parquet has its types in itself
             infos[held.name] = {"config_name": held.name, "features": features(held.shape.columns)}
-    ours = {"tags": ["synthetic", "tamis"]} | ({"configs": list(configs.values())} if configs else {})
-    if files:
-        ours["size_categories"] = [_size(max(held.rows for held in files.values()))]
-    if infos:
-        ours["dataset_info"] = list(infos.values())
-    text = yaml.safe_dump({**header, **ours}, sort_keys=False, allow_unicode=True, width=120)
+    size = header.get("size_categories", [_size(max((held.rows for held in files.values()), default=0))])
+    made = zip(OURS, (size, list(configs.values()), list(infos.values())), strict=True)
+    full = {"tags": ["synthetic", "tamis"], **header, **{key: value for key, value in made if value}}
+    text = yaml.safe_dump(full, sort_keys=False, allow_unicode=True, width=120)
     with replacing(folder / NAME) as file:
         file.write(f"{_MARK}{text}{_MARK}{body}".encode())
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from service.card import NAME, OURS, read_card, write_card
+from service.card import NAME, read_card, theirs, write_card
 from stages.core.errors import InputError
 from stages.core.extras import require_extra
 from stages.io.exports.export import Written
@@ -34,9 +34,8 @@ def push(repo: str, run_dir: Path, written: Mapping[Path, Written]) -> str:
     with tempfile.TemporaryDirectory() as staged:
         folder = Path(staged)
         header, body = read_card(run_dir)
-        theirs = {key: value for key, value in header.items() if key not in OURS}
         staged_files = {folder / "exports" / path.name: held for path, held in written.items()}
-        write_card(folder, staged_files, theirs, ({}, {}), body)
+        write_card(folder, staged_files, theirs(header), body)
         files = {NAME: folder / NAME, **{f"exports/{path.name}": path for path in _files(written)}}
         adds = [CommitOperationAdd(name, path) for name, path in files.items()]
         try:

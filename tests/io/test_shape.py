@@ -29,7 +29,7 @@ def read(value: Any, kind: Type) -> Any:
     """Return a value as it was before it became Parquet, but for absent keys, which are null now."""
     if value is None:
         return None
-    if kind == "json":
+    if kind in ("json", {}):
         return orjson.loads(value)
     if isinstance(kind, list):
         return [read(one, kind[0]) for one in value]

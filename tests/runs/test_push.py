@@ -71,6 +71,7 @@ async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
     await site.start()
     host, port = runner.addresses[0][:2]
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://{host}:{port}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
     yield hub
     await runner.cleanup()

@@ -89,21 +89,26 @@ def _arrow(kind: Type) -> pa.DataType:
 
     if isinstance(kind, list):
         return pa.list_(_arrow(kind[0]))
-    if isinstance(kind, dict):
+    if isinstance(kind, dict) and kind:
         return pa.struct({name: _arrow(one) for name, one in kind.items()})
-    return pa.type_for_alias("string" if kind == "json" else kind)
+    return pa.string() if _is_json(kind) else pa.type_for_alias(kind)
+
+
+def _is_json(kind: Type) -> bool:
+    """Return whether it stands as a text that holds JSON; an object without keys does, too: Parquet has none."""
+    return kind in ("json", {})
 
 
 def _has_json(kind: Type) -> bool:
     inner = kind if isinstance(kind, list) else kind.values() if isinstance(kind, dict) else ()
-    return kind == "json" or any(map(_has_json, inner))
+    return _is_json(kind) or any(map(_has_json, inner))
 
 
 def _fitted(value: Any, kind: Type) -> Any:
     """Return a value with JSON in the places where there is no one type."""
     if value is None:
         return None
-    if kind == "json":
+    if _is_json(kind):
         return orjson.dumps(value).decode()
     if isinstance(kind, list):
         return [_fitted(one, kind[0]) for one in value]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Scalar = Literal["bool", "int64", "float64", "string", "json"]
 Type = Scalar | list["Type"] | dict[str, "Type"]
-"""A scalar's name; a list with its items' type; an object's keys with their types."""
+"""A scalar's name; a list with its items' type; an object's keys with their types, none where all were empty."""
 
 FREE = frozenset({"arguments", "tools"})
 """Keys whose objects have keys of their own: with one type for all of them, each would get the others' as nulls."""
@@ -76,7 +76,7 @@ class Shape:
             return "float64"
         if not kinds:
             return "string"
-        if len(kinds) > 1 or (kinds == {"object"} and not self._keys):
+        if len(kinds) > 1:
             return "json"
         (kind,) = kinds
         if kind == "list":
