@@ -10,8 +10,8 @@ import orjson
 
 from queues.ledger import DecisionRow, Ledger, Reader
 from stages.core.record import Group, Seed
+from stages.core.store import SeedState
 from stages.io.store import pack, unpack
-from stages.pipeline import SeedState
 
 PAGE = 200
 

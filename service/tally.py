@@ -97,7 +97,7 @@ class Tally:
         self._parked = Counter(parked)
         self.phase = self.phase_left = 0
         done = int(self.total("seeds"))
-        self.phase_seeds = seeds - done - self._parked.total()
+        self.phase_seeds = seeds - done - self._parked.total() + self._parked[0]  # who waits in the first is in it
 
     def __call__(self, event: Event) -> None:
         """Follow the phases."""

@@ -14,15 +14,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from queues.bounded import BoundedQueue
 from stages.core.base import Again, ClaimStage, Emit, Outcome, PhaseStage, Stage, Wait, first_error
 from stages.core.events import GroupSettled, GroupStarted, Observe
 from stages.core.record import Group, Seed
+from stages.core.store import SeedState, Store
 from stages.worker import Workers
-
-SeedState = Literal["solved", "unsolved", "failed", "expanded"]
 
 GoesOn = Literal["all", "live", "none"]
 """Which groups a phase hands to the next: also those without a live candidate, where a later stage works on seeds."""
@@ -31,34 +30,18 @@ Supervise = Callable[[Coroutine[Any, Any, None]], Awaitable[bool]]
 """Runs one phase, perhaps cutting it short, and tells whether the next one may begin."""
 
 
+Arrive = Callable[[], Awaitable[None]]
+"""Returns when there is what groups were postponed for."""
+
+
+async def at_once() -> None:
+    """Return: nothing that a group waits for is under way."""
+
+
 async def unsupervised(phase: Coroutine[Any, Any, None]) -> bool:
     """Run a phase to its end."""
     await phase
     return True
-
-
-class Store(Protocol):
-    """Where groups are kept: the ledger, seen from the pipeline."""
-
-    async def settle(self, group: Group, state: SeedState, phase: int) -> None:
-        """Commit a group that is done."""
-        ...
-
-    async def park(self, group: Group, phase: int) -> None:
-        """Commit a group that waits for `phase`."""
-        ...
-
-    def fresh(self, seed: Seed) -> Group | None:
-        """Return the group of a seed, with its committed replies; None where an earlier process is done with it."""
-        ...
-
-    def reached(self, phase: int) -> AsyncIterator[tuple[Group, bool]]:
-        """Yield every group that came as far as `phase`, in canonical order, and whether it still waits for it."""
-        ...
-
-    def waiting(self, phase: int) -> AsyncIterator[Group]:
-        """Yield the groups that now wait in or for `phase`, in canonical order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +56,16 @@ class Sizes:
 class Pipeline:
     """Runs stages over groups. `run` returns when every group is settled."""
 
-    def __init__(self, stages: Sequence[Stage], store: Store, sizes: Sizes, observe: Observe | None = None) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        store: Store,
+        sizes: Sizes,
+        observe: Observe | None = None,
+        arrive: Arrive = at_once,
+    ) -> None:
         self.stages = tuple(stages)
-        self._store, self._sizes, self._observe = store, sizes, observe
+        self._store, self._sizes, self._observe, self._arrive = store, sizes, observe, arrive
         self.flows = self._split()
 
     def _split(self) -> list[Flow]:
@@ -94,7 +84,7 @@ class Pipeline:
             goes_on: GoesOn = "live" if phase + 1 < len(rows) else "none"
             if any(stage.on_seeds for stage in later) and not any(stage.makes_candidates for stage in later):
                 goes_on = "all"
-            flows.append(Flow(row, gate, self._store, self._sizes, phase, goes_on, self._observe))
+            flows.append(Flow(row, gate, self._store, self._sizes, phase, goes_on, self._observe, self._arrive))
         return flows
 
     async def run(self, groups: AsyncIterator[Group], supervise: Supervise = unsupervised) -> None:
@@ -132,27 +122,28 @@ class Flow:
         phase: int,
         goes_on: GoesOn,
         observe: Observe | None,
+        arrive: Arrive,
     ) -> None:
         self.gate, self._store, self._sizes, self.phase, self._goes_on = gate, store, sizes, phase, goes_on
-        self._observe = observe
+        self._observe, self._arrive = observe, arrive
         self.workers = [
             Workers(index, stage, BoundedQueue[Group](sizes.queue), sizes.workers, self._leave)
             for index, stage in enumerate(stages)
         ]
-        self._claiming = [workers for workers in self.workers if isinstance(workers.stage, ClaimStage)]
         self.in_flight = 0
         self._families: dict[int, _Family] = {}
         self._freed = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
     async def run(self, groups: AsyncIterator[Group]) -> None:
-        """Take groups through, then those that waited for others to leave, round by round, until none waits."""
+        """Take groups through, then those that waited for others or for replies, round by round, until none waits."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._replay()
                 await self._through(groups)
-                while self._claiming and await self._through(self._store.waiting(self.phase), self._claiming[0].index):
-                    pass
+                await self._arrive()
+                while await self._through(self._store.waiting(self.phase)):
+                    await self._arrive()
                 for workers in self.workers:
                     workers.inbox.close()
         except BaseExceptionGroup as errors:
@@ -160,20 +151,29 @@ class Flow:
 
     async def _replay(self) -> None:
         """Tell the stages where groups claim what earlier processes let pass."""
-        if claiming := [stage for workers in self._claiming if isinstance(stage := workers.stage, ClaimStage)]:
+        stages = ((workers.index, workers.stage) for workers in self.workers)
+        if claiming := {index: stage for index, stage in stages if isinstance(stage, ClaimStage)}:
             async for group, waits in self._store.reached(self.phase):
-                for stage in () if waits else claiming:
-                    await stage.replay(group)
+                for index, stage in claiming.items():
+                    if not waits or self._place(group) > index:
+                        await stage.replay(group, on_its_way=waits)
 
-    async def _through(self, groups: AsyncIterator[Group], index: int = 0) -> int:
-        """Admit groups at a stage while fewer than `in_flight` are under way; return how many, when all have left."""
+    def _place(self, group: Group) -> int:
+        """Return the stage that a group comes in at: the first, or the one it waited at."""
+        return next((workers.index for workers in self.workers if workers.stage.name == group.at), 0)
+
+    async def _through(self, groups: AsyncIterator[Group]) -> int:
+        """Admit groups while fewer than `in_flight` are under way; return how many, when all have left."""
         count = 0
         async for group in groups:
             await self._room(self._sizes.in_flight)
             count += 1
             self._started(group)
-            if self.workers:
-                await self._enter(index if group.live or not group.candidates else self._next_for_seeds(-1), group)
+            if group.at:
+                index, group.at = self._place(group), ""
+                await self._enter(index, group)
+            elif self.workers:
+                await self._enter(0 if group.live or not group.candidates else self._next_for_seeds(-1), group)
             else:  # nothing to do but to commit, and commits are made in groups
                 self._tasks.create_task(self._out(group), name="settle")
         await self._room(1)
@@ -182,14 +182,16 @@ class Flow:
     async def decided(self, gate: PhaseStage) -> AsyncIterator[Group]:
         """Stream the parked groups through the phase stage, in canonical order, and yield those that go on.
 
-        What an earlier process let pass is surveyed too: it stands, whatever comes now.
+        What an earlier process let pass is surveyed too: it stands, whatever comes now. Those that wait at a stage
+        behind have passed as well, and come in again with the rounds.
         """
         for _ in range(gate.passes - 1):
             async for group, _waits in self._store.reached(self.phase):
                 await gate.survey(group)
         async for group in self._store.waiting(self.phase):
-            await gate.process(group)
-            yield group
+            if not group.at:
+                await gate.process(group)
+                yield group
 
     async def _room(self, limit: int) -> None:
         while self.in_flight >= limit:
@@ -209,7 +211,10 @@ class Flow:
             maker = max(at for at in range(index + 1) if self.workers[at].stage.makes_candidates)
             self.workers[maker].take_again(group, self._tasks)
         elif isinstance(outcome, Wait):
+            group.at = self.workers[index].stage.name
             await self._store.park(group, self.phase)
+            for do in outcome.then:
+                do()
             await self._gone("waiting", group)
         elif isinstance(outcome, Emit):  # without seeds there is nothing that later stages could work on
             await (self._expand(index, group, outcome.seeds) if outcome.seeds else self._out(group))

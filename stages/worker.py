@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from queues.bounded import BoundedQueue, QueueClosed
-from stages.core.base import Outcome, Stage
+from stages.core.base import Outcome, Postponed, Stage, Wait
 from stages.core.record import Group
 
 Leave = Callable[[int, Group, Outcome], Awaitable[None]]
@@ -46,7 +46,12 @@ class Workers:
                 return
             self.busy += 1
             try:
-                outcome = await self.stage.process(group)
-                await self._leave(self.index, group, outcome)
+                await self._leave(self.index, group, await self._processed(group))
             finally:
                 self.busy -= 1
+
+    async def _processed(self, group: Group) -> Outcome:
+        try:
+            return await self.stage.process(group)
+        except Postponed as postponed:
+            return Wait(postponed.then)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from stages.core.record import Group, Seed
-from stages.pipeline import SeedState
+from stages.core.store import SeedState
 
 
 class Memory:

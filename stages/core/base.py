@@ -33,10 +33,26 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The group cannot go on before others have left the phase: it waits in the store, and comes in here again."""
+    """The group cannot go on before others have left the phase: it waits in the store, and comes in here again.
+
+    `then` is done once it is safe there.
+    """
+
+    then: Sequence[Callable[[], None]] = ()
 
 
 Outcome = Again | Emit | Wait | None
+
+
+class Postponed(Exception):
+    """A stage asked for what will be there later only: its group waits in the store. `then` is as in `Wait`.
+
+    So a stage asks first and changes its group afterwards, or knows when it comes again what it has changed.
+    """
+
+    def __init__(self, *then: Callable[[], None]) -> None:
+        super().__init__("postponed")
+        self.then = then
 
 
 class Decisions(Protocol):
@@ -157,22 +173,41 @@ class ClaimStage(Stage):
     A waiting group has no claims. It comes in here again, in a round of all that wait, when no group is on its way.
     """
 
-    async def replay(self, group: Group) -> None:
-        """Remember what a group that is past this stage has claimed. Called before the first group comes."""
+    async def replay(self, group: Group, *, on_its_way: bool) -> None:
+        """Remember what a group that is past this stage has claimed. Called before the first group comes.
+
+        `on_its_way`: it has not left the phase, so what it claims is provisional.
+        """
 
 
 async def each(work: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
-    """Run `work` on every item concurrently; the first error cancels the rest and is raised. One item costs no task."""
+    """Run `work` on every item concurrently; the first error cancels the rest and is raised. One item costs no task.
+
+    What is postponed cancels nothing: it is raised when all others are done, and everything asked for stands in it.
+    """
     items = list(items)
+    then: list[Callable[[], None]] = []
+    waits = False
+
+    async def one(item: T) -> None:
+        nonlocal waits
+        try:
+            await work(item)
+        except Postponed as postponed:
+            waits = True
+            then.extend(postponed.then)
+
     if len(items) == 1:
         await work(items[0])
     elif items:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for item in items:
-                    tasks.create_task(work(item))
+                    tasks.create_task(one(item))
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
+    if waits:
+        raise Postponed(*then)
 
 
 async def collect(work: Callable[[T], Coroutine[Any, Any, R]], items: Iterable[T]) -> list[R]:

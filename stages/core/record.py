@@ -104,7 +104,7 @@ class Group:
     """A seed with all its candidates.
 
     `replies` holds committed replies of an earlier process, by call key; `wave` counts from 0, and `more` is how many
-    candidates the next wave shall have (0: as many as the first).
+    candidates the next wave shall have (0: as many as the first). `at`: the stage that a group waits at in the store.
     """
 
     seed: Seed
@@ -113,6 +113,7 @@ class Group:
     wave: int = 0
     more: int = 0
     failure: str = ""
+    at: str = ""
 
     @property
     def live(self) -> list[Candidate]:

@@ -74,14 +74,17 @@ class OnlineDedupe(ClaimStage):
         """Tell how large the index became."""
         await self._size.tell(len(self._held), self._nbytes + self._index.nbytes)
 
-    async def replay(self, group: Group) -> None:
-        """Take in what stands of an earlier process."""
+    async def replay(self, group: Group, *, on_its_way: bool) -> None:
+        """Take in what stands of an earlier process, or is still open."""
         if not self._across:
             return
         passed = [one for one in group.candidates if one.state in ("live", "accepted") and self._has_passed(one)]
         claims = list(self._claims.of(group, passed))
         for claim, hashed in zip(claims, await self._hashed(claims), strict=True):
-            self._hold(hashed, claim.id)
+            ns = tuple(candidate.n for candidate in claim.candidates) if on_its_way else ()
+            held = self._hold(hashed, claim.id, ns, is_open=on_its_way)
+            if on_its_way:
+                self._open.setdefault(group.seed.no, []).append(held)
 
     async def process(self, group: Group) -> Outcome:
         self._withdraw(group.seed.no)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from config.schema import Generate
-from stages.core.base import Emit, Outcome, Place, Stage, each
+from stages.core.base import Emit, Outcome, Place, Stage, collect
 from stages.core.chance import sampling_seed, uniform
 from stages.core.errors import CandidateError
 from stages.core.events import CandidatesMade, VerdictGiven
@@ -35,6 +35,14 @@ class _Request(NamedTuple):
     @property
     def committed(self) -> bool:
         return self.model.committed(self.call)
+
+
+class _Heard(NamedTuple):
+    """What came for the candidates of one request, and why the rest of them have nothing."""
+
+    choices: list[Choice]
+    steering: Steering
+    error: CandidateError
 
 
 class GenerateStage(Stage):
@@ -76,14 +84,17 @@ class GenerateStage(Stage):
             return None
         first, count = len(group.candidates), group.more or self._config.candidates
         made = [Candidate(n, "", "generated") for n in range(first, first + count)]
-        group.candidates.extend(made)
         scope, size = group.scope(), self._config.per_request
+        parts = [made[at : at + size] for at in range(0, count, size)]
 
-        async def sample(asked: list[Candidate]) -> None:
+        async def sample(asked: list[Candidate]) -> _Heard:
             async with self._monitor.room:
-                await self._sample(group, asked, scope)
+                return await self._sample(group, asked, scope)
 
-        await each(sample, [made[at : at + size] for at in range(0, count, size)])
+        heard = await collect(sample, parts)
+        group.candidates.extend(made)
+        for asked, came in zip(parts, heard, strict=True):
+            await self._take(group, asked, came)
         if self._observe is not None:
             self._observe(CandidatesMade(self.name, "generated", len(made)))
         return self._emitted(group, made) if self._config.emit == "seeds" else None
@@ -98,22 +109,30 @@ class GenerateStage(Stage):
             self._monitor.became(group, candidate, seed)
         return Emit(seeds)
 
-    async def _sample(self, group: Group, asked: list[Candidate], scope: dict[str, Any]) -> None:
-        """Make one request for these candidates (several: the API's n), and fill each from its choice."""
+    async def _sample(self, group: Group, asked: list[Candidate], scope: dict[str, Any]) -> _Heard:
+        """Make one request for these candidates (several: the API's n)."""
+        choices: list[Choice] = []
+        steering = self._monitor.steerings[-1]
         try:
             call, model, steering, messages, lineage = self._request(group, asked, scope)
             for candidate in asked:
                 candidate.prompt, candidate.lineage = messages, {**lineage}
             reply = await model.ask(call)
             for candidate, choice in zip(asked, reply.choices, strict=False):
-                whole = await self._whole(group, candidate, call.body, choice, model)
-                self._fill(group, candidate, whole, steering)
-                await self._monitor.saw(group, candidate, steering)
+                choices.append(await self._whole(group, candidate, call.body, choice, model))
         except CandidateError as error:
-            self._failed(group, asked, error)
-        else:
-            few = f"{len(asked)} choices were asked for and {len(reply.choices)} came"
-            self._failed(group, asked[len(reply.choices) :], CandidateError("no_choice", few))
+            return _Heard(choices, steering, error)
+        few = f"{len(asked)} choices were asked for and {len(choices)} came"
+        return _Heard(choices, steering, CandidateError("no_choice", few))
+
+    async def _take(self, group: Group, asked: list[Candidate], came: _Heard) -> None:
+        """Fill each candidate from its choice; those without one fail."""
+        for candidate, choice in zip(asked, came.choices, strict=False):
+            self._fill(group, candidate, choice, came.steering)
+            await self._monitor.saw(group, candidate, came.steering)
+        for candidate in asked[len(came.choices) :]:
+            group.fail(candidate, self.name, came.error.reason, came.error.detail)
+            self._tell("failed", came.error.reason)
 
     def _request(self, group: Group, asked: list[Candidate], scope: dict[str, Any]) -> _Request:
         """Return the request under the steering in force, or, where there is a reply to another one, that one."""
@@ -138,13 +157,6 @@ class GenerateStage(Stage):
 
     def _chance(self, group: Group, n: int, purpose: str) -> float:
         return uniform(self._run_seed, purpose, group.seed.id, n)
-
-    def _failed(self, group: Group, candidates: list[Candidate], error: CandidateError) -> None:
-        """Fail those that have nothing yet."""
-        for candidate in candidates:
-            if candidate.state == "live" and not candidate.text:
-                group.fail(candidate, self.name, error.reason, error.detail)
-                self._tell("failed", error.reason)
 
     async def _whole(
         self, group: Group, candidate: Candidate, body: dict[str, Any], choice: Choice, model: Model

@@ -38,8 +38,12 @@ def pack(group: Group, state: str, phase: int) -> tuple[SeedRow, list[CandidateR
         data["conversations"] = conversations
     if group.wave:
         data["wave"] = group.wave
+    if group.more:
+        data["more"] = group.more
     if group.failure:
         data["failure"] = group.failure
+    if group.at:
+        data["at"] = group.at
     row = orjson.dumps(seed.row)
     seed_row = SeedRow(
         seed.no, seed.id, seed.topic, seed.parent_id, seed.root_id, state, phase, row, orjson.dumps(data)
@@ -109,7 +113,9 @@ def unpack(seed_row: SeedRow, candidate_rows: Sequence[CandidateRow]) -> Stored:
         seed,
         [_unpack_candidate(row, conversations) for row in candidate_rows],
         wave=data.get("wave", 0),
+        more=data.get("more", 0),
         failure=data.get("failure", ""),
+        at=data.get("at", ""),
     )
     return Stored(group, seed_row.state, seed_row.phase)
 

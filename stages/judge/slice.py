@@ -68,3 +68,4 @@ class AuditedJudge(Stage):
         verdict = await self._trial.verdict(Group(group.seed, [shown], group.replies), shown)
         body = {"canary": name, "passed": verdict.passed, "score": verdict.score}
         await self._decisions.make("canary", self.name, body)
+        self._tried.add(name)

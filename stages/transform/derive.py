@@ -61,8 +61,8 @@ class DeriveStage(Stage):
             Candidate(n, item.text, "derived", self._lineage(item), prompt=item.prompt, fields=item.fields)
             for n, item in enumerate(items, first)
         ]
-        group.candidates.extend(made)
         verdicts = await collect(partial(self._verdict, group, document, items, first), made)
+        group.candidates.extend(made)
         for candidate, verdict in zip(made, verdicts, strict=True):
             self.judge(group, candidate, verdict)
         if self._observe is not None:
