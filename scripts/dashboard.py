@@ -152,6 +152,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "Attempts that come back, by endpoint and outcome.",
             "reqps",
             (per_second(CALLS, "endpoint, outcome"), "{{endpoint}}: {{outcome}}"),
+            width=6,
             stacked=True,
         ),
         lines(
@@ -159,9 +160,17 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "Attempts made again, by what went wrong.",
             "reqps",
             (per_second("retries_total", "endpoint, cause"), "{{endpoint}}: {{cause}}"),
+            width=6,
             stacked=True,
         ),
-        lines("Duration", "Time on the wire.", "s", *quantiles("call_duration", "endpoint")),
+        lines("Duration", "Time on the wire.", "s", *quantiles("call_duration", "endpoint"), width=6),
+        lines(
+            "Servers left alone",
+            "Servers of an endpoint that failed again and again. They are asked now and then whether they are back.",
+            "short",
+            (now("breaker_open", "endpoint"), "{{endpoint}}"),
+            width=6,
+        ),
     ],
     "Limits": [
         lines(

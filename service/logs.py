@@ -17,7 +17,7 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor, WrappedLogger
 
-from stages.core.events import CallRetried, Collapsing, Event, GroupSettled, VerdictGiven
+from stages.core.events import CallRetried, Collapsing, Event, GroupSettled, ServerChanged, VerdictGiven
 
 Format = Literal["console", "json"]
 
@@ -130,6 +130,9 @@ def _notable(event: Event) -> Notable | None:
         case CallRetried():
             labels = (("endpoint", event.endpoint), ("stage", event.stage), ("cause", event.cause))
             return ("calls are made again", *labels)
+        case ServerChanged():
+            said = "a server fails and is left alone" if event.down else "a server is back"
+            return said, ("endpoint", event.endpoint), ("server", event.server)
         case VerdictGiven(outcome="failed"):
             return "candidates failed", ("stage", event.stage), ("reason", event.reason)
         case GroupSettled(outcome="failed"):

@@ -25,7 +25,7 @@ from config.schema import Generate, Judge, Pipeline
 from queues.bounded import QueueStatistics
 from service.tally import Counts
 from stages.core.errors import InputError
-from stages.core.events import CallFinished, CallOutcome, DiversityMeasured, Event
+from stages.core.events import CallFinished, CallOutcome, DiversityMeasured, Event, ServerChanged
 from stages.core.steering import Step
 
 CALL_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
@@ -73,6 +73,7 @@ GAUGES = {
     "queue_depth": ("Groups that wait before a stage", "stage"),
     "queue_capacity": ("Groups that may wait before a stage", "stage"),
     "queue_oldest_seconds": ("Age of the oldest that waits", "stage"),
+    "breaker_open": ("Servers left alone for a while, having failed again and again", "endpoint"),
     "concurrency_limit": ("Calls that may be on the wire", "endpoint"),
     "duplicate_ratio": ("Share of a window's outputs that were there before", "stage"),
     "distinct_2gram_ratio": ("Different word 2-grams by all of a window", "stage"),
@@ -130,6 +131,8 @@ class Metrics:
             duration, wait = times or self._looked_up.setdefault(call, self._times(call))
             duration.observe(event.duration_s)
             wait.observe(event.wait_s)
+        elif isinstance(event, ServerChanged):
+            self.counts["breaker_open", event.endpoint] = event.now_down
         elif isinstance(event, DiversityMeasured):
             for name, field in DIVERSITY.items():
                 value = getattr(event, field)
@@ -192,7 +195,7 @@ def _series(pipeline: Pipeline) -> Iterator[tuple[str, ...]]:
     for call in _calls(pipeline):
         yield from (("calls", *call, outcome) for outcome in get_args(CallOutcome))
         yield from (("cost_usd", *call), ("unpriced_calls", *call))
-        yield from (("calls_in_flight", call[0]), ("rate_limited", call[0]))
+        yield from ((name, call[0]) for name in ("calls_in_flight", "rate_limited", "breaker_open"))
         yield from (("retries", call[0], cause) for cause in RETRY_CAUSES)
         yield from (("tokens", call[0], kind) for kind in TOKEN_KINDS)
     for stage in pipeline.stages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -153,6 +154,13 @@ def a_call(text: str = "What is 6 * 7?", seed: int = 0, **changes: Any) -> Call:
     body = {"messages": [{"role": "user", "content": text}], **changes.pop("body", {})}
     group = changes.pop("group", None) or Group(Seed(seed, f"s{seed}", {}))
     return Call(**{"stage": "generate", "depth": 0, "purpose": "generate", "group": group, "body": body, **changes})
+
+
+def closed_port() -> str:
+    """Return the URL of a server that is not there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
 
 
 Serve = Callable[..., Awaitable[ScriptedServer]]

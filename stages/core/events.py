@@ -48,6 +48,15 @@ class CallRetried(NamedTuple):
     delay_s: float
 
 
+class ServerChanged(NamedTuple):
+    """A server (host and port) failed again and again and is left alone, or is back; `now_down` are left alone now."""
+
+    endpoint: str
+    server: str
+    down: bool
+    now_down: int
+
+
 class CallReplayed(NamedTuple):
     """A committed reply was taken from the ledger; nothing was sent."""
 
@@ -111,6 +120,7 @@ Event = (
     CallStarted
     | CallFinished
     | CallRetried
+    | ServerChanged
     | CallReplayed
     | VerdictGiven
     | CandidatesMade

@@ -47,6 +47,9 @@ class Receipt(NamedTuple):
     reused: bool = False
 
 
+_NOT_SENT = Receipt(_NOTHING, None, 0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What an endpoint needs of the run around it.
@@ -78,7 +81,7 @@ class Endpoint:
         self._embedded = None if config.embedded is None else EmbeddedServer(alias, config.embedded)
         self.name = config.model or (self._embedded.model if self._embedded else "")
         self.sends_seed, self.structured, self.logprobs = config.send_seed, config.structured, config.logprobs
-        self._servers = Servers(alias, config, keys)
+        self._servers = Servers(alias, config, keys, self._policy, hooks.observe)
         self._estimate = TokenEstimate()
         self._served_at: float | None = None
         self._refused_since_then = deque[float](maxlen=EPISODE)
@@ -146,15 +149,23 @@ class Endpoint:
             if retries is None:
                 retries = Retries(self._policy, self.alias)
             delay = retries.wait(outcome, self._served_at)
-            if self._hooks.observe is not None:
+            if receipt is not _NOT_SENT and self._hooks.observe is not None:
                 self._hooks.observe(CallRetried(self.alias, call.stage, outcome.cause, delay))
-            await self._policy.sleep(delay)
+            await self._servers.rest(delay)
 
     async def _attempt(self, call: Call, body: bytes) -> tuple[Served | Failure, Receipt]:
-        """Pass the gate and send once. To gate, budget and observers every attempt is a call of its own."""
+        """Pass the gate and send once, unless all servers are down, which they may be only after the gate.
+
+        To gate, budget and observers every attempt is a call of its own.
+        """
         clock, observe = self._policy.clock, self._hooks.observe
+        if (down := self._servers.down()) is not None:
+            return down, _NOT_SENT
         asked = clock()
         lease = await self._admitted(call, body)
+        if (down := self._servers.down()) is not None:
+            lease.refund()
+            return down, _NOT_SENT
         sent = clock()
         if observe is not None:
             observe(CallStarted(self.alias, call.stage))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from stages.core.errors import CandidateError, RunStopped
 from stages.llm.failures import Failure, Kind
@@ -31,7 +32,7 @@ class RetryPolicy:
     refused: float = 3600.0
     """A call refused for so long while others are served is given up."""
     clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep
     chance: Callable[[], float] = random.random
 
 

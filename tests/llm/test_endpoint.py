@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import orjson
 import pytest
-from scripted_server import Make, Run, ScriptedServer, Serve, a_call, completion
+from scripted_server import Make, Run, ScriptedServer, Serve, a_call, closed_port, completion
 
 from queues.gate import Gate, GateLimits, Lease, Priority
 from stages.core.errors import BudgetReached, CandidateError, RunStopped
@@ -44,12 +43,6 @@ class _WatchedLease(Lease):
         if self._gate is not None:
             self.watched.ended.append((self.reserved, used_tokens))
         super().done(used_tokens)
-
-
-def closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
 
 
 async def test_a_reply_is_committed_as_received_with_what_it_took(server: ScriptedServer, make: Make, run: Run) -> None:

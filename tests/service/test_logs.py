@@ -11,7 +11,7 @@ import structlog
 from watched_run import events
 
 from service.logs import LogObserver, configure, redact
-from stages.core.events import CallFinished, CallRetried, Collapsing, GroupSettled, VerdictGiven
+from stages.core.events import CallFinished, CallRetried, Collapsing, GroupSettled, ServerChanged, VerdictGiven
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +120,18 @@ class Seconds:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_a_server_that_goes_and_comes_back_is_named(out: io.StringIO) -> None:
+    observer = LogObserver(configure("json", stream=out))
+    observer(ServerChanged("main", "10.0.0.7:8000", down=True, now_down=1))
+    observer(ServerChanged("main", "10.0.0.7:8000", down=False, now_down=0))
+    observer.close()
+    told = [(line["event"], line["endpoint"], line["server"]) for line in lines(out)]
+    assert told == [
+        ("a server fails and is left alone", "main", "10.0.0.7:8000"),
+        ("a server is back", "main", "10.0.0.7:8000"),
+    ]
 
 
 def test_retries_are_counted_and_told_every_ten_seconds(out: io.StringIO) -> None:

@@ -16,7 +16,7 @@ from watched_run import events, watched_pipeline
 from queues.bounded import BoundedQueue
 from service.metrics import Metrics, serve_metrics
 from stages.core.errors import InputError
-from stages.core.events import CallFinished, CallReplayed, CallStarted, VerdictGiven
+from stages.core.events import CallFinished, CallReplayed, CallStarted, ServerChanged, VerdictGiven
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def test_every_series_is_there_from_the_start_at_zero(metrics: Metrics) -> None:
         ("tamis_call_duration_seconds_count", {"endpoint": "main", "stage": "generate"}),
         ("tamis_calls_in_flight", {"endpoint": "main"}),
         ("tamis_rate_limited_total", {"endpoint": "strong"}),
+        ("tamis_breaker_open", {"endpoint": "main"}),
         ("tamis_retries_total", {"endpoint": "main", "cause": "server_error"}),
         ("tamis_tokens_total", {"endpoint": "main", "kind": "cached"}),
         ("tamis_cost_usd_total", {"endpoint": "main", "stage": "generate"}),
@@ -104,6 +105,13 @@ def test_what_was_marked_or_failed_is_no_rejection(metrics: Metrics) -> None:
 def test_a_replayed_call_is_no_call(metrics: Metrics) -> None:
     metrics(CallReplayed("main", "generate"))
     assert value(metrics, "tamis_calls_total", endpoint="main", stage="generate", outcome="ok") == 0
+
+
+def test_the_servers_that_are_left_alone_are_shown_as_they_are_now(metrics: Metrics) -> None:
+    metrics(ServerChanged("main", "a:80", down=True, now_down=2))
+    assert value(metrics, "tamis_breaker_open", endpoint="main") == 2
+    metrics(ServerChanged("main", "a:80", down=False, now_down=1))
+    assert value(metrics, "tamis_breaker_open", endpoint="main") == 1
 
 
 def test_two_runs_in_one_process_do_not_mix(observed: Metrics) -> None:

@@ -1,0 +1,220 @@
+"""Several servers behind one alias: one dies, all die, and they come back. Most of it in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from gates import dispatched
+from multidict import CIMultiDict, CIMultiDictProxy
+from scripted_server import Make, Run, ScriptedServer, Serve, a_call, closed_port, completion
+from virtual_time import now, run
+from yarl import URL
+
+from config.schema import Endpoint as Config
+from queues.gate import Gate, GateLimits
+from stages.core.errors import CandidateError, RunStopped
+from stages.core.events import CallFinished, CallRetried, ServerChanged
+from stages.llm import servers
+from stages.llm.endpoint import Endpoint
+from stages.llm.keys import ApiKey
+from stages.llm.retries import RetryPolicy
+from stages.llm.transport import Answer
+
+Trouble = Callable[[float], str]
+"""What is wrong with a server so many seconds after the start: away, broken, silent, or nothing."""
+
+LATENCY_S = 0.5
+TIMEOUT_S = 10.0
+ANSWER = orjson.dumps(completion())
+
+
+class Network:
+    """Stands in for the transport: servers that answer after LATENCY_S, each with its trouble. Notes what is sent."""
+
+    def __init__(self, **troubles: Trouble) -> None:
+        self.troubles = troubles
+        self.sent: list[tuple[float, str]] = []
+
+    def __call__(self, *_: object) -> Network:
+        return self
+
+    async def open(self) -> None:
+        self.began = now()
+
+    async def close(self) -> None:
+        pass
+
+    async def send(self, url: URL, _headers: object, _body: bytes) -> Answer:
+        host = url.host or ""
+        self.sent.append((now() - self.began, host))
+        trouble = self._trouble(host)
+        if trouble == "away":
+            key = ConnectionKey(host, 80, False, True, None, None, None)
+            raise aiohttp.ClientConnectorError(key, ConnectionRefusedError("refused"))
+        if trouble == "silent":
+            await asyncio.sleep(TIMEOUT_S)
+            raise TimeoutError
+        await asyncio.sleep(0 if trouble == "broken" else LATENCY_S)
+        if self._trouble(host) == "away":
+            raise aiohttp.ServerDisconnectedError
+        status, body = (500, b"") if trouble == "broken" else (200, ANSWER)
+        return Answer(status, CIMultiDictProxy(CIMultiDict()), body)
+
+    def _trouble(self, host: str) -> str:
+        return self.troubles[host](now() - self.began)
+
+    def share(self, host: str, start: float, end: float) -> float:
+        """Return the share of the requests of this time that went to a host."""
+        sent = Counter(one for at, one in self.sent if start <= at < end)
+        return sent[host] / sent.total()
+
+
+def well(_at: float) -> str:
+    return ""
+
+
+def during(what: str, start: float, end: float) -> Trouble:
+    return lambda at: what if start <= at < end else ""
+
+
+Story = Callable[[Endpoint, Run], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def tell(monkeypatch: pytest.MonkeyPatch) -> Callable[[Network, Story], Run]:
+    """Return what lets a story happen at an endpoint over such a network, in virtual time."""
+
+    def told(network: Network, story: Story) -> Run:
+        around = Run()
+        monkeypatch.setattr(servers, "Transport", network)
+
+        async def main() -> None:
+            config = Config.model_validate({"base_url": [f"http://{one}/v1" for one in network.troubles], "model": "m"})
+            policy = RetryPolicy(clock=now, chance=random.Random(7).random)
+            gate = Gate(GateLimits(max_concurrency=30), clock=now)
+            async with dispatched(gate):
+                async with Endpoint("main", config, gate, [ApiKey(None, "")], around.hooks, policy) as endpoint:
+                    await story(endpoint, around)
+                assert gate.statistics().in_flight == 0
+
+        run(main())
+        return around
+
+    return told
+
+
+async def ask_for(seconds: float, endpoint: Endpoint) -> int:
+    """Keep 40 askers asking for so long; return how many calls they had served. None may fail."""
+    ends, served = now() + seconds, 0
+
+    async def asker(number: int) -> None:
+        nonlocal served
+        while now() < ends:
+            await endpoint.ask(a_call(seed=number))
+            served += 1
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(40):
+            tasks.create_task(asker(number))
+    return served
+
+
+def changes(around: Run) -> list[tuple[str, bool, int]]:
+    return [(event.server, event.down, event.now_down) for event in around.events if isinstance(event, ServerChanged)]
+
+
+@pytest.mark.parametrize("trouble", ["away", "broken", "silent"])
+def test_one_of_three_dies_and_comes_back_and_nobody_notices(
+    trouble: str, tell: Callable[[Network, Story], Run]
+) -> None:
+    network = Network(a=well, b=during(trouble, 60, 120), c=well)
+
+    async def story(endpoint: Endpoint, _around: Run) -> None:
+        assert await ask_for(180, endpoint) > 0.95 * 180 * 30 / LATENCY_S * (1 if trouble != "silent" else 0.85)
+
+    around = tell(network, story)
+    assert network.share("b", 0, 60) == pytest.approx(1 / 3, abs=0.02)
+    assert network.share("b", 75, 120) < 0.01
+    assert network.share("b", 150, 180) == pytest.approx(1 / 3, abs=0.02), "its share is back within 30 s"
+    assert changes(around) == [("b:80", True, 1), ("b:80", False, 0)]
+
+
+def test_while_all_are_away_calls_wait_for_the_first_probe_and_have_spent_nothing(
+    tell: Callable[[Network, Story], Run],
+) -> None:
+    network = Network(a=during("away", 0, 200), b=during("away", 0, 400))
+
+    async def story(endpoint: Endpoint, around: Run) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for seed in range(40):
+                tasks.create_task(endpoint.ask(a_call(seed=seed)))
+            await asyncio.sleep(100)
+            assert "a:80 <Breaker open, a probe in" in repr(endpoint)
+        assert 200 < now() - network.began < 200 + 15 + 4 * LATENCY_S, "all are served as soon as one is back"
+        assert len(around.committed) == 40
+
+    around = tell(network, story)
+    probes = [at for at, _ in network.sent if 10 <= at < 200]
+    assert 2 * 190 / 15 <= len(probes) <= 2 * 190 / 15 + 6, "one probe for each back-off of each server"
+    attempts = sum(isinstance(event, CallFinished) for event in around.events)
+    assert attempts <= len(network.sent), "what was not sent was no attempt"
+
+
+def test_servers_that_stay_away_stop_the_run_with_their_last_words(tell: Callable[[Network, Story], Run]) -> None:
+    network = Network(a=during("away", 0, 1e9), b=during("broken", 0, 1e9))
+
+    async def story(endpoint: Endpoint, _around: Run) -> None:
+        ended = await asyncio.gather(*(endpoint.ask(a_call(seed=seed)) for seed in range(40)), return_exceptions=True)
+        assert 600 <= now() - network.began < 660
+        assert all(isinstance(error, RunStopped) for error in ended)
+        assert str(ended[0]).startswith("main has served nothing for 10 minutes; its last words: ")
+
+    tell(network, story)
+
+
+def test_a_call_that_waits_for_a_server_can_be_cancelled(tell: Callable[[Network, Story], Run]) -> None:
+    async def story(endpoint: Endpoint, _around: Run) -> None:
+        asking = [asyncio.create_task(endpoint.ask(a_call(seed=seed))) for seed in range(40)]
+        await asyncio.sleep(50)
+        for one in asking:
+            one.cancel()
+        assert all(
+            isinstance(one, asyncio.CancelledError) for one in await asyncio.gather(*asking, return_exceptions=True)
+        )
+
+    tell(Network(a=during("away", 0, 1e9)), story)
+
+
+async def test_what_reached_no_server_goes_to_the_next_at_once(server: ScriptedServer, make: Make, run: Run) -> None:
+    async with make(closed_port(), server.base_url) as endpoint:
+        for seed in range(3):
+            await endpoint.ask(a_call(seed=seed))
+    assert (len(server.seen), run.slept) == (3, [])
+
+
+async def test_a_server_that_says_not_now_is_passed_over_at_once(serve: Serve, make: Make, run: Run) -> None:
+    loading, ready = await serve(), await serve()
+    loading.script = [loading.error(503, "Loading model")] * 9
+    async with make(loading.base_url, ready.base_url) as endpoint:
+        for seed in range(9):
+            await endpoint.ask(a_call(seed=seed))
+    assert (len(loading.seen), len(ready.seen), run.slept) == (5, 9, [])
+
+
+async def test_what_may_have_been_worked_on_is_asked_again_as_a_new_attempt(serve: Serve, make: Make, run: Run) -> None:
+    """A request that kills its server must not take the others down, one after another, without end."""
+    one, two = await serve(), await serve()
+    one.script, two.script = [one.reset] * 9, [two.reset] * 9
+    async with make(one.base_url, two.base_url) as endpoint:
+        with pytest.raises(CandidateError, match=r"lost the connection.*\(5 attempts\)"):
+            await endpoint.ask(a_call())
+    assert len(one.seen) + len(two.seen) == 5
+    assert [event.cause for event in run.events if isinstance(event, CallRetried)] == ["connection"] * 4
