@@ -5,7 +5,7 @@ The kinds say what is to be done, and `retries.py` does it:
     LATER      the server is full, limited or down; nothing was spent: ask again later, as often as it takes
     AGAIN      this attempt went wrong and may have been paid for: ask again, a few times
     CANDIDATE  this request will never be served: its candidate fails, with the provider's words
-    KEY        this API key is dead or out of money: go on with the others
+    KEY        this API key is dead, out of money or at the end of its day: go on with the others
     ENDPOINT   nothing will ever be served here (a model that is not there, a redirect): stop
     UNCLEAR    the request or the endpoint: whoever has served others is not at fault
 """
@@ -57,7 +57,10 @@ _QUOTA = {"insufficient_quota", "billing_not_active", "billing_hard_limit_reache
 _CONTENT = {"content_filter", "content_policy_violation", "data_inspection_failed", "moderation_blocked"}
 _CONTEXT = {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
 _MODEL = {"model_not_found", "deploymentnotfound"}
+_SOON_S = 600.0
+"""A daily quota that is told to have room again within this time is waited for."""
 
+_SAYS_DAY = re.compile(rb"\bper[ -]day\b|\bdaily\b|\b[RT]PD\b|PerDay", re.I)
 _SAYS_MODEL = re.compile(r"\b(model|deployment)\b.{0,200}\b(not found|not exist|does not exist)", re.I | re.S)
 _SAYS_CONTEXT = re.compile(r"context (length|size|window)|maximum context|(prompt|input|request) is too long", re.I)
 _SAYS_TOO_LARGE = re.compile(r"request too large|exceeds? the (maximum|limit)[^.]*per request", re.I)
@@ -75,7 +78,10 @@ def of_reply(status: int, headers: Mapping[str, str], body: bytes, malformed: st
         status = error.status  # some gateways answer 200 and put the failure into the body
     kind, cause = _classify(status, error)
     words = f'answered {status} "{error.message}"' if error.message else f"answered {status}"
-    return Failure(kind, cause, words, _retry_after(headers), unserved=kind is Kind.LATER)
+    asked = _retry_after(headers)
+    if cause == "rate_limited" and _SAYS_DAY.search(body) and not 0.0 < (asked or 0.0) <= _SOON_S:
+        return Failure(Kind.KEY, "key", words, asked, unserved=True, remedy="Go on when the quota is renewed")
+    return Failure(kind, cause, words, asked, unserved=kind is Kind.LATER)
 
 
 def of_exception(error: Exception) -> Failure:

@@ -72,6 +72,8 @@ class KeyRing:
             self._alive = others
             return failure
         remedy = f"Put a working key into {key.origin}" if key.origin else "The server wants a key: set api_key_env"
+        if failure.remedy:
+            remedy = f"{failure.remedy}, or put another key into {key.origin}" if key.origin else failure.remedy
         return replace(failure, kind=Kind.ENDPOINT, remedy=f"{remedy} (endpoint {self._alias})")
 
     def redacted(self, words: str) -> str:

@@ -31,6 +31,9 @@ ANSWERS: list[tuple[int, bytes, Kind, str]] = [
         "rate_limited",
     ),
     (429, error("You exceeded your current quota", code="insufficient_quota"), Kind.KEY, "key"),
+    (429, error("Rate limit reached for m on tokens per day (TPD): Limit 9, Used 9"), Kind.KEY, "key"),
+    (429, error("Rate limit exceeded: free-models-per-day"), Kind.KEY, "key"),
+    (429, error("Quota exceeded", details=[{"quotaId": "GenerateRequestsPerDayPerProject"}]), Kind.KEY, "key"),
     (429, error("Request too large for m on tokens per min (TPM): Limit 9, Requested 10"), Kind.CANDIDATE, "too_large"),
     (503, error("Loading model"), Kind.LATER, "server_error"),
     (529, error("Overloaded", type="overloaded_error"), Kind.LATER, "server_error"),
@@ -119,6 +122,16 @@ def test_a_malformed_success_says_what_is_wrong_with_it() -> None:
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert of_reply(429, headers, b"").retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "means"),
+    [({"retry-after": "9"}, Kind.LATER), ({"retry-after": "28800"}, Kind.KEY), ({"retry-after": "0"}, Kind.KEY)],
+)
+def test_a_daily_quota_is_waited_for_only_where_it_soon_has_room(headers: dict[str, str], means: Kind) -> None:
+    failure = of_reply(429, headers, error("Rate limit reached on requests per day (RPD): Limit 10000"))
+    assert failure.kind is means
+    assert failure.unserved
 
 
 def test_only_what_was_refused_is_unserved() -> None:

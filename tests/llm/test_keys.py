@@ -74,6 +74,13 @@ def test_losing_the_last_key_is_the_end_with_the_remedy() -> None:
     assert failure.remedy == "Put a working key into TWO (endpoint main)"
 
 
+def test_a_quota_that_is_used_up_can_be_waited_for_or_gone_round() -> None:
+    used_up = Failure(Kind.KEY, "key", "answered 429", remedy="Go on when the quota is renewed")
+    nobody, either = ApiKey(None, ""), "Go on when the quota is renewed, or put another key into ONE (endpoint main)"
+    assert KeyRing("main", [ONE]).lost(ONE, used_up).remedy == either
+    assert KeyRing("main", [nobody]).lost(nobody, used_up).remedy == "Go on when the quota is renewed (endpoint main)"
+
+
 def test_a_keyless_endpoint_that_wants_a_key_says_so() -> None:
     key = ApiKey(None, "")
     assert "set api_key_env" in KeyRing("main", [key]).lost(key, DEAD).remedy
