@@ -2,7 +2,8 @@
 
 Buckets hold one second's worth, so a client that keeps its pace is never refused and one that bursts is. A request
 reserves its prompt and `max_tokens` and is corrected when it is answered. One that is larger than the bucket waits for
-a full one and leaves it in debt, so every request can be served.
+a full one and leaves it in debt, so every request can be served that takes no more than a minute's tokens. A day begins
+with the first request; what was served in it is not given back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from service.simulator.asked import Refusal
 
 Clock = Callable[[], float]
+DAY_S = 86_400.0
 
 
 class Bucket:
@@ -50,8 +52,10 @@ class Limiter:
         concurrency: int | None = None,
         advice_s: float | None = None,
         clock: Clock = time.monotonic,
+        requests_per_day: int | None = None,
     ) -> None:
         self._most, self._advice = concurrency, advice_s
+        self._per_day, self._today, self._day_ends, self._clock = requests_per_day, 0, -math.inf, clock
         per_minute = {"requests": requests_per_minute, "tokens": tokens_per_minute}
         self._buckets = {kind: Bucket(rate, clock) for kind, rate in per_minute.items() if rate}
         self.in_flight = self.peak = 0
@@ -61,14 +65,29 @@ class Limiter:
         if self._most is not None and self.in_flight >= self._most:
             raise self.refused("concurrency", f"Too many concurrent requests: Limit {self._most}.")
         amounts = [(kind, bucket, 1 if kind == "requests" else tokens) for kind, bucket in self._buckets.items()]
+        self._enter_day()
         for kind, bucket, amount in amounts:
+            if kind == "tokens" and amount > bucket.per_minute:
+                words = f"Request too large on tokens per min: Limit {bucket.per_minute:g}, Requested {amount}."
+                raise Refusal(429, words, "too_large", code="rate_limit_exceeded")
             if wait := bucket.wait(amount):
                 limit = f"Rate limit reached on {kind} per min: Limit {bucket.per_minute:g}, Requested {amount}."
                 raise self.refused(kind, f"{limit} Please try again in {_duration(wait)}.", wait)
         for _, bucket, amount in amounts:
             bucket.take(amount)
+        self._today += 1
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
+
+    def _enter_day(self) -> None:
+        now = self._clock()
+        if now >= self._day_ends:
+            self._today, self._day_ends = 0, now + DAY_S
+        if self._per_day is not None and self._today >= self._per_day:
+            left = math.ceil(self._day_ends - now)
+            words = f"Rate limit reached on requests per day (RPD): Limit {self._per_day}, Used {self._today}."
+            words += f" Please try again in {_duration(left)}."
+            raise Refusal(429, words, "day", code="rate_limit_exceeded", headers={"retry-after": str(left)})
 
     def refused(self, kind: str, message: str, wait_s: float = 0.5) -> Refusal:
         """Return a 429 that tells how long to wait, in whole seconds and in milliseconds, as hosted APIs do."""

@@ -79,6 +79,7 @@ class Options:
     jitter: Annotated[float, _amount("Sigma of the log-normal latency.")] = 0.0
     rpm: Annotated[float | None, _amount("Requests per minute; more is refused.")] = None
     tpm: Annotated[float | None, _amount("Tokens per minute; more is refused.")] = None
+    rpd: Annotated[int | None, _amount("Requests per day; what comes then is refused until the next.")] = None
     max_concurrency: Annotated[int | None, _amount("Concurrent calls; more is refused.")] = None
     retry_after: Annotated[float | None, _amount("Seconds that refusals advise to wait.")] = None
     context: Annotated[int | None, _amount("Most tokens of prompt and completion together.")] = None

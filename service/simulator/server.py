@@ -68,7 +68,8 @@ class Simulator:
 
     def __init__(self, options: Options, clock: Clock) -> None:
         self._options, self._composer, self._counts = options, Composer(options), Counts()
-        self._limiter = Limiter(options.rpm, options.tpm, options.max_concurrency, options.retry_after, clock)
+        concurrency, advice = options.max_concurrency, options.retry_after
+        self._limiter = Limiter(options.rpm, options.tpm, concurrency, advice, clock, options.rpd)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._in_words])

@@ -53,6 +53,27 @@ def test_tokens_reserved_are_corrected_by_those_used(clock) -> None:
     assert limiter.headers()["x-ratelimit-remaining-tokens"] == "10"
 
 
+def test_a_request_above_a_minute_s_tokens_is_never_let_in(clock) -> None:
+    limiter = Limiter(tokens_per_minute=6000, clock=clock)
+    limiter.enter(6000)
+    clock.now += 3600
+    with pytest.raises(Refusal) as refused:
+        limiter.enter(6001)
+    assert refused.value.body.startswith(b'{"error":{"message":"Request too large on tokens per min: Limit 6000')
+
+
+async def test_a_day_s_quota_is_used_up_and_renewed(simulated, clock) -> None:
+    async with simulated(Options(rpd=2), clock=clock) as endpoint:
+        clock.now += 100
+        assert [(await endpoint.ask(f"Hello {n}")).status for n in range(3)] == [200, 200, 429]
+        clock.now += 86_400 - 3600
+        refused = await endpoint.ask("Hello 3")
+        assert (refused.status, refused.headers["retry-after"]) == (429, "3600")
+        assert "requests per day (RPD): Limit 2, Used 2. Please try again in 60m0s" in refused.body["error"]["message"]
+        clock.now += 3600
+        assert (await endpoint.ask("Hello 4")).status == 200
+
+
 async def test_a_refusal_tells_what_is_left_and_how_long_to_wait(simulated, clock) -> None:
     async with simulated(Options(rpm=60, tpm=60_000), clock=clock) as endpoint:
         served = await endpoint.ask("Hello", max_tokens=100)
