@@ -213,6 +213,8 @@ async def each(work: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T
 async def collect(work: Callable[[T], Coroutine[Any, Any, R]], items: Iterable[T]) -> list[R]:
     """Return the results of `work` on every item, in order; errors as in `each`."""
     items = list(items)
+    if len(items) == 1:
+        return [await work(items[0])]
     results: dict[int, R] = {}
 
     async def one(at: int) -> None:

@@ -149,10 +149,10 @@ class CollapseMonitor(Monitor):
                 self._count(number, candidate.state in stays)
 
     def _repeats(self, group: Group, candidate: Candidate) -> bool:
-        again = self._recent.repeats(candidate.text)
+        text = normal(candidate.text)
+        again = self._recent.repeats(text)
         if self._emits or not again:
             return again
-        text = normal(candidate.text)
         others = (other.text for other in group.candidates if other is not candidate)
         return text.count(" ") + 1 >= _SHORT and all(normal(other) != text for other in others)
 

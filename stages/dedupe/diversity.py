@@ -62,7 +62,7 @@ class Recent:
 
     def repeats(self, text: str) -> bool:
         """Tell whether a text, in normal form, is among the last ones, and remember it."""
-        seen = digest((normal(text),))
+        seen = digest((text,))
         repeats = seen in self._digests
         self._digests.pop(seen, None)
         self._digests[seen] = None

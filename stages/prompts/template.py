@@ -86,7 +86,7 @@ class Template(_Source):
         parts = [part for node in tree.body if isinstance(node, nodes.Output) for part in node.nodes]
         only = all(isinstance(node, nodes.Output) for node in tree.body)
         only = only and all(isinstance(part, (nodes.TemplateData, nodes.Name)) for part in parts)
-        self._names = tuple(part.name for part in parts if isinstance(part, nodes.Name)) if only else None
+        self._plain = tuple(_plain_part(part) for part in parts) if only else None
         super()._compile(tree)
 
     def surely_fits(self, row: Mapping[str, Any]) -> bool:
@@ -94,18 +94,22 @@ class Template(_Source):
 
         A tenth of the time of rendering it, which decides where this says False.
         """
-        if self._names is None:
-            return False
-        size = len(self.source)
-        for name in self._names:
-            value = row.get(name)
-            if type(value) is not str:
-                return False
-            size += len(value)
-        return size <= MAX_CHARS
+        return self._joined(row) is not None
+
+    def _joined(self, row: Mapping[str, Any]) -> str | None:
+        """Return the text of a template that is text and bare names only, without Jinja; None where it is Jinja's."""
+        if self._plain is None:
+            return None
+        parts = [text if name is None else row.get(name) for text, name in self._plain]
+        if not all(type(part) is str for part in parts):
+            return None
+        joined = "".join(parts)
+        return joined if len(joined) <= MAX_CHARS else None
 
     def render(self, scope: dict[str, Any]) -> str:
         """Return the text for these variables; raise CandidateError("template") if it cannot be made for them."""
+        if (joined := self._joined(scope)) is not None:
+            return joined
         parts, size = [], 0
         try:
             for part in self._run(scope)[0]:
@@ -142,6 +146,11 @@ class Expression(_Source):
             return bool(context.vars["result"])
         except _RENDER_ERRORS as error:
             raise CandidateError("where", f"{error} (in {self.source!r:.80})") from None
+
+
+def _plain_part(part: nodes.Expr) -> tuple[str, str | None]:
+    """Return a part of a template that is text, or the name that stands there."""
+    return ("", part.name) if isinstance(part, nodes.Name) else (cast("nodes.TemplateData", part).data, None)
 
 
 def _plain(message: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.core.text import normal
 from stages.dedupe.diversity import BLOCK, Diversity, Figures, Recent, modes
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f"]), max_size=12).map(" ".join)
@@ -100,7 +101,7 @@ def test_topics_beyond_the_first_ones_count_among_all() -> None:
 def test_repeats_are_those_that_were_told() -> None:
     diversity, recent = Diversity(window=4), Recent()
     texts = ["One two.", "one  TWO.", "three", "One two."]
-    (figures,) = [figures for text in texts for figures in diversity.add(text, repeats=recent.repeats(text))]
+    (figures,) = [figures for text in texts for figures in diversity.add(text, repeats=recent.repeats(normal(text)))]
     assert figures.repeated == 0.5
 
 
