@@ -117,8 +117,8 @@ async def _run(what: Plan, run_dir: Path, options: RunOptions) -> Result:
         ending = await run.go(session, watch)
         watch.end()
         manifest = await run.end(ending)
-        collapse = list(made(reader, "collapse"))
-        ended = Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir, run.audit.found, collapse)
+        collapse, failure = list(made(reader, "collapse")), reader.failure()
+        ended = Ended(manifest, reader.candidate_counts(), what.pipeline, run_dir, run.audit.found, collapse, failure)
         told = _told(ending, ended, options)
         if run.defect:
             told += f"\nno report: tamis has a defect ({run.defect}); tamis report {run_dir} says where"

@@ -28,7 +28,8 @@ MOST = 6
 class Ended:
     """A run that ended: its manifest, the ledger's counts of candidates, its pipeline, where it is, and its audit.
 
-    `collapse` has what was told and done about repetition, by stage, in order.
+    `collapse` has what was told and done about repetition, by stage, in order; `failure` the words of one candidate
+    that failed.
     """
 
     manifest: Mapping[str, Any]
@@ -37,6 +38,7 @@ class Ended:
     run_dir: Path
     audit: Sequence[Mapping[str, Any]] = ()
     collapse: repetition.Told = ()
+    failure: str = ""
 
     @property
     def counts(self) -> Mapping[str, Any]:
@@ -70,6 +72,7 @@ def summary(ended: Ended, spent: str = "", again: str = "") -> str:
         ("yield", _yield(ended)),
         ("rejected", _reasons(ended, "rejected")),
         ("failed", _reasons(ended, "failed")),
+        ("e.g.", ended.failure),
         ("quality", _quality(ended)),
         ("judge", in_a_line(ended.audit)),
         ("quota", _quotas(ended.manifest["quotas"])),

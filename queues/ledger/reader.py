@@ -32,6 +32,9 @@ SELECT seed, n, state, stage, reason, detail, origin, text, CAST(data AS BLOB)
 FROM candidate WHERE seed IN (SELECT value FROM json_each(?)) ORDER BY seed, n"""
 CANDIDATE_COUNTS = "SELECT state, stage, reason, origin, count(*) FROM candidate GROUP BY state, stage, reason, origin"
 SEED_COUNTS = "SELECT state, phase, parent_id IS NOT NULL, count(*) FROM seed GROUP BY 1, 2, 3"
+FAILURE = """
+SELECT detail FROM candidate WHERE state = 'failed' AND (stage, reason) =
+    (SELECT stage, reason FROM candidate WHERE state = 'failed' GROUP BY 1, 2 ORDER BY count(*) DESC LIMIT 1) LIMIT 1"""
 SPEND = """
 SELECT stage, endpoint, calls, reused, unpriced, prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens,
        cost_usd, wait_s, duration_s FROM spend ORDER BY stage, endpoint"""
@@ -156,6 +159,10 @@ class Reader:
     def seed_counts(self) -> list[SeedCount]:
         """Count the seeds by state, phase and descent."""
         return [SeedCount(state, phase, bool(derived), n) for state, phase, derived, n in self._rows(SEED_COUNTS)]
+
+    def failure(self) -> str:
+        """Return the words of one that failed for what most of them failed for; empty where none did."""
+        return str(next(iter(self._rows(FAILURE)), ("",))[0])
 
     def spend(self) -> list[Spend]:
         """Return what was called and paid so far, by stage and endpoint."""

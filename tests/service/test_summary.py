@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,12 @@ def test_a_complete_run_tells_what_went_where() -> None:
         "cost       513 calls · 24k tokens · 16.5 calls per accepted sample",
         "next       open runs/x/report.html · tamis export runs/x --format dpo",
     ]
+
+
+def test_what_fails_candidates_is_told_in_the_words_of_one() -> None:
+    text = summary(replace(ended(), failure="main did not answer within timeout_s (5 attempts)"))
+    assert line(text, "e.g.") == "main did not answer within timeout_s (5 attempts)"
+    assert line(summary(ended()), "e.g.") is None
 
 
 def test_where_nothing_fell_nothing_is_said_of_it() -> None:

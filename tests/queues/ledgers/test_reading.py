@@ -126,6 +126,14 @@ async def test_an_empty_ledger_has_nothing_to_tell(ledger: Ledger, path: Path) -
         assert not reader.has_replies()
         assert (reader.meta(), reader.replies(0), list(reader.groups()), list(reader.numbers())) == ({}, {}, [], [])
         assert (reader.candidate_counts(), reader.seed_counts(), reader.spend()) == ([], [], [])
+        assert reader.failure() == ""
+
+
+async def test_of_what_failed_the_most_frequent_is_told_in_words(ledger: Ledger, path: Path) -> None:
+    for n, (reason, detail) in enumerate([("timeout", "slow"), ("too_large", "too big"), ("too_large", "too big")]):
+        await ledger.group(a_seed(n), [a_candidate(n, 0, state="failed", stage="s", reason=reason, detail=detail)])
+    with Reader(path) as reader:
+        assert reader.failure() == "too big"
 
 
 async def test_the_replies_of_a_seed_are_found_by_their_keys(ledger: Ledger, path: Path) -> None:
