@@ -8,6 +8,8 @@ without one they are relative to the working directory.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -61,9 +63,29 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError(_WRONG, "{message}", Explained(message, None, {})._asdict())
 
 
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """The files that a job of the service may name, and where they are. `alone`: it may name no others, nor plugins.
+
+    It comes with pydantic's validation context as `uploads`, and every path goes past it.
+    """
+
+    paths: Mapping[str, str]
+    alone: bool
+
+    def path(self, name: str) -> str | None:
+        """Return where a file of this name is; None: it is a path like any other."""
+        if name not in self.paths and self.alone:
+            raise wrong(f'"{name:.100}" is no file of yours here; upload it to /v1/files and write its id')
+        return self.paths.get(name)
+
+
 def resolve(path: str, info: ValidationInfo) -> str:
     """Return a path, relative to the pipeline file, made absolute."""
-    base = (info.context or {}).get("base_dir") or Path.cwd()
+    context = info.context or {}
+    if (uploads := context.get("uploads")) is not None and (uploaded := uploads.path(path)) is not None:
+        return str(uploaded)
+    base = context.get("base_dir") or Path.cwd()
     return str(Path(base, Path(path).expanduser()).resolve())
 
 
@@ -98,6 +120,8 @@ def _json_schema(value: object, info: ValidationInfo) -> object:
 
 
 def _function(named: str, info: ValidationInfo) -> str:
+    if (uploads := (info.context or {}).get("uploads")) is not None and uploads.alone:
+        raise wrong("plugins are the operator's alone; a job has the checks that are built in")
     file, colon, name = named.rpartition(":")
     return f"{resolve(file, info)}{colon}{name}" if file.endswith(".py") else named
 

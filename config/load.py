@@ -1,4 +1,4 @@
-"""pipeline.yaml read: the file, the environment and `--set` above it, to a frozen Pipeline.
+"""pipeline.yaml and service.yaml read: the file, the environment and `--set` above it, to a frozen model.
 
 Every mistake is found at once; those that need more than the file to be seen are for service/check. How to override a
 value is told in overrides.py.
@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from config import availability, overrides, secrets, yamlfile
-from config.problems import Finding, Loc, Places, Problem, prefixes
+from config.base import Uploads
+from config.problems import ConfigError, Finding, Loc, Places, Problem, prefixes
 from config.repair import Repair
-from config.schema import Pipeline
+from config.schema import Endpoint, Pipeline
+from config.service import Service
+from config.sources import UploadSource
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,21 @@ class Loaded:
         ]
 
 
-def read_pipeline(source: Path | Mapping[str, Any], *, env: Mapping[str, str], sets: Sequence[str] = ()) -> Loaded:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the service gives to a job, whose pipeline has it from nowhere else: endpoints by alias, and uploads."""
+
+    endpoints: Mapping[str, Endpoint]
+    uploads: Uploads
+
+
+def read_pipeline(
+    source: Path | Mapping[str, Any],
+    *,
+    env: Mapping[str, str],
+    sets: Sequence[str] = (),
+    given: Given | None = None,
+) -> Loaded:
     """Read as much as can be read. Relative paths are relative to the file's folder, or else the working directory.
 
     Raises ConfigError where there is no file, or it is no YAML.
@@ -54,10 +71,44 @@ def read_pipeline(source: Path | Mapping[str, Any], *, env: Mapping[str, str], s
         return Loaded(None, places, tuple(problems), frozenset())
     data.setdefault("name", name or "pipeline")
     problems += overrides.apply(data, places, env, sets)
-    repair = Repair(data, places)
-    for found in secrets.find(data.get("endpoints")):
-        repair.take_out(found.loc, found.message)
-    pipeline = repair.run(base_dir.resolve())
+    if given is not None:
+        problems += _give(data, places, given)
+    repair = _without_keys(data, places)
+    uploads = None if given is None else given.uploads
+    pipeline = repair.run(Pipeline, {"base_dir": base_dir.resolve(), "uploads": uploads})
+    if pipeline is not None and isinstance(pipeline.source, UploadSource):
+        pipeline = pipeline.model_copy(update={"source": pipeline.source.opened()})
     loaded = Loaded(pipeline, places, (*problems, *repair.problems), frozenset(repair.broken))
     later = loaded.fresh(availability.missing(pipeline)) if pipeline else []
     return replace(loaded, problems=(*loaded.problems, *later))
+
+
+def _give(data: dict[str, Any], places: Places, given: Given) -> list[Problem]:
+    """Put the service's endpoints into a job's pipeline; return what is wrong with those that it has itself."""
+    own = data.pop("endpoints", None)
+    data["endpoints"] = dict(given.endpoints)
+    if not own:
+        return []
+    names = ", ".join(given.endpoints) or "(none)"
+    return [places.problem(("endpoints",), f"a job has the endpoints of the service: {names}; remove this key")]
+
+
+def _without_keys(data: dict[str, Any], places: Places) -> Repair:
+    repair = Repair(data, places)
+    for found in secrets.find(data.get("endpoints")):
+        repair.take_out(found.loc, found.message)
+    return repair
+
+
+def read_service(path: Path | None, *, env: Mapping[str, str], sets: Sequence[str] = ()) -> Service:
+    """Read service.yaml, or without a file what is set above it. Raises ConfigError with every mistake there is."""
+    data, places, problems = ({}, Places(), list[Problem]()) if path is None else yamlfile.read_file(path)
+    if not isinstance(data, dict):
+        raise ConfigError([places.problem((), "write keys with values, for example `listen: 127.0.0.1:8080`")])
+    problems += overrides.apply(data, places, env, sets)
+    repair = _without_keys(data, places)
+    service = repair.run(Service, {"base_dir": (Path() if path is None else path.parent).resolve()})
+    problems += repair.problems
+    if problems or service is None:
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line))
+    return service

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from config.base import Config
 from config.problems import Loc, Places, Problem, prefixes
-from config.schema import Pipeline
+
+Model = TypeVar("Model", bound=Config)
 
 _ROUNDS = 12
 _STAND_INS = {"endpoints": {"embedded": "smollm2"}, "stages": {"type": "select"}, "outputs": {"format": "sft"}}
@@ -21,21 +22,27 @@ _STAND_INS = {"endpoints": {"embedded": "smollm2"}, "stages": {"type": "select"}
 
 
 class Repair:
-    """Data on its way to a Pipeline. `problems` grows; where `run` returns None the data is beyond repair."""
+    """Data on its way to a model. `problems` grows; where `run` returns None the data is beyond repair."""
 
     def __init__(self, data: dict[str, Any], places: Places) -> None:
         self.problems: list[Problem] = []
         self.broken: set[Loc] = set()
         self._data, self._places = copy.deepcopy(data), places
 
-    def run(self, base_dir: Path) -> Pipeline | None:
+    def run(self, model: type[Model], context: Mapping[str, Any]) -> Model | None:
         for _ in range(_ROUNDS):
             try:
-                return Pipeline.model_validate(self._data, context={"base_dir": base_dir})
+                return model.model_validate(self._data, context=context)
             except ValidationError as error:
                 found = {_place(self._data, one["loc"], one["ctx"]["absent"]): one["ctx"] for one in error.errors()}
+                # a list whose only entry is wrong is empty to pydantic, too: what is around a mistake comes after it
+                found = {
+                    loc: ctx for loc, ctx in found.items() if not any(loc in prefixes(one[:-1]) for one in found if one)
+                }
                 for loc in [loc for loc in found if not self._known(loc)]:
                     self.problems.append(self._places.problem(loc, found[loc]["message"]))
+                if () in found:
+                    return None
                 for loc, ctx in found.items():
                     self._mend(loc, ctx["instead"])
         return None

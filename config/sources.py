@@ -98,11 +98,29 @@ class TextSource(BaseSource):
     """Left out: a row per document."""
 
 
+def _uploaded(file_id: str, info: ValidationInfo) -> str:
+    uploads = (info.context or {}).get("uploads")
+    if uploads is None:
+        raise wrong("only the service has uploads; here write {type: jsonl, path: seeds.jsonl}")
+    path = uploads.paths.get(file_id)
+    if path is None or not path.endswith((".jsonl", ".csv")):
+        raise wrong(f'there is no upload "{file_id:.100}" of seeds, a .jsonl or .csv file; POST /v1/files makes one')
+    return str(path)
+
+
 class UploadSource(BaseSource):
-    """A file uploaded to the service."""
+    """A file uploaded to the service, read by the ending of its name: .jsonl or .csv."""
 
     type: Literal["upload"] = "upload"
-    file_id: str = Field(examples=["file-abc"])
+    file_id: Annotated[str, AfterValidator(_uploaded)] = Field(examples=["file-abc"])
+    """Its id; after reading the path of the file."""
+
+    def opened(self) -> JsonlSource | CsvSource:
+        """Return the same source as one over a file."""
+        kind = JsonlSource if self.file_id.endswith(".jsonl") else CsvSource
+        return kind.model_validate(
+            {**self.model_dump(exclude={"type", "file_id"}, exclude_unset=True), "path": self.file_id}
+        )
 
 
 Source = Annotated[

@@ -28,7 +28,7 @@ DOORS = {
     "openai": ("stages/llm/",),
     "prometheus_client": ("service/metrics.py",),
     "ray": (),
-    "sqlite3": ("queues/ledger/",),
+    "sqlite3": ("queues/ledger/", "queues/registry.py"),
     "structlog": ("service/logs.py",),
 }
 """A library and its one door: where in our packages it may be imported."""

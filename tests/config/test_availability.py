@@ -44,7 +44,6 @@ def test_everything_later_in_the_catalogue_is_refused(catalogue: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"source": {"type": "upload", "file_id": "x"}}, "source.type: `type: upload` is not available yet"),
         (
             {"endpoints": {"m": {"embedded": "smollm2", "limits": {"reserve": "p95"}}}},
             "endpoints.m.limits.reserve: `reserve: p95` is not available yet",
