@@ -56,7 +56,7 @@ class Ablation:
     def figures(self, costs: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return a row for each stage that is against anybody or that costs calls, in order; `costs` go by stage."""
         return [
-            self._row(stage) | {"spent": costs.get(stage.name)}
+            self._row(stage) | {"spent": None if stage.type == "generate" else costs.get(stage.name)}
             for stage in self._stages
             if stage.name in self._against or (stage.name in costs and stage.type != "generate")
         ]

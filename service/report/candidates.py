@@ -24,7 +24,7 @@ class Candidates:
         self._verdicts: Counter[tuple[str, bool | None]] = Counter()
         self._ways: dict[Way, dict[str, int]] = {}
         self._other_ways = _nothing()
-        self._scores: dict[str, dict[bool, Spread]] = {}
+        self._scores: dict[tuple[str, str], tuple[Spread, Spread]] = {}
         self._lengths: defaultdict[str, Spread] = defaultdict(lambda: Spread(seed))
         self._contaminated: defaultdict[str, Tops[str]] = defaultdict(lambda: Tops(_BENCHMARKS))
         self._examples = Reservoir[dict[str, str]](seed, _SHOWN)
@@ -41,11 +41,11 @@ class Candidates:
             if candidate.state in ("accepted", "rejected"):
                 self._lengths[candidate.state].add(len(candidate.text))
             for name, score in candidate.scores.items():
-                self._score(name, accepted, score)
+                self._score((name, ""), accepted, score)
             for name, verdict in candidate.verdicts.items():
                 self._verdicts[name, verdict.passed] += 1
                 for axis, mark in verdict.data.get("axes", {}).items():
-                    self._score(f"{name}: {axis}", accepted, mark)
+                    self._score((name, axis), accepted, mark)
             if candidate.reason == "contaminated":
                 self._overlap(seen.group.candidate_id(candidate), candidate)
 
@@ -62,12 +62,13 @@ class Candidates:
             counts = self._ways[way] = _nothing()
         return counts
 
-    def _score(self, name: str, accepted: bool, score: float) -> None:
-        if name not in self._scores:
+    def _score(self, name: tuple[str, str], accepted: bool, score: float) -> None:
+        """Take in a score, of a name and perhaps an axis, among those of the others or of the accepted."""
+        if (spreads := self._scores.get(name)) is None:
             if len(self._scores) == _SCORES:
                 return
-            self._scores[name] = {True: Spread(self._seed), False: Spread(self._seed)}
-        self._scores[name][accepted].add(score)
+            spreads = self._scores[name] = (Spread(self._seed), Spread(self._seed))
+        spreads[accepted].add(score)
 
     def _overlap(self, id_: str, candidate: Candidate) -> None:
         verdict = candidate.verdicts.get(candidate.stage)
@@ -78,7 +79,7 @@ class Candidates:
     def figures(self) -> dict[str, Any]:
         return {
             "verdicts": self._verdict_rows(),
-            "scores": [_score_row(name, of[True], of[False]) for name, of in self._scores.items()],
+            "scores": [_score_row(": ".join(filter(None, name)), *of) for name, of in self._scores.items()],
             "lengths": _histogram({state: self._lengths[state] for state in ("accepted", "rejected")}),
             "yield": [
                 {"model": way[0], "prompt": way[1], "temperature": way[2], **counts}
@@ -107,7 +108,7 @@ def _nothing() -> dict[str, int]:
     return dict.fromkeys(("made", "accepted", "known", "right", "truncated"), 0)
 
 
-def _score_row(name: str, accepted: Spread, others: Spread) -> dict[str, Any]:
+def _score_row(name: str, others: Spread, accepted: Spread) -> dict[str, Any]:
     return {"name": name, **_histogram({"accepted": accepted, "others": others})}
 
 

@@ -94,7 +94,7 @@ def _drawing() -> Iterator[Any]:
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         figure = Figure(figsize=_SIZE)
-        figure.subplots_adjust(left=0.12, right=0.99, bottom=0.23, top=0.9)
+        figure.subplots_adjust(left=0.12, right=0.97, bottom=0.23, top=0.9)
         yield figure.add_subplot()
 
 

@@ -1,4 +1,8 @@
-"""pass@k: the chance that of k candidates of a seed one is right, by the unbiased estimator of arXiv 2107.03374."""
+"""pass@k: the chance that of k candidates of a seed one is right, by the unbiased estimator of arXiv 2107.03374.
+
+It wants a number of candidates that does not depend on how they turn out. Of seeds that stop at their successes it
+would see only hard ones at a large k; of them the share is told that is solved within the first k candidates.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,7 @@ class PassAtK:
         self._source = truth.source or self._check
         self._adaptive = any(stage.type == "generate" and stage.until is not None for stage in pipeline.stages)
         self._seeds: Counter[tuple[int, int]] = Counter()
+        self._firsts: Counter[int] = Counter()
         self._unknown = 0
 
     def see(self, seen: Seen) -> None:
@@ -42,6 +47,7 @@ class PassAtK:
         self._unknown += unknown
         if len(said) > unknown:
             self._seeds[len(said) - unknown, said.count(True)] += 1
+            self._firsts[said.index(True) + 1 if True in said else 0] += 1
 
     def _right(self, candidate: Candidate, right: bool | None) -> bool | None:
         if self._check and (verdict := candidate.verdicts.get(self._check)) is not None:
@@ -49,7 +55,7 @@ class PassAtK:
         return False if right is None and candidate.state == "rejected" and candidate.stage in self._wrong else right
 
     def figures(self) -> dict[str, Any] | None:
-        """Return the curve, each point over the seeds that have k candidates or more; None where nothing tells."""
+        """Return the curve, its points over the seeds that have k candidates or more; None where nothing tells."""
         if not self._seeds:
             return None
         most = max(n for n, _ in self._seeds)
@@ -61,7 +67,10 @@ class PassAtK:
         }
 
     def _point(self, k: int) -> dict[str, Any]:
-        values = [(pass_at(n, right, k), seeds) for (n, right), seeds in self._seeds.items() if n >= k]
+        if self._adaptive:
+            values = [(float(0 < first <= k), seeds) for first, seeds in self._firsts.items()]
+        else:
+            values = [(pass_at(n, right, k), seeds) for (n, right), seeds in self._seeds.items() if n >= k]
         total = sum(seeds for _, seeds in values)
         mean = sum(value * seeds for value, seeds in values) / total
         spread = sum((value - mean) ** 2 * seeds for value, seeds in values) / max(total - 1, 1)

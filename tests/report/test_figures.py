@@ -145,6 +145,17 @@ def test_pass_at_k_counts_what_was_cut_off_as_wrong(run_dir: Path) -> None:
     assert pass_at(10, 3, 8) == 1
 
 
+def test_of_seeds_that_stop_at_a_success_it_is_told_how_soon_they_did(run_dir: Path) -> None:
+    generate = PIPELINE["stages"][0] | {"until": {"accepted": 1}}
+    adaptive = Pipeline.model_validate(PIPELINE | {"stages": [generate, *PIPELINE["stages"][1:]]})
+    (run_dir / "pipeline.resolved.yaml").write_text(write(resolved(adaptive)))
+    curve = figures(run_dir)["pass_at_k"]
+    assert curve["adaptive"]
+    assert [(one["k"], one["seeds"], one["value"]) for one in curve["points"]] == [
+        (k, 3, round(2 / 3, 4)) for k in (1, 2, 3, 4)
+    ]
+
+
 def test_coverage_and_costs_go_by_topic_and_bucket(run_dir: Path) -> None:
     found = figures(run_dir)
     coverage = found["coverage"]
