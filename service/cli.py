@@ -14,7 +14,7 @@ import typer
 
 from config.problems import ConfigError
 from queues.ledger import LedgerError
-from service.lifecycle import EXIT_DEFECT, EXIT_INPUT, EXIT_STOPPED
+from service.lifecycle import EXIT_DEFECT, EXIT_INPUT, EXIT_STOPPED, collect_garbage_rarely
 from stages.core.errors import InputError, TamisError
 
 app = typer.Typer(
@@ -173,6 +173,7 @@ def report(run_dir: RunDir) -> None:
     """Make a run's report again, from its ledger: RUN_DIR/report.html and report.json. Of a running one, too."""
     from service.report.report import report_run
 
+    collect_garbage_rarely()
     typer.echo(report_run(run_dir))
 
 
