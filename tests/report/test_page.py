@@ -77,9 +77,7 @@ def test_what_models_and_people_wrote_is_only_ever_text(run: tuple[Project, Path
     page = watched.page
     topics = page.locator("#coverage td:first-child").all_inner_texts()
     assert any("<script>document.title" in topic and "{{ 7 * 7 }}" in topic for topic in topics)
-    page.select_option("#state", "")
-    for _ in range(40):
-        page.click("#next")
+    page.evaluate("for (let seeds = 40; seeds; seeds--) document.getElementById('next').click()")
     assert page.locator("main img, main a[href^=javascript]").count() == 0
     assert page.title() == "report · tamis report"
     html = run[1].read_text()
