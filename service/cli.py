@@ -189,7 +189,9 @@ def schema() -> None:
 
 @app.command()
 def init(
-    template: Annotated[str, typer.Argument(help="arithmetic, best_of_n or constitution.")] = "arithmetic",
+    template: Annotated[
+        str, typer.Argument(help="arithmetic best_of_n constitution documents self_instruct transform.")
+    ] = "arithmetic",
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path(),
 ) -> None:
     """Write a commented pipeline to start from, with its seeds and constitution."""

@@ -75,8 +75,19 @@ class StandIn:
         schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
         if wanted := schema or from_example(conversation(body["messages"])):
             opinion = Opinion(passes=True, prefers_first=True, same=True, merit=1.0, draws=draws)
-            return orjson.dumps(Filling(opinion, lambda _: ANSWER, draws, wanted).fill(wanted)).decode()
+            filling = Filling(opinion, lambda _: ANSWER, draws, wanted)
+            return orjson.dumps(filling.fill(_full(wanted))).decode()
         return f"{'so ' * (int(most * self._estimate.bytes_per_token / 3) - len(ANSWER))}{ANSWER}"
+
+
+def _full(schema: Any) -> Any:
+    """Return a JSON schema whose lists are as long as they may be."""
+    if isinstance(schema, list):
+        return [_full(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    full = {key: _full(part) for key, part in schema.items()}
+    return full | ({"minItems": full["maxItems"]} if "maxItems" in full else {})
 
 
 async def bound(config: Pipeline, source: Source, within: int) -> Probe:

@@ -19,12 +19,13 @@ def write_template(name: str, out: Path) -> list[Path]:
     if name not in names():
         raise InputError(f"tamis init {name}: not available; write one of: {', '.join(names())}")
     # An example's README tells of the example; a folder of one's own has, or gets, another.
-    files = sorted(file for file in (FOLDER / name).iterdir() if file.is_file() and file.name != "README.md")
-    targets = [out / file.name for file in files]
+    folder = FOLDER / name
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != "README.md")
+    targets = [out / file.relative_to(folder) for file in files]
     # An empty file may be there already: the shell makes one in `tamis init > pipeline.yaml`.
     if taken := [target for target in targets if target.exists() and target.stat().st_size]:
         raise InputError([f"{target}: this file is there already; name another folder with --out" for target in taken])
-    out.mkdir(parents=True, exist_ok=True)
     for file, target in zip(files, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.read_bytes())
     return targets

@@ -72,7 +72,7 @@ class Options:
     ] = 0.0
 
     rewrite_loses: Annotated[
-        float, _share("Share of rewrites that lose the answer, and of quotations that are none.")
+        float, _share("Share of rewrites that lose the answer, of quotations and answers that are made up.")
     ] = 0.0
 
     latency: Annotated[float, _amount("Median seconds of a call.")] = 0.0

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from needs import ROOT
 from pipeline_changes import Config
 from whole_runs import Project, committed
+
+from service.estimate import estimate_run
 
 Here = Callable[..., tuple[str, str]]
 PRICE = {"input_per_mtok": 1.0, "output_per_mtok": 2.0}
@@ -68,6 +71,11 @@ def test_without_a_call_it_tells_the_most_there_can_be_and_needs_no_server(
     told = here("estimate", "pipeline.yaml", "--probe", "0")[0]
     assert "the most they can take" in told
     assert "usd $0.01 ends the run after about" in told
+
+
+def test_without_a_call_a_row_is_taken_to_give_as_many_rows_as_it_may() -> None:
+    found = estimate_run(ROOT / "examples" / "documents" / "pipeline.yaml", (), None, 0)
+    assert [stage["calls"]["mid"] for stage in found["stages"]] == [24, 24 * 2 * 8]
 
 
 def test_a_price_that_is_not_known_is_said(project: Project, config: Config, here: Here) -> None:
