@@ -42,6 +42,18 @@ Embedded = Annotated[
 ]
 
 
+class Batch(Config):
+    """How requests are put into batches, with `mode: batch`."""
+
+    max_requests: Annotated[Count, Field(le=50_000)] = 50_000
+    """Requests of one batch; fewer where a provider's limit on waiting tokens is low."""
+    max_mb: Annotated[Positive, Field(ge=1, le=200)] = 200
+    poll_s: Positive = 30
+    """How often the provider is asked whether a batch has ended."""
+    window: Annotated[str, Field(pattern=r"^\d+[hdm]$")] = "24h"
+    """The time within which the provider answers, or gives up; most know 24h only."""
+
+
 class Endpoint(Config):
     """A language model behind an alias: a server's URL and model, or the embedded model that tamis starts itself."""
 
@@ -74,6 +86,8 @@ class Endpoint(Config):
     logprobs: Flag = True
     """Whether the server gives log-probabilities of tokens; judges read their scores from them."""
     mode: Literal["live", "batch"] = "live"
+    """`batch`: calls go out together through the provider's Batch API, in hours and for less."""
+    batch: Batch = Batch()
 
     @model_validator(mode="before")
     @classmethod
@@ -92,4 +106,16 @@ class Endpoint(Config):
             raise wrong("write `base_url:` and `model:` of a server, or `embedded: smollm2`")
         if self.base_url and self.model is None:
             raise wrong("`model:` is missing: write the model's name at its server")
+        return self
+
+    @model_validator(mode="after")
+    def _batches(self) -> Endpoint:
+        if self.mode == "live" and self.batch != Batch():
+            raise wrong("`batch:` is read with `mode: batch` only; write that, or remove it")
+        if self.mode == "batch" and self.embedded is not None:
+            raise wrong("`mode: batch` needs a provider; the embedded model has no Batch API")
+        if self.mode == "batch" and len(self.base_url) > 1:
+            raise wrong("`mode: batch` takes one `base_url`: a batch and its files lie at one server")
+        if self.mode == "batch" and len(self.api_key_env) + len(self.api_key_file) > 1:
+            raise wrong("`mode: batch` takes one key: batches belong to its account")
         return self

@@ -171,7 +171,7 @@ class _Run:
         with replacing(self._dir / rundir.RESOLVED) as file:
             file.write(to_yaml(resolved(self._plan.pipeline)).encode())
         before = self.write_manifest("running")
-        stopping = _Stopping(session.drain, watch)
+        stopping = _Stopping(session, watch)
         groups = fresh_groups(self._plan.groups(), session.store, lambda: session.drain.begun)
         try:
             async with AsyncExitStack() as stack:
@@ -219,8 +219,8 @@ class _Run:
 class _Stopping:
     """What signals and drains do to the phase that runs."""
 
-    def __init__(self, drain: Drain, watch: Watch) -> None:
-        self._drain, self._watch = drain, watch
+    def __init__(self, session: Session, watch: Watch) -> None:
+        self._session, self._drain, self._watch = session, session.drain, watch
         self._abort = asyncio.Event()
 
     def first(self, name: str) -> None:
@@ -249,4 +249,6 @@ class _Stopping:
 
     async def _rest(self) -> None:
         await self._drain.wait()
+        if isinstance(self._drain.cause, BudgetReached) and self._drain.cause.which != "wall_s":
+            await self._session.came_home()  # batches are paid for; after a signal they go on without us
         await self._watch.activity.quiet()

@@ -5,6 +5,8 @@ This is the composition root: nothing is decided here but who is given what.
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -19,9 +21,12 @@ from service.spending import Spending
 from service.store import LedgerDecisions, LedgerStore
 from stages.core.errors import BudgetReached, RunStopped
 from stages.core.events import Observe
+from stages.llm.batch_endpoint import BatchEndpoint, Home
+from stages.llm.batches import Answered, BatchHooks
 from stages.llm.endpoint import Endpoint, Hooks, Receipt
 from stages.llm.keys import ApiKey
 from stages.llm.protocol import Call, Reply
+from stages.llm.spool import Promised
 from stages.pipeline import Pipeline, Sizes
 from stages.registry import Tools, build
 
@@ -63,29 +68,27 @@ class Session:
     ) -> None:
         self.drain = Drain()
         self._on_reply = on_reply
-        self._spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight)
+        self._spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight, self._promised)
         self._ledger = ledger
+        decisions = LedgerDecisions(ledger, reader)
+        batches = BatchHooks(decisions, reader.keys, ledger.path.parent, _run_id(ledger))
         reused = None if reuse is None else reuse.get
         used = {alias: config.endpoints[alias] for alias in keys}
         self.gates = {name: Gate(limits, name) for name, (limits, _) in limits_of(used).items()}
         self._gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
-        self.endpoints = {
-            alias: Endpoint(
-                alias,
-                endpoint,
-                self._gate_of[alias],
-                keys[alias],
-                Hooks(partial(self._commit, alias), self._admit, reused, observe),
-            )
-            for alias, endpoint in used.items()
-        }
+        self.endpoints: dict[str, Endpoint] = {}
+        for alias, endpoint in used.items():
+            of_run = Hooks(partial(self._commit, alias), self._admit, reused, observe)
+            made = (alias, endpoint, self._gate_of[alias], keys[alias], of_run)
+            home = Home(partial(self._came_home, alias), batches)
+            self.endpoints[alias] = BatchEndpoint(*made, home) if endpoint.mode == "batch" else Endpoint(*made)
+        self._in_batches = [one for one in self.endpoints.values() if isinstance(one, BatchEndpoint)]
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
         first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)
-        decisions = LedgerDecisions(ledger, reader)
         sizes, settings = _sizes(self.gates), (config.seed, config.constitution, config.collapse)
         tools = Tools(models, decisions, *settings, observe, expected=seeds * first, at_once=sizes.workers)
         self.store = LedgerStore(ledger, reader)
-        self.pipeline = Pipeline(build(config.stages, tools), self.store, sizes, observe)
+        self.pipeline = Pipeline(build(config.stages, tools), self.store, sizes, observe, self._arrive)
 
     def limits(self) -> dict[str, float]:
         """Return how many calls each alias may have on the wire; those of one group share the number."""
@@ -112,11 +115,44 @@ class Session:
         self._spending.check()
 
     async def _commit(self, alias: str, call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
-        self._spending.add(receipt)
-        row = ReplyRow(call.group.seed.no, key, call.stage, alias, raw, *receipt.usage, *receipt[1:])
-        await self._ledger.reply(row)
+        await self._keep(alias, call.group.seed.no, call.stage, key, raw, receipt)
         if self._on_reply is not None:
             self._on_reply(alias, call, receipt)
+
+    def _came_home(self, alias: str, answered: Answered, receipt: Receipt) -> asyncio.Future[None]:
+        return self._keep(alias, answered.seed, answered.stage, answered.key, answered.raw, receipt)
+
+    def _keep(self, alias: str, seed: int, stage: str, key: str, raw: bytes, receipt: Receipt) -> asyncio.Future[None]:
+        self._spending.add(receipt)
+        return self._ledger.reply(ReplyRow(seed, key, stage, alias, raw, *receipt.usage, *receipt[1:]))
+
+    def _promised(self) -> Promised:
+        total = Promised()
+        for endpoint in self._in_batches:
+            total.add(endpoint.promised)
+        return total
+
+    async def _arrive(self) -> None:
+        """Send what is gathered, and return when no batch is under way; where the budget allows none, drain."""
+        if self.drain.cause is not None:  # nothing leaves any more
+            await self.drain.halt(self.drain.cause)
+        under_way = [endpoint for endpoint in self._in_batches if endpoint.flush()]
+        for endpoint in self._in_batches:
+            if endpoint.refused is not None and not under_way:
+                await self.drain.halt(endpoint.refused)
+        await self.came_home()
+
+    async def came_home(self) -> None:
+        """Return when no batch is under way."""
+        for endpoint in self._in_batches:
+            await endpoint.home()
+
+
+def _run_id(ledger: Ledger) -> str:
+    """Return what names the run at providers, the same in every process."""
+    if (known := ledger.meta("run")) is None:
+        ledger.set_meta("run", known := uuid.uuid4().hex)
+    return known
 
 
 def _group(alias: str, endpoint: EndpointConfig) -> str:

@@ -12,13 +12,17 @@ from config.schema import Budget
 from queues.ledger import Spend
 from stages.core.errors import BudgetReached
 from stages.llm.endpoint import Receipt
+from stages.llm.spool import Promised
 
 
 class Spending:
     """Calls, tokens and dollars so far; of the calls whose price is not known, no dollars."""
 
-    def __init__(self, budget: Budget, before: Iterable[Spend], in_flight: Callable[[], int]) -> None:
-        self._budget, self._in_flight = budget, in_flight
+    def __init__(
+        self, budget: Budget, before: Iterable[Spend], in_flight: Callable[[], int], promised: Callable[[], Promised]
+    ) -> None:
+        """`promised`: what is under way in batches may take, at the most, beside the calls in flight."""
+        self._budget, self._in_flight, self._promised = budget, in_flight, promised
         self.calls = self.tokens = 0
         self.usd = 0.0
         for spend in before:
@@ -37,11 +41,11 @@ class Spending:
     def check(self) -> None:
         """Raise BudgetReached if another call could pass the budget."""
         budget = self._budget
-        out = self._in_flight()
+        out, promised = self._in_flight(), self._promised()
         share = (self.calls + out) / self.calls if self.calls else 1.0
-        if budget.calls is not None and self.calls + out >= budget.calls:
+        if budget.calls is not None and self.calls + out + promised.calls >= budget.calls:
             raise BudgetReached("calls", f"the budget of {budget.calls:,} calls is spent")
-        if budget.tokens is not None and self.tokens * share >= budget.tokens:
+        if budget.tokens is not None and self.tokens * share + promised.tokens >= budget.tokens:
             raise BudgetReached("tokens", f"the budget of {budget.tokens:,} tokens is spent ({self.tokens:,} so far)")
-        if budget.usd is not None and self.usd * share >= budget.usd:
+        if budget.usd is not None and self.usd * share + promised.cost_usd >= budget.usd:
             raise BudgetReached("usd", f"the budget of ${budget.usd:,.2f} is spent (${self.usd:,.2f} so far)")

@@ -22,6 +22,7 @@ from queues.ledger.rows import SEED_STATES, CandidateRow, DecisionRow, SeedRow
 NUMBERS_A_PAGE = 10_000
 
 REPLIES = "SELECT key, CAST(raw AS BLOB) FROM reply WHERE seed = ?"
+KEYS = "SELECT key FROM reply WHERE seed IN (SELECT value FROM json_each(?))"
 NUMBERS = """
 SELECT phase, no FROM seed WHERE state = ? AND (phase, no) > (?, ?) AND phase <= ? ORDER BY phase, no LIMIT ?"""
 SEEDS = """
@@ -129,6 +130,10 @@ class Reader:
     def replies(self, seed: int) -> dict[str, bytes]:
         """Return the raw replies to one seed's calls, by call key."""
         return dict(self._rows(REPLIES, seed))
+
+    def keys(self, seeds: Sequence[int]) -> set[str]:
+        """Return the keys of all replies to the calls of these seeds."""
+        return {key for (key,) in self._rows(KEYS, orjson.dumps(seeds))}
 
     def numbers(self, states: Sequence[str] = SEED_STATES, phase: int | None = None) -> SeedNumbers:
         """Return the numbers of all seeds in one of these states, of one phase or of any."""

@@ -86,6 +86,8 @@ class Options:
     api_key: Annotated[str | None, typer.Option(help="Ask for this bearer token.")] = None
     revoke_after: Annotated[int | None, _amount("The token is refused after so many replies.")] = None
 
+    batch_s: Annotated[float, _amount("Seconds that a batch takes.")] = 0.0
+
     refuse: Annotated[float, _share("Share of first arrivals refused with a 429.")] = 0.0
     error: Annotated[float, _share("Share answered with a 500.")] = 0.0
     reset: Annotated[float, _share("Share whose connection is reset.")] = 0.0

@@ -25,6 +25,7 @@ from aiohttp import web
 
 from service.lifecycle import allow_many_connections
 from service.simulator.asked import Asked, Kind, Refusal, read
+from service.simulator.batches import BatchFront
 from service.simulator.draws import Draws
 from service.simulator.limits import Clock, Limiter
 from service.simulator.options import Options
@@ -69,11 +70,13 @@ class Simulator:
     def __init__(self, options: Options, clock: Clock) -> None:
         self._options, self._composer, self._counts = options, Composer(options), Counts()
         concurrency, advice = options.max_concurrency, options.retry_after
+        self._batches = BatchFront(options.batch_s, clock, self._in_batch, self._authorise)
         self._limiter = Limiter(options.rpm, options.tpm, concurrency, advice, clock, options.rpd)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._in_words])
         app.add_routes([web.post(path, partial(self._complete, kind)) for path, kind in _PATHS.items()])
+        app.add_routes(self._batches.routes())
         app.add_routes([web.get("/v1/models", self._models), web.get("/health", self._health)])
         app.add_routes([web.get("/stats", self._stats), web.post("/stats/reset", self._reset)])
         return app
@@ -151,6 +154,31 @@ class Simulator:
             counts.answered.add(asked.digest)
         return _json(body, self._limiter.headers())
 
+    def _in_batch(self, kind: Kind, raw: bytes) -> tuple[int, bytes] | None:
+        """Answer a request of a batch: no limit holds there, faults do."""
+        counts = self._counts
+        counts.calls += 1
+        try:
+            asked = read(raw, kind, self._options.models, self._options.context)
+        except Refusal as refused:
+            counts.refused[refused.kind] += 1
+            return refused.status, refused.body
+        counts.repeats += asked.digest in counts.answered
+        counts.arrivals[asked.digest] += 1
+        arrival = counts.arrivals[asked.digest]
+        if fault := fate(self._options, asked.digest, arrival):
+            counts.faults[fault] += 1
+        if fault in {"refuse", "error", "reset"}:
+            return 500, Refusal(500, "The server had an error while processing your request.", "server_error").body
+        if fault == "hang":
+            return None
+        reply = self._composer.compose(asked)
+        if fault == "malformed":
+            return 200, _malformed(reply, Draws(self._options.seed, "malform", asked.digest, arrival))
+        counts.tokens += reply["usage"]["total_tokens"]
+        counts.answered.add(asked.digest)
+        return 200, orjson.dumps(reply)
+
     async def _models(self, request: web.Request) -> web.Response:
         self._authorise(request)
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "tamis"} for name in self._options.models]
@@ -163,6 +191,7 @@ class Simulator:
         counts, limiter = self._counts, self._limiter
         told = {name: getattr(counts, name) for name in ("calls", "repeats", "tokens", "refused", "faults")}
         told |= {"answered": len(counts.answered), "in_flight": limiter.in_flight, "peak": limiter.peak}
+        told["batches"] = self._batches.created
         return _json(orjson.dumps(told))
 
     async def _reset(self, request: web.Request) -> web.Response:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import orjson
-from yarl import URL
 
 from config.schema import Endpoint
 from stages.core.errors import InputError
 from stages.llm.embedded import find_model, find_server
 from stages.llm.failures import of_reply
 from stages.llm.keys import ApiKey, KeyRing
-from stages.llm.transport import trust
-from stages.llm.wire import auth_headers
+from stages.llm.sdk import client_of, headers_of
 
 if TYPE_CHECKING:
     import openai
@@ -51,8 +49,12 @@ async def _problem(config: Endpoint, url: str, key: ApiKey) -> str:
     import openai
 
     try:
-        async with _client(config, url) as client:
-            return await _model_problem(url, client, _headers(config, key), config.model or "")
+        async with client_of(config, url, TIMEOUT_S) as client:
+            headers = headers_of(config, key)
+            problem = await _model_problem(url, client, headers, config.model or "")
+            if not problem and config.mode == "batch":
+                return await _batch_problem(url, client, headers)
+            return problem
     except openai.APITimeoutError:
         return f"{url} did not answer within {TIMEOUT_S:.0f} s; see that the server runs and that base_url is right"
     except openai.APIConnectionError as error:
@@ -73,6 +75,19 @@ async def _model_problem(url: str, client: openai.AsyncOpenAI, headers: dict[str
     meant = f' Did you mean "{near[0]}"?' if near else ""
     shown = ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else "")
     return f'{url} does not have the model "{model}"; it has: {shown}.{meant}'
+
+
+async def _batch_problem(url: str, client: openai.AsyncOpenAI, headers: dict[str, str]) -> str:
+    """Ask for the list of batches: whoever has none does not know the route."""
+    import openai
+
+    try:
+        await client.batches.with_raw_response.list(limit=1, extra_headers=headers)
+    except openai.APIStatusError as error:
+        if error.status_code in (404, 405, 501):
+            return f"{url} has no Batch API ({error.status_code} to /batches); write `mode: live`"
+        raise
+    return ""
 
 
 def _names(body: bytes) -> list[str]:
@@ -108,31 +123,3 @@ def _status_problem(url: str, key: ApiKey, error: openai.APIStatusError) -> str:
     else:
         return ""  # no /models here, or not just now (429)
     return f"{url} {failure.words}; {remedy}"
-
-
-def _headers(config: Endpoint, key: ApiKey) -> dict[str, str]:
-    """Return the endpoint's headers; what the SDK would add of its own or from the environment is left out."""
-    import openai
-
-    ours = dict.fromkeys(("Authorization", "OpenAI-Organization", "OpenAI-Project"), openai.Omit())
-    return cast("dict[str, str]", {**ours, **auth_headers(config.api_key_header, key.text), **config.headers})
-
-
-def _client(config: Endpoint, url: str) -> openai.AsyncOpenAI:
-    """Return a client that reaches the server as `transport.py` would."""
-    import openai
-
-    base = URL(url)
-    return openai.AsyncOpenAI(
-        base_url=str(base.with_query(None)),
-        api_key="set per request",
-        max_retries=0,
-        default_query={**base.query, **config.query},
-        http_client=openai.DefaultAsyncHttpxClient(
-            proxy=config.proxy,
-            verify=True if config.ca_file is None else trust(config.ca_file),
-            trust_env=False,
-            follow_redirects=False,
-            timeout=TIMEOUT_S,
-        ),
-    )

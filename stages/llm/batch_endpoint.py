@@ -1,0 +1,123 @@
+"""An endpoint with `mode: batch`: what the ledger does not have is postponed, and comes home with a batch.
+
+A call is answered from the ledger, or its group waits: the request leaves when the group is in the store, and when the
+group comes again the reply is found by the call's key. Budgets hold for what is asked for, by the most it may take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+from config.schema import Endpoint as EndpointConfig
+from queues.gate import Gate
+from stages.core.base import Postponed
+from stages.core.errors import BudgetReached, CandidateError
+from stages.core.events import CallFinished, CallStarted
+from stages.llm.batch_api import BatchApi
+from stages.llm.batches import Answered, Batches, BatchHooks
+from stages.llm.endpoint import Endpoint, Hooks, Receipt
+from stages.llm.keys import ApiKey
+from stages.llm.protocol import Call, Reply
+from stages.llm.retries import RetryPolicy
+from stages.llm.spool import Promised, Request
+
+ROUTES = {"generate": "", "embeddings": "/v1/embeddings"}
+"""What can be asked in batches, and its path; that of generating depends on `api`."""
+_PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """How replies come home: `commit(answered, receipt)` returns what resolves when that is durable."""
+
+    commit: Callable[[Answered, Receipt], asyncio.Future[None]]
+    batches: BatchHooks
+
+
+class BatchEndpoint(Endpoint):
+    """One alias whose calls go out in batches."""
+
+    def __init__(
+        self,
+        alias: str,
+        config: EndpointConfig,
+        gate: Gate,
+        keys: Sequence[ApiKey],
+        hooks: Hooks,
+        home: Home,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        super().__init__(alias, config, gate, keys, hooks, policy)
+        self._home, self._api = home, BatchApi(alias, config, keys[0])
+        self._batches = Batches(alias, config, self._api, home.batches, self._policy, self._take)
+        self._opened = AsyncExitStack()
+        self.refused: BudgetReached | None = None
+        """The budget that kept a call from being asked for since the last `arrive`."""
+
+    async def __aenter__(self) -> Self:
+        self._batches.recall()
+        self._opened.callback(self._batches.close)
+        await self._opened.enter_async_context(self._api)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    def __repr__(self) -> str:
+        return f"<BatchEndpoint {self.alias}: {self._batches.under_way} batches under way, {self.promised!r}>"
+
+    @property
+    def promised(self) -> Promised:
+        """What may come of the requests that have not ended."""
+        return self._batches.promised
+
+    async def watch(self) -> None:
+        """Send and follow the batches. Raises RunStopped."""
+        await self._batches.run()
+
+    def flush(self) -> bool:
+        """Send what is gathered; return whether anything is under way, also from earlier."""
+        self._batches.flush()
+        return self._batches.under_way > 0
+
+    async def home(self) -> None:
+        """Return when nothing is under way."""
+        await self._batches.home()
+        self.refused = None
+
+    async def _serve(self, call: Call, key: str, body: bytes) -> Reply:
+        """Raise Postponed, or CandidateError where an earlier batch has shown that this cannot be served."""
+        if (why := self._batches.faults.failed.get(key)) is not None:
+            raise CandidateError(*why)
+        try:
+            self._hooks.admit_budget()
+        except BudgetReached as reached:  # what is under way may leave some of it
+            self.refused = reached
+            raise Postponed from None
+        path = ROUTES[call.route] or _PATHS[self._config.api]
+        tokens = self._estimate.of(call.body, self._config.body, len(body))
+        request = Request(key, call.group.seed.no, call.stage, body, tokens, self._most(tokens, len(body)))
+        self._batches.promise(request)
+        raise Postponed(partial(self._batches.add, path, request))
+
+    def _most(self, tokens: int, size: int) -> float:
+        """Return the USD that a request of `size` bytes may cost, of `tokens` together."""
+        if (price := self._config.price) is None:
+            return 0.0
+        prompt = min(tokens, int(size / self._estimate.bytes_per_token))
+        return (prompt * price.input_per_mtok + (tokens - prompt) * price.output_per_mtok) / 1e6
+
+    def _take(self, answered: Answered) -> asyncio.Future[None]:
+        """Commit a reply, and tell of it as of a call that has just been made; it waited for its batch."""
+        usage, stage, observe = answered.reply.usage, answered.stage, self._hooks.observe
+        receipt = Receipt(usage, self._cost(usage), answered.took_s, 0.0)
+        done = self._home.commit(answered, receipt)
+        if observe is not None:
+            observe(CallStarted(self.alias, stage))
+            observe(CallFinished(self.alias, stage, "ok", answered.took_s, 0.0, *usage, receipt.cost_usd))
+        return done

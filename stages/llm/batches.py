@@ -1,0 +1,293 @@
+"""The batches of one endpoint: gathered, sent, followed, and taken home, by whatever process there is at the time.
+
+A batch is two decisions of the ledger. The first, before the provider is told to begin, names it and its requests; the
+name stands in the batch's metadata too, so that a process that finds a batch without its end looks for it there, and
+never sends it again. The second, when every reply is committed, says what became of the rest.
+
+Invariants: a request is sent only when its group waits in the store, and its group walks only when no batch is under
+way, so none is sent twice; a reply is committed once, however often its file is read; no file is ever in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+
+from config.schema import Endpoint as EndpointConfig
+from stages.core.base import Decisions, first_error
+from stages.core.errors import CandidateError, RunStopped
+from stages.llm.batch_api import ENDED, BatchApi, Line
+from stages.llm.batch_faults import Faults, Outcome
+from stages.llm.failures import Failure
+from stages.llm.protocol import Reply
+from stages.llm.retries import Retries, RetryPolicy
+from stages.llm.spool import Promised, Request, Spool
+
+if TYPE_CHECKING:
+    from openai.types import Batch
+
+T = TypeVar("T")
+
+KIND = "batch"
+SETTLE_S = 10.0
+"""A provider may still be creating a batch whose creator is gone: only after this is it looked for."""
+SKEW_S = 24 * 3600.0
+"""How far the provider's clock may be from ours."""
+COMMITS = 500
+"""Replies that are on their way to the disk at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A reply that came home: whose it is, and the seconds its batch took."""
+
+    key: str
+    seed: int
+    stage: str
+    raw: bytes
+    reply: Reply
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHooks:
+    """What batches need of the run around them.
+
+    `committed(seeds)` returns the keys of the replies that these have; `folder` is where requests may be gathered.
+    """
+
+    decisions: Decisions
+    committed: Callable[[Sequence[int]], set[str]]
+    folder: Path
+    run_id: str
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A batch on its way. `asked` has key, seed and stage of each line, as JSON, which is a third of the objects."""
+
+    id: str
+    file: str
+    at: float
+    asked: bytes
+    promised: Promised
+    batch: str = ""
+
+    @classmethod
+    def read(cls, body: dict[str, Any]) -> _Sent:
+        return cls(body["batch"], body["file"], body["at"], orjson.dumps(body["asked"]), Promised(*body["promised"]))
+
+
+class Batches:
+    """Gathers by `add`, sends by `flush`; `run` is a task of the owner. `take` commits a reply that came home."""
+
+    def __init__(
+        self,
+        alias: str,
+        config: EndpointConfig,
+        api: BatchApi,
+        hooks: BatchHooks,
+        policy: RetryPolicy,
+        take: Callable[[Answered], asyncio.Future[None]],
+    ) -> None:
+        self._alias, self._config, self._api, self._hooks = alias, config, api, hooks
+        self._policy, self._take = policy, take
+        self.faults = Faults(alias, config.reasoning, policy)
+        self.promised = Promised()
+        """What all requests may take that are asked for and have not ended."""
+        self._gathering: dict[str, Spool] = {}
+        self._unsent: set[Spool] = set()
+        self._full: asyncio.Queue[Spool] = asyncio.Queue()
+        self._recalled: list[_Sent] = []
+        self.under_way = 0
+        self._home = asyncio.Event()
+        self._uploading = asyncio.Lock()
+
+    def recall(self) -> None:
+        """Take up what earlier processes have sent and not taken home, and what they gave up."""
+        sent: dict[str, _Sent] = {}
+        for scope, body in self._hooks.decisions.made(KIND):
+            if scope != self._alias:
+                continue
+            if "ended" in body:
+                del sent[body["batch"]]
+                self.faults.learn({key: (reason, words) for key, reason, words in body["failed"]}, body["again"])
+            else:
+                sent[body["batch"]] = _Sent.read(body)
+        self._recalled = list(sent.values())
+        for one in self._recalled:
+            self.promised.add(one.promised)
+        self._count(len(self._recalled))
+
+    def promise(self, request: Request) -> None:
+        """Count a request in that will be added."""
+        self.promised.add(Promised(1, request.tokens, request.cost_usd))
+
+    def add(self, path: str, request: Request) -> None:
+        """Put a request into the next batch to this path of the API; its group must be in the store."""
+        spool = self._gathering.get(path)
+        if spool is None or not spool.takes(request):
+            self._send(path)
+            limits = self._config.batch
+            spool = Spool(self._hooks.folder, path, limits.max_requests, int(limits.max_mb * 1e6))
+            self._gathering[path] = spool
+            self._unsent.add(spool)
+            spool.takes(request)
+
+    def flush(self) -> None:
+        """Send what is gathered, however little it is."""
+        for path in list(self._gathering):
+            self._send(path)
+
+    async def home(self) -> None:
+        """Return when no batch is under way."""
+        await self._home.wait()
+
+    def close(self) -> None:
+        """Drop what was not sent; its groups ask again."""
+        for spool in self._unsent:
+            spool.file.close()
+
+    async def run(self) -> None:
+        """Send and follow batches until cancelled; they go on at the provider. Raises RunStopped."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._adopt(tasks), name=f"batches of before {self._alias}")
+                while True:
+                    spool = await self._full.get()
+                    tasks.create_task(self._carry(spool), name=f"batch {self._alias}")
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+
+    def _send(self, path: str) -> None:
+        if (spool := self._gathering.pop(path, None)) is not None:
+            self._count(1)
+            self._full.put_nowait(spool)
+
+    def _count(self, batches: int) -> None:
+        self.under_way += batches
+        (self._home.clear if self.under_way else self._home.set)()
+
+    async def _carry(self, spool: Spool) -> None:
+        """Send a batch and take it home. One upload at a time: the line is shared anyway."""
+        async with self._uploading:
+            id_ = uuid.uuid4().hex
+            file = await self._patiently(lambda: self._api.upload(f"tamis-{id_}.jsonl", spool.file))
+            spool.file.close()
+            self._unsent.discard(spool)
+            asked = [(key, *whose) for key, whose in spool.asked.items()]
+            promised = (spool.promised.calls, spool.promised.tokens, spool.promised.cost_usd)
+            body = {"batch": id_, "file": file, "at": time.time(), "asked": asked, "promised": promised}
+            await self._hooks.decisions.make(KIND, self._alias, body)
+            sent = _Sent.read(body)
+            await self._create(sent, spool.path)
+        await self._follow(sent)
+
+    async def _create(self, sent: _Sent, path: str) -> None:
+        """Have the provider begin, exactly once: where its answer is lost the batch is looked for first."""
+        retries = Retries(self._policy, self._alias)
+        marks = {"tamis_run": self._hooks.run_id, "tamis_endpoint": self._alias, "tamis_batch": sent.id}
+        while not sent.batch:
+            made = await self._api.create(path, sent.file, marks)
+            if not isinstance(made, Failure):
+                sent.batch = made.id
+                return
+            await self._policy.sleep(max(self._delay(retries, made), SETTLE_S))
+            await self._find([sent])
+
+    async def _adopt(self, tasks: asyncio.TaskGroup) -> None:
+        """Go on with the batches of earlier processes. One that was never created holds nothing, and is ended."""
+        if not self._recalled:
+            return
+        await self._policy.sleep(max(0.0, self._recalled[-1].at + SETTLE_S - time.time()))
+        await self._find(self._recalled)
+        for sent in self._recalled:
+            if sent.batch:
+                tasks.create_task(self._follow(sent), name=f"batch {sent.batch}")
+            else:
+                await self._end(sent, "never created", Outcome())
+        self._recalled = []
+
+    async def _find(self, wanted: Sequence[_Sent]) -> None:
+        """Look for batches by their names, or by their files where a provider keeps no metadata."""
+        oldest = min(sent.at for sent in wanted)
+        for batch in await self._patiently(lambda: self._api.since(oldest - SKEW_S)):
+            for sent in wanted:
+                if (batch.metadata or {}).get("tamis_batch") == sent.id or batch.input_file_id == sent.file:
+                    sent.batch = batch.id
+
+    async def _follow(self, sent: _Sent) -> None:
+        """Wait for a batch's end, and commit what it brought."""
+        while (batch := await self._patiently(lambda: self._api.retrieve(sent.batch))).status not in ENDED:
+            await self._policy.sleep(self._config.batch.poll_s)
+        asked = {key: (seed, stage) for key, seed, stage in orjson.loads(sent.asked)}
+        if batch.status == "failed":
+            outcome = self.faults.refused(batch, list(asked), alone=self.under_way == 1)
+        else:
+            outcome = await self._collect(batch, asked)
+        await self._end(sent, batch.status, outcome)
+        if outcome.stop is not None:
+            raise outcome.stop
+
+    async def _collect(self, batch: Batch, asked: dict[str, tuple[int, str]]) -> Outcome:
+        """Commit the replies that are not, and judge all other requests."""
+        for key in self._hooks.committed(list(dict.fromkeys(seed for seed, _ in asked.values()))):
+            asked.pop(key, None)
+        failures: dict[str, Failure] = {}
+        commits: list[asyncio.Future[None]] = []
+        ended = batch.completed_at or batch.expired_at or batch.cancelled_at or batch.created_at
+
+        async def take(line: Line) -> None:
+            if line.key not in asked:  # committed already, or nothing of ours
+                return
+            found = self.faults.read(line)
+            if isinstance(found, Failure):
+                failures[line.key] = found
+                return
+            seed, stage = asked.pop(line.key)
+            assert line.reply is not None  # noqa: S101  it was just read
+            took_s = float(ended - batch.created_at)
+            commits.append(self._take(Answered(line.key, seed, stage, line.reply, found, took_s)))
+            if len(commits) == COMMITS:
+                await _all(commits)
+
+        for file in (batch.output_file_id, batch.error_file_id):
+            if file:
+                await self._patiently(lambda file=file: self._api.lines(file, take))  # type: ignore[misc]  # a default
+        await _all(commits)
+        return self.faults.judged(batch, failures, [key for key in asked if key not in failures])
+
+    async def _end(self, sent: _Sent, how: str, outcome: Outcome) -> None:
+        failed = [(key, *why) for key, why in outcome.failed.items()]
+        body = {"batch": sent.id, "ended": how, "failed": failed, "again": outcome.again}
+        await self._hooks.decisions.make(KIND, self._alias, body)
+        self.faults.learn(outcome.failed, outcome.again)
+        self.promised.add(sent.promised, -1)
+        self._count(-1)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T | Failure]]) -> T:
+        """Return what an attempt brings, made again as long as that may help. Raises RunStopped."""
+        retries = Retries(self._policy, self._alias)
+        while isinstance(outcome := await attempt(), Failure):
+            await self._policy.sleep(self._delay(retries, outcome))
+        return outcome
+
+    def _delay(self, retries: Retries, failure: Failure) -> float:
+        try:
+            return retries.wait(failure, None)
+        except CandidateError as error:
+            raise RunStopped(f"its Batch API failed: {error.detail}", "Go on with --resume when it is well") from error
+
+
+async def _all(commits: list[asyncio.Future[None]]) -> None:
+    """Return when all are on disk; the list is empty then."""
+    for commit in commits:
+        await commit
+    commits.clear()
