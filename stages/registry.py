@@ -92,7 +92,7 @@ def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
         where = None if config.where is None else Expression(config.where)
         place = Place(config.name, len(stages), config.action, where, tools.observe)
         if isinstance(config, Dedupe) and config.semantic is not None:
-            stages.append(EmbedStage(place, config, embedder(config.semantic, tools.models)))
+            stages.append(EmbedStage(place, config, embedder(config.semantic, tools.models), tools.decisions))
             place = replace(place, depth=len(stages))
         stages.append(
             BUILDERS[config.type](

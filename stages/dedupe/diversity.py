@@ -2,7 +2,7 @@
 
 Methods: distinct-n (Li et al., arXiv 1510.03055); compression ratio and self-repetition of 4-grams, which beside it say
 most of what is to be said (Shaib et al., arXiv 2403.00553); order-2 Renyi kernel entropy, the number of modes, on
-embeddings (arXiv 2410.21719). Every window has the same size, since all of these depend on it.
+embeddings where there are any (arXiv 2410.21719). Every window has the same size, since all of these depend on it.
 
 Memory is bounded: a window of 200 texts of 250 words holds 0.4 MB, and there is one per topic, up to a number of them.
 A text of 250 words takes 0.1 ms, and a window of them 8 ms when it is full.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from stages.core.text import normal
 from stages.dedupe.exact import digest
 from stages.dedupe.words import Hashes, hashed, runs, words_of
 
+WINDOW = 200
 BLOCK = 1 << 15
 """Bytes that are compressed together: as far as zlib looks back."""
 _OPENING = 3
@@ -49,8 +50,6 @@ class Figures:
     words: float
     drift: float
     """Words per text, and how many more than in the first window, as a share: -0.5 is half as long."""
-    rke: float | None
-    """Number of modes among the embeddings; None where none were given."""
 
 
 class Recent:
@@ -74,18 +73,16 @@ class Recent:
 class Diversity:
     """Takes texts in and gives figures when a window of them is full. Topics beyond the first ones count among all."""
 
-    def __init__(self, window: int = 200, topics: int = 50) -> None:
+    def __init__(self, window: int = WINDOW, topics: int = 50) -> None:
         self._window, self._topics = window, topics
         self._all = _Stream(None)
         self._of_topic: dict[str, _Stream] = {}
 
-    def add(
-        self, text: str, topic: str = "", repeats: bool = False, embedding: Sequence[float] | None = None
-    ) -> list[Figures]:
+    def add(self, text: str, topic: str = "", repeats: bool = False) -> list[Figures]:
         """Take a text in; return the figures of the windows that it fills: of all texts, and of its topic's."""
         text = text[:_MAX_CHARS]
         words = words_of(normal(text))
-        entry = _Entry(text, words, hashed(words), repeats, embedding)
+        entry = _Entry(text, words, hashed(words), repeats)
         return [figures for stream in self._streams(topic) if (figures := stream.add(entry, self._window))]
 
     def _streams(self, topic: str) -> Iterator[_Stream]:
@@ -100,7 +97,6 @@ class _Entry:
     words: list[str]
     hashes: Hashes
     repeats: bool
-    embedding: Sequence[float] | None
 
 
 class _Stream:
@@ -117,7 +113,6 @@ class _Stream:
         self._pairs, self._fours = _Grams(2), _Grams(4)
         self._openings = Counter[str]()
         self._ratios: list[float] = []
-        self._embeddings: list[Sequence[float]] = []
 
     def add(self, entry: _Entry, window: int) -> Figures | None:
         self._texts += 1
@@ -127,8 +122,6 @@ class _Stream:
         self._fours.add(entry.hashes)
         self._openings[" ".join(entry.words[:_OPENING])] += 1
         self._compress(entry.text)
-        if entry.embedding is not None:
-            self._embeddings.append(entry.embedding)
         if self._texts < window:
             return None
         figures = self._figures()
@@ -157,7 +150,6 @@ class _Stream:
             opening_share=openings / self._texts,
             words=words,
             drift=words / self._first_words - 1 if self._first_words else 0.0,
-            rke=modes(np.asarray(self._embeddings, np.float32)) if self._embeddings else None,
         )
 
 

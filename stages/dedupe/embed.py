@@ -1,4 +1,7 @@
-"""The embeddings that a semantic dedupe compares: made before it, kept with the candidates, asked for once."""
+"""The embeddings that a semantic dedupe compares: made before it, kept with the candidates, asked for once.
+
+They also say how many different things a window of texts is about: a decision row `{texts, modes}` for each.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,18 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from config.schema import Dedupe, Semantic
-from stages.core.base import Place, Stage
+from stages.core.base import Decisions, Place, Stage
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
 from stages.dedupe.claims import Claims
+from stages.dedupe.diversity import WINDOW, modes
 from stages.dedupe.minilm import MiniLM
 from stages.llm.protocol import Call, Model
+
+KIND = "modes"
 
 
 class Embedder(Protocol):
@@ -60,9 +66,11 @@ class EmbedStage(Stage):
     A candidate whose text no embedding can be had for fails; one without a text is left out.
     """
 
-    def __init__(self, place: Place, config: Dedupe, embedder: Embedder) -> None:
+    def __init__(self, place: Place, config: Dedupe, embedder: Embedder, decisions: Decisions) -> None:
         super().__init__(replace(place, name=f"{place.name}.embed"))
         self._for, self._claims, self._embedder = place.name, Claims(self, config), embedder
+        self._decisions = decisions
+        self._window: list[NDArray[np.float32]] = []
 
     async def start(self) -> None:
         await self._embedder.start()
@@ -76,9 +84,15 @@ class EmbedStage(Stage):
         texts = list(dict.fromkeys(part for claim in claims for part in claim.document.parts))
         vectors = dict(zip(texts, await self._vectors(group, texts), strict=True))
         for claim in claims:
-            found = [vectors[part] for part in claim.document.parts]
+            vector = _joined([vectors[part] for part in claim.document.parts])
             for candidate in claim.candidates:
-                self._give(group, candidate, found)
+                self._give(group, candidate, vector)
+            if not isinstance(vector, CandidateError):
+                self._window.append(vector.ravel())
+        while len(self._window) >= WINDOW:
+            window, self._window = self._window[:WINDOW], self._window[WINDOW:]
+            body = {"texts": WINDOW, "modes": round(modes(np.stack(window)), 2)}
+            await self._decisions.make(KIND, self._for, body)
 
     async def _vectors(self, group: Group, texts: Sequence[str]) -> Sequence[ArrayLike | CandidateError]:
         """Embed all texts together; where that cannot be, each alone, so that one does not fail its siblings."""
@@ -91,11 +105,18 @@ class EmbedStage(Stage):
                 return [error]
         return [(await self._vectors(group, [text]))[0] for text in texts]
 
-    def _give(self, group: Group, candidate: Candidate, vectors: Sequence[ArrayLike | CandidateError]) -> None:
-        for vector in vectors:
-            if isinstance(vector, CandidateError):
-                self.judge(group, candidate, Verdict(None, reason=vector.reason, detail=vector.detail))
-                return
-        joined = np.array(vectors, np.float32)
-        joined /= np.linalg.norm(joined, axis=1, keepdims=True)
-        candidate.embeddings[self._for] = joined.astype(np.float16).tobytes()
+    def _give(self, group: Group, candidate: Candidate, vector: NDArray[np.float32] | CandidateError) -> None:
+        if isinstance(vector, CandidateError):
+            self.judge(group, candidate, Verdict(None, reason=vector.reason, detail=vector.detail))
+        else:
+            candidate.embeddings[self._for] = vector.astype(np.float16).tobytes()
+
+
+def _joined(vectors: Sequence[ArrayLike | CandidateError]) -> NDArray[np.float32] | CandidateError:
+    """Return the parts' embeddings, brought to length 1, a row each; or the first error there is instead of one."""
+    for vector in vectors:
+        if isinstance(vector, CandidateError):
+            return vector
+    joined = np.array(vectors, np.float32)
+    joined /= np.linalg.norm(joined, axis=1, keepdims=True)
+    return joined

@@ -114,12 +114,3 @@ def test_texts_are_remembered_up_to_a_number_the_last_ones() -> None:
 def test_as_many_modes_are_counted_as_there_are_directions(k: int, times: int, length: float) -> None:
     embeddings = length * np.tile(np.eye(20, dtype=np.float32)[:k], (times, 1))
     assert modes(embeddings) == pytest.approx(k, rel=1e-4)
-
-
-def test_modes_come_from_the_embeddings_of_a_window() -> None:
-    diversity = Diversity(window=2)
-    diversity.add("a", embedding=[1.0, 0.0])
-    (figures,) = diversity.add("b", embedding=[0.0, 2.0])
-    assert figures.rke == pytest.approx(2)
-    diversity.add("a")
-    assert diversity.add("b")[0].rke is None

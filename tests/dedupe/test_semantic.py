@@ -42,7 +42,7 @@ def degrees(call: Call) -> Reply:
 
 async def deduped(groups: Sequence[Group], embeds: Embedder, **config: object) -> None:
     made = Dedupe.model_validate({"name": "dedupe", "semantic": {"threshold": 0.99}, **config})
-    embed = EmbedStage(Place("dedupe", 1), made, embeds)
+    embed = EmbedStage(Place("dedupe", 1), made, embeds, MadeDecisions())
     stage = dedupe_stage(Place("dedupe", 2), made, MadeDecisions())
     assert isinstance(stage, PhaseStage)
     for one in groups:
@@ -73,7 +73,7 @@ async def test_a_twin_in_meaning_is_dropped_by_its_true_cosine_unless_its_parsed
 async def test_each_text_of_a_group_is_asked_for_once_in_one_call_and_never_again():
     model = ScriptedModel(degrees)
     config = Dedupe(name="dedupe", semantic=Semantic(endpoint="e"))
-    embed = EmbedStage(Place("dedupe", 1), config, embedder(Semantic(endpoint="e"), {"e": model}))
+    embed = EmbedStage(Place("dedupe", 1), config, embedder(Semantic(endpoint="e"), {"e": model}), MadeDecisions())
     one = group(0, "10", "10", "", "20")
     for _ in range(2):
         await embed.process(one)
@@ -90,6 +90,19 @@ async def test_one_text_that_is_refused_fails_its_candidate_and_not_its_siblings
     await deduped([one], embedder(Semantic(endpoint="e"), {"e": model}), on="response")
     assert states([one]) == [["live", "failed"]]
     assert one.candidates[1].detail == "the provider's words"
+
+
+@pytest.mark.parametrize(("on", "modes"), [("response", 2), ("prompt", 1)])
+async def test_a_window_of_embeddings_says_how_many_different_things_it_is_about(on: str, modes: int):
+    """All are asked the same; half of the responses stand at right angles to the other half."""
+    config, decisions = (
+        Dedupe.model_validate({"name": "dedupe", "on": on, "semantic": {"endpoint": "e"}}),
+        MadeDecisions(),
+    )
+    embed = EmbedStage(Place("dedupe", 1), config, embedder(config.semantic, {"e": ScriptedModel(degrees)}), decisions)
+    for no in range(450):
+        await embed.process(group(no, "0" if no % 2 else "90"))
+    assert decisions.rows == [("modes", "dedupe", {"texts": 200, "modes": modes})] * 2
 
 
 async def test_too_few_embeddings_fail_in_words():
@@ -125,7 +138,8 @@ def test_what_stands_beyond_the_models_window_counts(local: MiniLM):
 
 
 async def test_the_local_model_leaves_the_event_loop_alone(local: MiniLM):
-    stage, lags, done = EmbedStage(Place("d", 0), Dedupe(name="d", semantic=Semantic()), local), [], asyncio.Event()
+    stage = EmbedStage(Place("d", 0), Dedupe(name="d", semantic=Semantic()), local, MadeDecisions())
+    lags, done = [], asyncio.Event()
 
     async def watch() -> None:
         while not done.is_set():
