@@ -20,10 +20,11 @@ stages:
   - {type: verify, check: numeric, against: "{{ answer }}"}
   - {type: judge, endpoint: big, mode: rubric}
   - {type: difficulty, min_samples: 8, target: {easy: 0.2, moderate: 0.5, hard: 0.3}}
-  - {type: difficulty, name: drawn, by: both, endpoint: policy, samples: 8, prompt: "{{ question }}", rater: big, rating: "{{ task }}"}
+  - {type: difficulty, name: drawn, by: both, endpoint: policy, samples: 8, prompt: "{{ question }}", rater: big,
+     rating: "{{ task }}"}
   - {type: difficulty, name: rated, by: model, endpoint: big, where: "difficulty == 'hard'"}
   - {type: score, endpoint: big, axes: constitution, weights: {kind: 2}, gates: {kind: 4}, combine: min}
-  - {type: score, name: own, endpoint: [big, policy], axes: {clear: How clear it is.}, gates: {clear: 7}, scale: [1, 10]}
+  - {type: score, name: own, endpoint: [big, policy], axes: {clear: Is it clear?}, gates: {clear: 7}, scale: [1, 10]}
   - {type: score, name: one, endpoint: big, prompt: "{{ response }}", normalise: per_seed}
   - {type: score, name: text, features: {length: {target: 90}, partial_credit: {reference: "{{ answer }}"}}}
 """
@@ -54,37 +55,37 @@ VERIFY = '  - {type: verify, check: numeric, against: "{{ answer }}"}\n'
     ("old", "new", "message"),
     [
         ("candidates: 8", "candidates: 4", "10: stages[3].min_samples: a seed has 4 candidates at most, so every one"),
-        ("min_samples: 8", "of: verfy", '10: stages[3].of: no stage \'verfy\' before it judges; did you mean "verify"?'),
-        ("min_samples: 8", "of: judge", "10: stages[3].of: no stage 'judge' before it judges; those that do are: verify"),
+        ("min_samples: 8", "of: verfy", '10: stages[3].of: no stage \'verfy\' before it judges; did you mean "verify"'),
+        ("min_samples: 8", "of: judge", "10: stages[3].of: no stage 'judge' before it judges; those that do are: veri"),
         ("min_samples: 8", "temperature: 0.5", "10: stages[3].temperature: only the `samples` that are drawn"),
         ("min_samples: 8", "rater: big", "10: stages[3].rater: `by: pass_rate` does not read it; remove it"),
-        ("min_samples: 8", "endpoint: policy", '10: stages[3].samples: missing; how often "policy" is asked for a seed'),
+        ("min_samples: 8", "endpoint: policy", '10: stages[3].samples: missing; how often "policy" is asked for a see'),
         ("easy: 0.2", "easy: 0.1", "10: stages[3].target: write shares that come to 1, not 0.9, or whole numbers of"),
         ("easy: 0.2", "simple: 0.2", '10: stages[3].target.simple: "simple" is not one of them; write one of: easy'),
         ("endpoint: policy, samples: 8", "samples: 8", "11: stages[4].endpoint: missing; name the model to be trained"),
         ("samples: 8, prompt", "samples: 4, prompt", "11: stages[4].samples: fewer than `min_samples: 8`, so every"),
         ("rater: big", "rater: bigger", '11: stages[4].rater: there is no endpoint "bigger"; did you mean "big"?'),
-        ("{{ task }}", "{{ tsk }}", '11: stages[4].rating: unknown variable "tsk"'),
-        ("model, endpoint: big", "model", "12: stages[5].endpoint: missing; name the model that rates"),
-        ("model, endpoint: big", "model, endpoint: big, rater: policy", "12: stages[5].rater: `endpoint` rates already"),
-        ("model, endpoint: big", "model, endpoint: big, of: verify", "12: stages[5].of: `by: model` does not read it"),
+        ("{{ task }}", "{{ tsk }}", '12: stages[4].rating: unknown variable "tsk"'),
+        ("model, endpoint: big", "model", "13: stages[5].endpoint: missing; name the model that rates"),
+        ("model, endpoint: big", "model, endpoint: big, rater: policy", "13: stages[5].rater: `endpoint` rates alread"),
+        ("model, endpoint: big", "model, endpoint: big, of: verify", "13: stages[5].of: `by: model` does not read it"),
         (VERIFY, "", '9: stages[2].of: nothing before it judges; add a verify before it, or write `by: model`'),
-        ("kind: 2", "kinder: 2", '13: stages[6].weights.kinder: there is no axis "kinder"; did you mean "kind"?'),
-        ("kind: 2", "kind: 0", "13: stages[6].weights: no axis weighs anything"),
-        ("kind: 4", "kind: 6", "13: stages[6].gates.kind: marks go from 1 to 5; write more than 1 and no more than 5"),
-        ("kind: 4", "steps: 4", '13: stages[6].gates.steps: there is no axis "steps"; the axes are: kind'),
-        ("combine: min", "principles: 1", "13: stages[6].principles: `gates` must see every axis of every candidate"),
-        ("axes: constitution, weights: {kind: 2}, gates: {kind: 4}, ", "", "13: stages[6].axes: missing; write axes: con"),
-        ("axes: constitution", "axes: all", '13: stages[6].axes: "all" is not one of them; write one of: constitution'),
-        ("constitution: constitution.yaml\n", "", "12: stages[6].constitution: missing; write `constitution: constituti"),
-        ("[big, policy]", "[big, big]", '14: stages[7].endpoint[1]: "big" sits in this panel already'),
-        ("name: one, endpoint: big", "name: one", "15: stages[8].prompt: only models read it; name one: `endpoint: main`"),
-        ('{reference: "{{ answer }}"}', '{reference: "{{ anser }}"}', '16: stages[9].features.partial_credit.reference: un'),
-        ("length: {target: 90}", "length: 0.1", "16: stages[9].features.length: must be keys with values"),
+        ("kind: 2", "kinder: 2", '14: stages[6].weights.kinder: there is no axis "kinder"; did you mean "kind"?'),
+        ("kind: 2", "kind: 0", "14: stages[6].weights: no axis weighs anything"),
+        ("kind: 4", "kind: 6", "14: stages[6].gates.kind: marks go from 1 to 5; write more than 1 and no more than 5"),
+        ("kind: 4", "steps: 4", '14: stages[6].gates.steps: there is no axis "steps"; the axes are: kind'),
+        ("combine: min", "principles: 1", "14: stages[6].principles: `gates` must see every axis of every candidate"),
+        ("axes: constitution, weights: {kind: 2}, gates: {kind: 4}, ", "", "14: stages[6].axes: missing; write axes: "),
+        ("axes: constitution", "axes: all", '14: stages[6].axes: "all" is not one of them; write one of: constitution'),
+        ("constitution: constitution.yaml\n", "", "13: stages[6].constitution: missing; write `constitution: constitu"),
+        ("[big, policy]", "[big, big]", '15: stages[7].endpoint[1]: "big" sits in this panel already'),
+        ("name: one, endpoint: big", "name: one", "16: stages[8].prompt: only models read it; name one: `endpoint: ma"),
+        ('{reference: "{{ answer }}"}', '{reference: "{{ anser }}"}', '17: stages[9].features.partial_credit.referenc'),
+        ("length: {target: 90}", "length: 0.1", "17: stages[9].features.length: must be keys with values"),
         (
             'features: {length: {target: 90}, partial_credit: {reference: "{{ answer }}"}}',
             "combine: min",
-            "16: stages[9].features: missing; write for example features: {steps: 0.05, explanation: 0.02}",
+            "17: stages[9].features: missing; write for example features: {steps: 0.05, explanation: 0.02}",
         ),
     ],
 )  # fmt: skip
@@ -112,5 +113,5 @@ def test_what_is_drawn_needs_something_to_ask_and_one_check_by_program() -> None
 
 def test_no_online_dedupe_stands_behind_a_quota() -> None:
     found = problems(GOOD + "  - {type: dedupe, mode: online}\n")
-    assert found == ['pipeline.yaml:17: stages[10].mode: "difficulty" before it has seen every seed already; move this '
+    assert found == ['pipeline.yaml:18: stages[10].mode: "difficulty" before it has seen every seed already; move this '
                      "one before it, or make it canonical"]  # fmt: skip
