@@ -24,7 +24,7 @@ stages:
      rating: "{{ task }}"}
   - {type: difficulty, name: rated, by: model, endpoint: big, where: "difficulty == 'hard'"}
   - {type: score, endpoint: big, axes: constitution, weights: {kind: 2}, gates: {kind: 4}, combine: min}
-  - {type: score, name: own, endpoint: [big, policy], axes: {clear: Is it clear?}, gates: {clear: 7}, scale: [1, 10]}
+  - {type: score, name: own, endpoint: [big, policy], axes: {clear: How clear it is}, gates: {clear: 7}, scale: [1, 10]}
   - {type: score, name: one, endpoint: big, prompt: "{{ response }}", normalise: per_seed}
   - {type: score, name: text, features: {length: {target: 90}, partial_credit: {reference: "{{ answer }}"}}}
 """
