@@ -168,6 +168,27 @@ def test_while_all_are_away_calls_wait_for_the_first_probe_and_have_spent_nothin
     assert attempts <= len(network.sent), "what was not sent was no attempt"
 
 
+def test_who_stands_at_the_gate_when_the_last_server_dies_is_not_sent(tell: Callable[[Network, Story], Run]) -> None:
+    network = Network(a=during("away", 60, 100))
+
+    async def story(endpoint: Endpoint, _around: Run) -> None:
+        assert await ask_for(180, endpoint) > 0.9 * (180 - 40 - 15) * 30 / LATENCY_S
+
+    tell(network, story)
+    assert len([at for at, _ in network.sent if 60 <= at < 100]) <= 10 + 40 / 15 + 4
+
+
+def test_one_caller_alone_notices_that_a_server_is_back(tell: Callable[[Network, Story], Run]) -> None:
+    """Though the other one, with nobody outstanding, would do."""
+
+    async def story(endpoint: Endpoint, _around: Run) -> None:
+        await ask_for(30, endpoint)
+        for seed in range(60):
+            await endpoint.ask(a_call(seed=seed))
+
+    assert changes(tell(Network(a=well, b=during("away", 0, 40)), story)) == [("b:80", True, 1), ("b:80", False, 0)]
+
+
 def test_servers_that_stay_away_stop_the_run_with_their_last_words(tell: Callable[[Network, Story], Run]) -> None:
     network = Network(a=during("away", 0, 1e9), b=during("broken", 0, 1e9))
 
