@@ -17,15 +17,16 @@ from importlib.metadata import version
 from typing import get_args
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Histogram, Metric, disable_created_metrics
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 
 from config.schema import Generate, Judge, Pipeline
 from queues.bounded import QueueStatistics
+from service.histogram import Histogram
 from service.tally import Counts
 from stages.core.errors import InputError
-from stages.core.events import CallFinished, CallOutcome, DiversityMeasured, Event, ServerChanged
+from stages.core.events import CallFinished, CallOutcome, DiversityMeasured, Event, InBatches, ServerChanged
 from stages.core.steering import Step
 
 CALL_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
@@ -69,12 +70,13 @@ COUNTERS = {
 }
 GAUGES = {
     "calls_in_flight": ("Calls on the wire", "endpoint"),
+    "in_batches": ("Requests in batches at the provider", "endpoint"),
     "groups_in_flight": ("Seeds under way, with their candidates",),
     "queue_depth": ("Groups that wait before a stage", "stage"),
     "queue_capacity": ("Groups that may wait before a stage", "stage"),
     "queue_oldest_seconds": ("Age of the oldest that waits", "stage"),
     "breaker_open": ("Servers left alone for a while, having failed again and again", "endpoint"),
-    "concurrency_limit": ("Calls that may be on the wire", "endpoint"),
+    "concurrency_limit": ("Calls that may be on the wire now", "endpoint"),
     "duplicate_ratio": ("Share of a window's outputs that were there before", "stage"),
     "distinct_2gram_ratio": ("Different word 2-grams by all of a window", "stage"),
     "distinct_4gram_ratio": ("Different word 4-grams by all of a window", "stage"),
@@ -106,7 +108,6 @@ class Metrics:
     """An observer of events that times calls, and shows these times and `counts` in `registry`."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped there; they would double the series
         self.counts = Counts(dict.fromkeys(_series(pipeline), 0))
         self.counts["build_info", version("tamis"), platform.python_version()] = 1
         for stage in pipeline.stages:
@@ -115,11 +116,10 @@ class Metrics:
         self._queues: Queues = dict
         self._limits: Limits = dict
         self.registry = CollectorRegistry()
-        self._commits = self._histogram("ledger_commit", "Time of one commit of the ledger", SHORT_BUCKETS_S)
-        self._lag = self._histogram("event_loop_lag", "How late the event loop woke", SHORT_BUCKETS_S)
-        self._duration = self._histogram("call_duration", "Time on the wire", CALL_BUCKETS_S, *CALL)
-        self._wait = self._histogram("call_wait", "Time at the gate, before the wire", CALL_BUCKETS_S, *CALL)
-        self._looked_up = {call: self._times(call) for call in _calls(pipeline)}
+        self._commits, self._lag = Histogram(SHORT_BUCKETS_S), Histogram(SHORT_BUCKETS_S)
+        self._of_calls: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
+        for call in _calls(pipeline):
+            self._times(call)
         self.registry.register(self)
 
     def __call__(self, event: Event) -> None:
@@ -127,19 +127,20 @@ class Metrics:
         self.counts(event)
         if isinstance(event, CallFinished):
             call = (event.endpoint, event.stage)
-            times = self._looked_up.get(call)  # the library's own look-up takes as long as a whole event may
-            duration, wait = times or self._looked_up.setdefault(call, self._times(call))
+            duration, wait = self._of_calls.get(call) or self._times(call)
             duration.observe(event.duration_s)
             wait.observe(event.wait_s)
         elif isinstance(event, ServerChanged):
             self.counts["breaker_open", event.endpoint] = event.now_down
+        elif isinstance(event, InBatches):
+            self.counts["in_batches", event.endpoint] = event.requests
         elif isinstance(event, DiversityMeasured):
             for name, field in DIVERSITY.items():
                 value = getattr(event, field)
                 self.counts[name, event.stage] = math.nan if value is None else value
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what a scrape sees besides the histograms; prometheus_client asks for it by this name."""
+        """Yield what a scrape sees; prometheus_client asks for it by this name."""
         families: dict[str, Metric] = {
             **{name: CounterMetricFamily(f"tamis_{name}", text) for name, (text, *_) in COUNTERS.items()},
             **{name: GaugeMetricFamily(f"tamis_{name}", text) for name, (text, *_) in GAUGES.items()},
@@ -150,9 +151,15 @@ class Metrics:
                 suffix = "_total" * (name in COUNTERS)
                 families[name].add_sample(f"tamis_{name}{suffix}", dict(zip(labels[name], values, strict=True)), value)
         yield from families.values()
+        yield _family("ledger_commit", "Time of one commit of the ledger", {(): self._commits})
+        yield _family("event_loop_lag", "How late the event loop woke", {(): self._lag})
+        durations = {call: duration for call, (duration, _) in self._of_calls.items()}
+        yield _family("call_duration", "Time on the wire", durations, CALL)
+        waits = {call: wait for call, (_, wait) in self._of_calls.items()}
+        yield _family("call_wait", "Time at the gate, before the wire", waits, CALL)
 
     def committed(self, rows: int, seconds: float) -> None:
-        """Observe one commit of the ledger; any thread may call it."""
+        """Observe one commit of the ledger."""
         self._commits.observe(seconds)
 
     def sample(self, queues: Queues, limits: Limits) -> None:
@@ -167,7 +174,7 @@ class Metrics:
             self._lag.observe(max(0.0, clock() - due))
 
     def _times(self, call: tuple[str, str]) -> tuple[Histogram, Histogram]:
-        return self._duration.labels(*call), self._wait.labels(*call)
+        return self._of_calls.setdefault(call, (Histogram(CALL_BUCKETS_S), Histogram(CALL_BUCKETS_S)))
 
     def _sampled(self) -> Iterator[tuple[tuple[str, ...], float]]:
         for stage, queue in self._queues().items():
@@ -177,8 +184,14 @@ class Metrics:
         for endpoint, limit in self._limits().items():
             yield ("concurrency_limit", endpoint), limit
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"tamis_{name}_seconds", text, labels, registry=self.registry, buckets=buckets)
+
+def _family(
+    name: str, text: str, histograms: Mapping[tuple[str, ...], Histogram], labels: tuple[str, ...] = ()
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(f"tamis_{name}_seconds", text, labels=labels)
+    for values, histogram in histograms.items():
+        family.add_metric(values, histogram.buckets(), histogram.sum)
+    return family
 
 
 def _calls(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
@@ -195,7 +208,7 @@ def _series(pipeline: Pipeline) -> Iterator[tuple[str, ...]]:
     for call in _calls(pipeline):
         yield from (("calls", *call, outcome) for outcome in get_args(CallOutcome))
         yield from (("cost_usd", *call), ("unpriced_calls", *call))
-        yield from ((name, call[0]) for name in ("calls_in_flight", "rate_limited", "breaker_open"))
+        yield from ((name, call[0]) for name in ("calls_in_flight", "in_batches", "rate_limited", "breaker_open"))
         yield from (("retries", call[0], cause) for cause in RETRY_CAUSES)
         yield from (("tokens", call[0], kind) for kind in TOKEN_KINDS)
     for stage in pipeline.stages:

@@ -41,6 +41,8 @@ class Spending:
     def check(self) -> None:
         """Raise BudgetReached if another call could pass the budget."""
         budget = self._budget
+        if budget.calls is None and budget.tokens is None and budget.usd is None:
+            return
         out, promised = self._in_flight(), self._promised()
         share = (self.calls + out) / self.calls if self.calls else 1.0
         if budget.calls is not None and self.calls + out + promised.calls >= budget.calls:

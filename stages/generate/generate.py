@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -38,11 +37,11 @@ class _Request(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """What came for the candidates of one request, and why the rest of them have nothing."""
+    """What came for the candidates of one request, and what went wrong, if anything did."""
 
     choices: list[Choice]
     steering: Steering
-    error: CandidateError
+    error: CandidateError | None = None
 
 
 class GenerateStage(Stage):
@@ -122,17 +121,20 @@ class GenerateStage(Stage):
                 choices.append(await self._whole(group, candidate, call.body, choice, model))
         except CandidateError as error:
             return _Heard(choices, steering, error)
-        few = f"{len(asked)} choices were asked for and {len(choices)} came"
-        return _Heard(choices, steering, CandidateError("no_choice", few))
+        return _Heard(choices, steering)
 
     async def _take(self, group: Group, asked: list[Candidate], came: _Heard) -> None:
         """Fill each candidate from its choice; those without one fail."""
         for candidate, choice in zip(asked, came.choices, strict=False):
             self._fill(group, candidate, choice, came.steering)
             await self._monitor.saw(group, candidate, came.steering)
+        if len(came.choices) == len(asked):
+            return
+        few = f"{len(asked)} choices were asked for and {len(came.choices)} came"
+        error = came.error or CandidateError("no_choice", few)
         for candidate in asked[len(came.choices) :]:
-            group.fail(candidate, self.name, came.error.reason, came.error.detail)
-            self._tell("failed", came.error.reason)
+            group.fail(candidate, self.name, error.reason, error.detail)
+            self._tell("failed", error.reason)
 
     def _request(self, group: Group, asked: list[Candidate], scope: dict[str, Any]) -> _Request:
         """Return the request under the steering in force, or, where there is a reply to another one, that one."""
@@ -146,7 +148,7 @@ class GenerateStage(Stage):
         n = asked[0].n
         slot = self._plan.slot(group.seed.no, group.seed.id, n)
         prompt = (slot.prompt + steering.prompt) % max(len(self._prompts), 1)
-        slot = replace(slot, prompt=prompt, temperature=steered.temperature(slot, steering))
+        slot = slot._replace(prompt=prompt, temperature=steered.temperature(slot, steering))
         model = self._models[slot.endpoint]
         chance = partial(self._chance, group, n)
         messages = steered.messages(self._messages(group, slot, scope), steering, chance)
@@ -171,7 +173,7 @@ class GenerateStage(Stage):
             more.pop("n", None)
             call = Call(self.name, self.depth, "generate", group, more, candidate.n, f"continue{number}")
             rest = (await model.ask(call)).first
-            choice = replace(choice, text=choice.text + rest.text, finish_reason=rest.finish_reason)
+            choice = choice._replace(text=choice.text + rest.text, finish_reason=rest.finish_reason)
         return choice
 
     def _messages(self, group: Group, slot: Slot, scope: dict[str, Any]) -> list[Message]:

@@ -9,9 +9,8 @@ each candidate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import gcd, lcm
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from config.schema import Between
 from stages.core.chance import uniform
@@ -20,8 +19,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """What one candidate is sampled with. `prompt` is an index; `temperature` None leaves it to the server."""
 
     endpoint: str

@@ -6,7 +6,7 @@ It raises `CandidateError` when this one request cannot be served, `RunStopped` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from stages.core.record import Group
@@ -48,8 +48,7 @@ class Usage(NamedTuple):
     cached_tokens: int = 0
 
 
-@dataclass(slots=True, frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One completion. `reasoning` is kept apart from `text` (or not, as the endpoint's `reasoning` key says).
 
     `logprobs`: the `content` list of the OpenAI reply, a dict per token with `token`, `logprob`, `top_logprobs`.
@@ -66,12 +65,11 @@ class Choice:
         return self.finish_reason == "length"
 
 
-@dataclass(slots=True, frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """What came back: one choice, or several where the request asked for `n`; or the embeddings that it asked for."""
 
     choices: tuple[Choice, ...]
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     model: str = ""
     vectors: tuple[list[float], ...] = ()
 

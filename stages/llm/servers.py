@@ -92,8 +92,10 @@ class Servers:
 
     def down(self) -> Failure | None:
         """Return why nothing may be sent now, and when one call may be tried; None where a server takes calls."""
+        if self._last_down is None:
+            return None
         wait = min(server.breaker.wait() for server in self._servers)
-        if not wait or self._last_down is None:
+        if not wait:
             return None
         return replace(self._last_down, kind=Kind.LATER, retry_after_s=wait, unserved=True)
 

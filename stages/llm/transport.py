@@ -7,7 +7,7 @@ is read up to a limit. Connections are unlimited here: how many calls are in fli
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -23,8 +23,7 @@ IDLE_S = 4.0
 """Idle connections are dropped before the server does it under a request: uvicorn, and so vLLM, closes after 5 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back over the wire, whatever its status."""
 
     status: int
