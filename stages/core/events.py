@@ -57,6 +57,13 @@ class ServerChanged(NamedTuple):
     now_down: int
 
 
+class InBatches(NamedTuple):
+    """So many requests of an endpoint are in batches at the provider now, and have no outcome yet."""
+
+    endpoint: str
+    requests: int
+
+
 class CallReplayed(NamedTuple):
     """A committed reply was taken from the ledger; nothing was sent."""
 
@@ -122,6 +129,7 @@ Event = (
     | CallRetried
     | ServerChanged
     | CallReplayed
+    | InBatches
     | VerdictGiven
     | CandidatesMade
     | GroupStarted
