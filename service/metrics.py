@@ -153,9 +153,9 @@ class Metrics:
         yield from families.values()
         yield _family("ledger_commit", "Time of one commit of the ledger", {(): self._commits})
         yield _family("event_loop_lag", "How late the event loop woke", {(): self._lag})
-        durations = {call: duration for call, (duration, _) in self._of_calls.items()}
+        durations: dict[tuple[str, ...], Histogram] = {call: times[0] for call, times in self._of_calls.items()}
         yield _family("call_duration", "Time on the wire", durations, CALL)
-        waits = {call: wait for call, (_, wait) in self._of_calls.items()}
+        waits: dict[tuple[str, ...], Histogram] = {call: times[1] for call, times in self._of_calls.items()}
         yield _family("call_wait", "Time at the gate, before the wire", waits, CALL)
 
     def committed(self, rows: int, seconds: float) -> None:
