@@ -239,3 +239,30 @@ async def test_what_may_have_been_worked_on_is_asked_again_as_a_new_attempt(serv
             await endpoint.ask(a_call())
     assert len(one.seen) + len(two.seen) == 5
     assert [event.cause for event in run.events if isinstance(event, CallRetried)] == ["connection"] * 4
+
+
+OUT = {
+    "not known": (401, "Incorrect API key provided", {}),
+    "not allowed": (403, "Your account is not active, please check your billing details", {}),
+    "out of money": (429, "You exceeded your current quota", {"code": "insufficient_quota"}),
+    "at the end of its day": (429, "Rate limit reached on requests per day (RPD): Limit 200", {}),
+}
+
+
+@pytest.mark.parametrize("why", OUT)
+async def test_a_key_that_is_out_is_not_used_again_and_the_last_stops_the_run_by_its_variable(
+    why: str, server: ScriptedServer, make: Make
+) -> None:
+    status, words, labels = OUT[why]
+    out = server.error(status, words, **labels)
+    server.script = [out] + [server.json(completion())] * 6 + [out]
+    async with make(server.base_url, keys=("first", "second")) as endpoint:
+        for seed in range(6):
+            await endpoint.ask(a_call(seed=seed))
+        with pytest.raises(RunStopped) as stopped:
+            await endpoint.ask(a_call(seed=6))
+    used = [seen.headers["Authorization"] for seen in server.seen]
+    last = "KEY_0" if used[-1] == "Bearer first" else "KEY_1"
+    assert used[0] not in used[1:]
+    assert words in stopped.value.cause
+    assert last in stopped.value.remedy
