@@ -111,24 +111,27 @@ class KeyIndex:
 
     def _sealed(self) -> None:
         """Turn the dict into a run, and merge what is not at least twice as long as what comes after it."""
-        runs = [
-            (
-                np.concatenate([keys for _, keys in self._rows]),
-                np.repeat(np.array([no for no, _ in self._rows], np.uint32), [keys.size for _, keys in self._rows]),
-            )
-        ]
-        self._rows, self._first, self._others, self._entries = [], {}, {}, 0
+        runs = [self._newest()]
         while self._runs and self._runs[-1][0].size < 2 * sum(run.size for run, _ in runs):
             runs.append(self._runs.pop())
         keys, numbers = (np.concatenate(parts) for parts in zip(*reversed(runs), strict=True))
+        runs.clear()  # what is not needed any more goes at once: this is when an index is largest
         if self._gone:
             stay = ~np.isin(numbers, np.fromiter(self._gone, np.uint32, len(self._gone)))
             keys, numbers = keys[stay], numbers[stay]
         order = np.argsort(keys, kind="stable")  # the kind that merges what is sorted already
-        self._runs.append((keys[order], numbers[order]))
+        keys = keys[order]
+        numbers = numbers[order]
+        self._runs.append((keys, numbers))
         if len(self._runs) == 1:
             self._gone.clear()
         self._flags.fit([run for run, _ in self._runs], self._seal)
+
+    def _newest(self) -> tuple[Hashes, Numbers]:
+        """Empty the dict, and return what was in it, unsorted."""
+        rows, self._rows, self._first, self._others, self._entries = self._rows, [], {}, {}, 0
+        numbers = np.repeat(np.array([no for no, _ in rows], np.uint32), [keys.size for _, keys in rows])
+        return np.concatenate([keys for _, keys in rows]), numbers
 
 
 class _Flags:
