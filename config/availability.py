@@ -25,7 +25,6 @@ class Row(NamedTuple):
 
 NOT_YET = (
     Row("source", "type", {"upload"}),
-    Row("endpoint", "limits.reserve", {"p95"}),
 )
 
 

@@ -16,8 +16,9 @@ class Limits(Config):
 
     requests_per_minute: Positive | None = None
     tokens_per_minute: Positive | None = None
-    max_concurrency: Count = 64
-    """Calls in flight at once; 16 for the embedded model."""
+    max_concurrency: Count | None = None
+    """Calls in flight at once, at most; refusals may lower what is used of it. Left out, tamis finds by itself how many
+    the server takes, up to 1,024; 16 for the embedded model."""
     group: str | None = None
     reserve: Literal["max_tokens", "p95"] = "max_tokens"
     """What a call reserves of the token limit: all it may take, or what replies were seen to take."""

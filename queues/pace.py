@@ -56,6 +56,15 @@ class TokenBucket:
     def take(self, amount: float) -> None:
         self._level = self.level - amount
 
+    def slow(self, rate: float, capacity: float) -> None:
+        """Go on with less."""
+        self._level = min(capacity, self.level)
+        self._rate, self.capacity = rate, capacity
+
+    def drain(self, level: float) -> None:
+        """Keep no more than `level`."""
+        self._level = min(self.level, level)
+
     def give(self, amount: float) -> None:
         """Put back what was taken and not used (negative: more was used). What overflows is lost, as at the server."""
         self._level = min(self.capacity, self.level + amount)
@@ -71,10 +80,19 @@ class Pace:
 
     def __init__(self, per_minute: float, clock: Clock = time.monotonic) -> None:
         rate = per_minute / 60
-        slots = max(1, round(rate * WINDOW_S))
-        self._window = Throttler(rate_limit=slots, period=slots / rate, retry_interval=POLL_S)
+        self._window = _window(rate)
         self._spread = TokenBucket(rate, 1 + rate * SPREAD_S, clock)
         self._spare = 0
+
+    def slow(self, per_minute: float) -> None:
+        """Go on with fewer; whoever takes a slot just now takes it of the old window."""
+        rate = per_minute / 60
+        self._window = _window(rate)
+        self._spread.slow(rate, 1 + rate * SPREAD_S)
+
+    def drain(self, requests: float) -> None:
+        """Let no more than so many go at once now."""
+        self._spread.drain(requests)
 
     def wait(self) -> float:
         """Return the seconds until the next request is due; 0 when it is."""
@@ -98,6 +116,11 @@ class Pace:
     def unused(self) -> None:
         """Hand back a slot whose request never left: the next request goes on it."""
         self._spare += 1
+
+
+def _window(rate: float) -> Throttler:
+    slots = max(1, round(rate * WINDOW_S))
+    return Throttler(rate_limit=slots, period=slots / rate, retry_interval=POLL_S)
 
 
 class CoolDown:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from config.schema import Pipeline
+from queues.adaptive import MOST
 from queues.gate import GateLimits
 
 RESAMPLES, INTERVAL = 2_000, (5, 95)
@@ -141,7 +142,7 @@ def _time(grow: _Growth, probe: Probe, limits: Mapping[str, tuple[GateLimits, Se
         calls = grow.of((one.root, 1) for one in paid)
         tokens = grow.of((one.root, one.prompt_tokens + one.completion_tokens) for one in paid)
         busy = grow.of((one.root, one.duration_s) for one in paid)
-        places, at_once = limit.max_concurrency or 1, _at_once(paid)
+        places, at_once = limit.max_concurrency or MOST, _at_once(paid)
 
         def paced(calls: float, tokens: float, limit: GateLimits = limit) -> float:
             per_minute = ((calls, limit.requests_per_minute), (tokens, limit.tokens_per_minute))

@@ -63,13 +63,11 @@ StagesNow = Callable[[], Mapping[str, StageNow]]
 class Shown:
     """What is shown and does not change.
 
-    `limit`: calls that may be on the wire (None: no limit); `phases` the pipeline has; `before_s`: the wall time of
-    earlier processes.
+    `phases` the pipeline has; `before_s`: the wall time of earlier processes.
     """
 
     pipeline: Pipeline
     ledger: Path
-    limit: int | None
     phases: int = 1
     before_s: float = 0.0
 
@@ -95,12 +93,17 @@ class Rate:
 
 
 class Progress:
-    """The display of one run."""
+    """The display of one run. `places`: looks how many calls may be on the wire now (0: none are made)."""
 
     def __init__(
-        self, shown: Shown, tally: Tally, stages: StagesNow, clock: Callable[[], float] = time.monotonic
+        self,
+        shown: Shown,
+        tally: Tally,
+        stages: StagesNow,
+        places: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._shown, self._tally, self._stages, self._clock = shown, tally, stages, clock
+        self._shown, self._tally, self._stages, self._places, self._clock = shown, tally, stages, places, clock
         self._started = clock()
         self._calls = Rate(RATE_OVER_S)
         self._made = {stage.name: Rate(RATE_OVER_S) for stage in shown.pipeline.stages if stage.type == "generate"}
@@ -182,11 +185,11 @@ class Progress:
         return parts
 
     def _calls_and_cost(self) -> list[str]:
-        tally, limit = self._tally, self._shown.limit
+        tally, places = self._tally, self._places()
         usd, unpriced, accepted = tally.total("cost_usd"), tally.total("unpriced_calls"), tally.total("accepted")
         parts = [
             f"calls {rate(self._calls.per_second)}",
-            f"in flight {tally.total('calls_in_flight'):,}" + (f"/{limit:,}" if limit is not None else ""),
+            f"in flight {tally.total('calls_in_flight'):,}" + (f"/{places:,}" if places else ""),
             f"429s {tally.total('rate_limited'):,}",
             f"tokens {brief(tally.total('tokens', 'prompt', 'completion'))}",
         ]

@@ -9,11 +9,12 @@ import asyncio
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from config.schema import Endpoint as EndpointConfig
 from config.schema import Generate
 from config.schema import Pipeline as PipelineConfig
+from queues.adaptive import MOST
 from queues.gate import Gate, GateLimits
 from queues.ledger import Ledger, Reader, ReplyIndex, ReplyRow
 from service.lifecycle import Activity, Drain
@@ -29,6 +30,8 @@ from stages.llm.protocol import Call, Reply
 from stages.llm.spool import Promised
 from stages.pipeline import Pipeline, Sizes
 from stages.registry import Tools, build
+
+T = TypeVar("T", int, float)
 
 OnReply = Callable[[str, Call, Receipt], None]
 """Hears of every committed reply: the endpoint's alias, what was asked, and what it took."""
@@ -52,7 +55,11 @@ class Halting:
 
 
 class Session:
-    """Everything of one run that lives while calls are made."""
+    """Everything of one run that lives while calls are made.
+
+    `gates`: those of limit groups, by name, that other runs go through as well; whoever made them runs them too, and
+    `job` is the name under which this run takes its turns there.
+    """
 
     def __init__(
         self,
@@ -65,6 +72,8 @@ class Session:
         activity: Activity,
         seeds: int,
         on_reply: OnReply | None = None,
+        gates: Mapping[str, Gate] | None = None,
+        job: str = "",
     ) -> None:
         self.drain = Drain()
         self._on_reply = on_reply
@@ -74,11 +83,13 @@ class Session:
         batches = BatchHooks(decisions, reader.keys, ledger.path.parent, _run_id(ledger))
         reused = None if reuse is None else reuse.get
         used = {alias: config.endpoints[alias] for alias in keys}
-        self.gates = {name: Gate(limits, name) for name, (limits, _) in limits_of(used).items()}
+        groups, shared = limits_of(used), gates or {}
+        self._own = {name: Gate(limits, name) for name, (limits, _) in groups.items() if name not in shared}
+        self.gates = {name: self._own.get(name) or shared[name] for name in groups}
         self._gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
         self.endpoints: dict[str, Endpoint] = {}
         for alias, endpoint in used.items():
-            of_run = Hooks(partial(self._commit, alias), self._admit, reused, observe)
+            of_run = Hooks(partial(self._commit, alias), self._admit, reused, observe, job)
             made = (alias, endpoint, self._gate_of[alias], keys[alias], of_run)
             home = Home(partial(self._came_home, alias), batches)
             self.endpoints[alias] = BatchEndpoint(*made, home) if endpoint.mode == "batch" else Endpoint(*made)
@@ -91,13 +102,13 @@ class Session:
         self.pipeline = Pipeline(build(config.stages, tools), self.store, sizes, observe, self._arrive)
 
     def limits(self) -> dict[str, float]:
-        """Return how many calls each alias may have on the wire; those of one group share the number."""
-        return {alias: float(gate.limits.max_concurrency or 0) for alias, gate in self._gate_of.items()}
+        """Return how many calls each alias may have on the wire now; those of one group share the number."""
+        return {alias: float(gate.places) for alias, gate in self._gate_of.items()}
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
-        """Return, by name, what must run beside the pipeline: dispatchers of gates, watchers of endpoints."""
+        """Return, by name, what must run beside the pipeline: dispatchers of its own gates, watchers of endpoints."""
         work: dict[str, Coroutine[Any, Any, None]] = {}
-        for name, gate in self.gates.items():
+        for name, gate in self._own.items():
             work[f"gate {name}"] = gate.run()
         for alias, endpoint in self.endpoints.items():
             work[f"watch {alias}"] = self._watch(endpoint)
@@ -168,11 +179,11 @@ def limits_of(endpoints: Mapping[str, EndpointConfig]) -> dict[str, tuple[GateLi
 
 
 def _limits(members: list[EndpointConfig]) -> GateLimits:
-    def tightest(of: Callable[[EndpointConfig], float | None]) -> float | None:
+    def tightest(of: Callable[[EndpointConfig], T | None]) -> T | None:
         return min((value for member in members if (value := of(member)) is not None), default=None)
 
     return GateLimits(
-        min(member.limits.max_concurrency for member in members),
+        tightest(lambda member: member.limits.max_concurrency),
         tightest(lambda member: member.limits.requests_per_minute),
         tightest(lambda member: member.limits.tokens_per_minute),
     )
@@ -180,5 +191,5 @@ def _limits(members: list[EndpointConfig]) -> GateLimits:
 
 def _sizes(gates: Mapping[str, Gate]) -> Sizes:
     """Return how much may be under way: enough to keep every call place taken while replies are being committed."""
-    calls = sum(gate.limits.max_concurrency or 0 for gate in gates.values()) or 32
+    calls = sum(gate.limits.max_concurrency or MOST for gate in gates.values()) or 32
     return Sizes(in_flight=2 * calls + 16, workers=calls + calls // 2 + 8, queue=max(16, calls // 8))

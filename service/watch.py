@@ -67,10 +67,9 @@ class Watch:
                 parked[row.phase] += row.total
         tally = Tally(self.metrics.counts, self._plan.read, manifest, parked)
         self._observers.append(tally)
-        limit = sum(gate.limits.max_concurrency or 0 for gate in session.gates.values()) or None
         phases, before_s = len(session.pipeline.flows), float(manifest["wall_s"])
-        shown = Shown(self._plan.pipeline, self._dir / LEDGER, limit, phases, before_s)
-        return Progress(shown, tally, lambda: _stages(session))
+        shown = Shown(self._plan.pipeline, self._dir / LEDGER, phases, before_s)
+        return Progress(shown, tally, lambda: _stages(session), lambda: sum(g.places for g in session.gates.values()))
 
     def say(self, text: str) -> None:
         """Tell the person something in mid-run, beside the live display."""

@@ -8,7 +8,6 @@ and what the server never worked on is given back to the gate.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,15 +22,11 @@ from stages.llm.failures import Failure
 from stages.llm.keys import ApiKey
 from stages.llm.parse import parse
 from stages.llm.protocol import Call, Reply, Usage
+from stages.llm.ratelimits import heed
 from stages.llm.reserve import TokenEstimate
 from stages.llm.retries import Retries, RetryPolicy
 from stages.llm.servers import Served, Servers
 from stages.llm.wire import call_key, request_body
-
-EPISODE = 10
-"""Refusals within a second, and nobody served between them, make all wait; stray ones are their own calls' affair."""
-COOL_S = 1.0
-"""How long a group rests after an episode of refusals that named no time."""
 
 _NOTHING = Usage()
 _OUTCOMES: dict[str, CallOutcome] = {"rate_limited": "refused", "timeout": "timeout", "invalid": "invalid"}
@@ -55,13 +50,14 @@ class Hooks:
     """What an endpoint needs of the run around it.
 
     `commit(call, key, raw, receipt)` returns when the reply is durable; `admit_budget()` raises BudgetReached;
-    `reuse(key)` looks a reply up in an earlier run's ledger.
+    `reuse(key)` looks a reply up in an earlier run's ledger. `job` is whom the gate's turns are shared with.
     """
 
     commit: Callable[[Call, str, bytes, Receipt], Awaitable[None]]
     admit_budget: Callable[[], None]
     reuse: Callable[[str], bytes | None] | None = None
     observe: Observe | None = None
+    job: str = ""
 
 
 class Endpoint:
@@ -82,9 +78,9 @@ class Endpoint:
         self.name = config.model or (self._embedded.model if self._embedded else "")
         self.sends_seed, self.structured, self.logprobs = config.send_seed, config.structured, config.logprobs
         self._servers = Servers(alias, config, keys, self._policy, hooks.observe)
-        self._estimate = TokenEstimate()
+        self._estimate = TokenEstimate(config.limits.reserve)
+        self._paced = any((gate.limits.requests_per_minute, gate.limits.tokens_per_minute))
         self._served_at: float | None = None
-        self._refused_since_then = deque[float](maxlen=EPISODE)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -187,7 +183,7 @@ class Endpoint:
         if self._gate.limits.tokens_per_minute is not None:
             tokens = self._estimate.of(call.body, self._config.body, len(body))
         try:
-            lease = await self._gate.admit(tokens, (-call.depth, call.group.seed.no))
+            lease = await self._gate.admit(tokens, (-call.depth, call.group.seed.no), self._hooks.job)
         except NeverAdmitted as error:
             raise CandidateError("too_large", str(error)) from error
         try:
@@ -201,18 +197,17 @@ class Endpoint:
         """End an attempt, whatever became of it (None: cancelled), at the gate and in what is learned from it."""
         if isinstance(outcome, Served):
             usage = outcome.reply.usage
-            lease.done(usage.prompt_tokens + usage.completion_tokens or None)
+            lease.done(usage.prompt_tokens + usage.completion_tokens or None, usage.completion_tokens or 1)
             self._served_at = now
-            self._refused_since_then.clear()
+            if self._paced:
+                heed(outcome.headers, self._gate, self._policy.longest_retry_after)
             self._estimate.learn(size, usage)
             return usage
         if outcome is not None and outcome.unserved:
+            if outcome.cause != "connection":  # who cannot be reached has refused nobody
+                asked = outcome.retry_after_s
+                lease.refused(None if asked is None else min(asked, self._policy.longest_retry_after))
             lease.refund()
-            self._refused_since_then.append(now)
-            if len(self._refused_since_then) == EPISODE and now - self._refused_since_then[0] <= 1.0:
-                self._refused_since_then.clear()
-                asked = COOL_S if outcome.retry_after_s is None else outcome.retry_after_s
-                self._gate.cool(min(asked, self._policy.longest_retry_after))
         lease.done()
         return _NOTHING
 

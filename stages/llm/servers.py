@@ -8,7 +8,7 @@ worked on is not sent twice from here: that is for `retries.py` to decide.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, get_args
 
@@ -32,10 +32,11 @@ DOWN = frozenset({"connection", "timeout", "server_error"})
 
 
 class Served(NamedTuple):
-    """A reply, and the bytes it was read from."""
+    """A reply, the bytes it was read from, and the headers it came with."""
 
     reply: Reply
     raw: bytes
+    headers: Mapping[str, str]
 
 
 class _Server:
@@ -170,6 +171,6 @@ class Servers:
         if answer.status >= 300:
             return failures.of_reply(answer.status, answer.headers, answer.body)
         try:
-            return Served(parse(answer.body, self._config.reasoning), answer.body)
+            return Served(parse(answer.body, self._config.reasoning), answer.body, answer.headers)
         except MalformedReply as error:
             return failures.of_reply(answer.status, answer.headers, answer.body, malformed=str(error))

@@ -85,7 +85,7 @@ def test_an_embedded_endpoint_has_16_calls_in_flight_unless_told_otherwise() -> 
     assert (
         Endpoint.model_validate({"embedded": "smollm2", "limits": {"max_concurrency": 3}}).limits.max_concurrency == 3
     )
-    assert Endpoint.model_validate({"base_url": "http://x/v1", "model": "m"}).limits.max_concurrency == 64
+    assert Endpoint.model_validate({"base_url": "http://x/v1", "model": "m"}).limits.max_concurrency is None
 
 
 def test_a_feature_may_be_just_its_weight() -> None:

@@ -60,6 +60,7 @@ def make(run: Run) -> Make:
     ) -> Endpoint:
         settings = Config.model_validate({"base_url": base_urls, "model": "m", **config})
         ring = [ApiKey(text, f"KEY_{number}" if text else "") for number, text in enumerate(keys)]
-        return Endpoint("main", settings, gate or Gate(GateLimits(max_concurrency=100)), ring, run.hooks, run.policy)
+        gate = gate or Gate(GateLimits(max_concurrency=100), clock=run.policy.clock)
+        return Endpoint("main", settings, gate, ring, run.hooks, run.policy)
 
     return endpoint

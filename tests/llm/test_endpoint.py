@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import orjson
 import pytest
 from scripted_server import Make, Run, ScriptedServer, Serve, a_call, closed_port, completion
 
-from queues.gate import Gate, GateLimits, Lease, Priority
+from queues.gate import Gate, GateLimits, Lease
+from queues.line import Priority
+from queues.pace import Clock
 from stages.core.errors import BudgetReached, CandidateError, RunStopped
 from stages.core.events import CallFinished, CallReplayed, CallRetried, CallStarted
 from stages.llm.endpoint import Receipt
@@ -19,30 +22,35 @@ from stages.llm.protocol import Usage
 class WatchedGate(Gate):
     """A gate that also notes how its leases ended and how it was cooled."""
 
-    def __init__(self, **limits: Any) -> None:
-        super().__init__(GateLimits(**limits))
+    def __init__(self, clock: Clock = time.monotonic, **limits: Any) -> None:
+        super().__init__(GateLimits(**limits), clock=clock)
         self.ended: list[tuple[int, int | None]] = []
         self.cooled: list[float] = []
 
-    async def admit(self, tokens: int, priority: Priority = ()) -> Lease:
-        await super().admit(tokens, priority)
-        return _WatchedLease(self, tokens)
+    async def admit(self, tokens: int = 0, priority: Priority = (), job: str = "") -> Lease:
+        lease = await super().admit(tokens, priority, job)
+        return _WatchedLease(self, tokens, lease.number, lease.began)
 
     def cool(self, seconds: float) -> None:
         self.cooled.append(seconds)
 
 
 class _WatchedLease(Lease):
-    __slots__ = ("reserved", "watched")
+    __slots__ = ("watched",)
 
-    def __init__(self, gate: WatchedGate, tokens: int) -> None:
-        super().__init__(gate, tokens)
-        self.watched, self.reserved = gate, tokens
+    def __init__(self, gate: WatchedGate, tokens: int, number: int, began: float) -> None:
+        super().__init__(gate, tokens, number, began)
+        self.watched = gate
 
-    def done(self, used_tokens: int | None = None) -> None:
+    def done(self, used_tokens: int | None = None, work: float = 0.0) -> None:
         if self._gate is not None:
-            self.watched.ended.append((self.reserved, used_tokens))
-        super().done(used_tokens)
+            self.watched.ended.append((self.tokens, used_tokens))
+        super().done(used_tokens, work)
+
+    def refused(self, retry_after_s: float | None = None) -> None:
+        if self._gate is not None:
+            self.watched.ended.append((self.tokens, 0))
+        super().refused(retry_after_s)
 
 
 async def test_a_reply_is_committed_as_received_with_what_it_took(server: ScriptedServer, make: Make, run: Run) -> None:
@@ -247,11 +255,11 @@ async def test_a_failed_connect_gets_its_tokens_back(make: Make, run: Run) -> No
     assert {used for _, used in gate.ended} == {0}
 
 
-async def test_refusals_here_and_there_delay_their_own_calls_only(server: ScriptedServer, make: Make) -> None:
-    gate = WatchedGate()
+async def test_refusals_here_and_there_delay_their_own_calls_only(server: ScriptedServer, make: Make, run: Run) -> None:
+    gate = WatchedGate(run.policy.clock)
     async with make(server.base_url, gate=gate) as endpoint:
         for _ in range(5):
-            server.script = [server.error(429)] * 9
+            server.script = [server.error(429)] * 3
             await endpoint.ask(a_call())
     assert gate.cooled == []
 

@@ -32,12 +32,16 @@ def test_concurrency_is_held_and_handed_on_without_a_dispatcher() -> None:
     run(main())
 
 
-def test_without_limits_everyone_goes_at_once() -> None:
+def test_where_no_limit_is_given_a_few_go_at_once() -> None:
     async def main() -> None:
         gate = Gate(GateLimits())
-        for _ in range(1000):
+        for _ in range(16):
             await gate.admit(1_000_000)
-        assert repr(gate) == "<Gate unnamed 1000 in flight, nobody waiting>"
+        assert repr(gate) == "<Gate unnamed 16/16 (rising, at most 1,024) in flight, nobody waiting>"
+        waiting = line_up(gate)
+        await idle()
+        assert not waiting.done()
+        waiting.cancel()
 
     run(main())
 
@@ -203,8 +207,8 @@ def test_cancelling_a_paced_waiter_passes_its_slot_on() -> None:
     ("limits", "leased", "line", "words"),
     [
         (GateLimits(max_concurrency=2), 2, 3, "2/2 in flight, 3 waiting for concurrency, next when a call returns"),
-        (GateLimits(tokens_per_minute=600), 1, 2, "1 in flight, 2 waiting for tokens, next in 10.0 s"),
-        (GateLimits(requests_per_minute=7), 1, 1, "1 in flight, 1 waiting for pace, next in 8.5 s"),
+        (GateLimits(20, tokens_per_minute=600), 1, 2, "1/20 in flight, 2 waiting for tokens, next in 10.0 s"),
+        (GateLimits(20, requests_per_minute=7), 1, 1, "1/20 in flight, 1 waiting for pace, next in 8.5 s"),
         (GateLimits(max_concurrency=9), 1, 0, "1/9 in flight, nobody waiting"),
     ],
 )

@@ -32,7 +32,7 @@ def test_a_cool_down_stops_admission_and_the_line_comes_back_staggered() -> None
 
 def test_after_a_cool_down_the_gate_is_as_it_was() -> None:
     async def main() -> None:
-        async with dispatched(Gate(GateLimits(), clock=now)) as gate:
+        async with dispatched(Gate(GateLimits(200), clock=now)) as gate:
             gate.cool(1)
             await gate.admit()
             back = now()
@@ -45,11 +45,11 @@ def test_after_a_cool_down_the_gate_is_as_it_was() -> None:
 
 def test_a_cooling_gate_says_so() -> None:
     async def main() -> None:
-        gate = Gate(GateLimits(), "gpu", clock=now)
+        gate = Gate(GateLimits(9), "gpu", clock=now)
         gate.cool(3)
         waiting = line_up(gate)
         await idle()
-        assert repr(gate) == "<Gate gpu 0 in flight, 1 waiting for cool-down, next in 3.0 s>"
+        assert repr(gate) == "<Gate gpu 0/9 in flight, 1 waiting for cool-down, next in 3.0 s>"
         waiting.cancel()
 
     run(main())

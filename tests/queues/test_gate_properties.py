@@ -164,7 +164,7 @@ async def saturate(gate: Gate, server: Server, seconds: float, reserve: Callable
         while now() < 1000 + seconds:
             lease = await gate.admit(reserve())
             await server.answer()
-            lease.done(server.use)
+            lease.done(server.use, work=1)
 
     dispatcher = asyncio.create_task(gate.run())
     callers = [asyncio.create_task(caller()) for _ in range(400)]
