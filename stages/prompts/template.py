@@ -100,9 +100,12 @@ class Template(_Source):
         """Return the text of a template that is text and bare names only, without Jinja; None where it is Jinja's."""
         if self._plain is None:
             return None
-        parts = [text if name is None else row.get(name) for text, name in self._plain]
-        if not all(type(part) is str for part in parts):
-            return None
+        parts: list[str] = []
+        for text, name in self._plain:
+            part = text if name is None else row.get(name)
+            if type(part) is not str:
+                return None
+            parts.append(part)
         joined = "".join(parts)
         return joined if len(joined) <= MAX_CHARS else None
 
