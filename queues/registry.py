@@ -112,6 +112,10 @@ class Registry:
         """
         return await self._do("write", partial(self._add, record, key, digest))
 
+    async def known(self, tenant: str, key: str, digest: str) -> Record | None:
+        """Return what was registered with a key, None where it did not come before. Raises KeyTaken as `add` does."""
+        return await self._do("read", partial(self._known, tenant, key, digest))
+
     async def put(self, record: Record) -> None:
         """Write the state and body of a thing that is registered."""
         statement = "UPDATE thing SET state = ?, body = ? WHERE id = ?"
@@ -166,6 +170,11 @@ class Registry:
         """Write how many tokens a tenant has taken on a day so far; earlier days are forgotten after a month."""
         await self._do("write", partial(self._use, tenant, day, tokens))
 
+    async def try_writing(self) -> None:
+        """Write something that nobody reads. Raises LedgerError where that cannot be."""
+        statement = "INSERT INTO usage VALUES ('', 0, 0) ON CONFLICT DO UPDATE SET tokens = 1 - tokens"
+        await self._do("write", lambda: self._run(statement))
+
     async def _read(self, query: str, *values: object) -> list[Record]:
         rows = await self._do("read", lambda: self._run(query, *values))
         return [_record(row) for row in rows]
@@ -184,19 +193,20 @@ class Registry:
         with self._connection:  # one transaction, or nothing
             self._run("BEGIN IMMEDIATE")
             if key is not None:
-                before = self._run("SELECT digest, id FROM key WHERE tenant = ? AND key = ?", record.tenant, key)
-                if before:
-                    return self._first(digest, *before[0])
+                if (before := self._known(record.tenant, key, digest)) is not None:
+                    return before
                 self._run("INSERT INTO key VALUES (?, ?, ?, ?)", record.tenant, key, digest, record.id)
             values = (*record[:5], _json(record.body))
             self._run(f"INSERT INTO thing ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", *values)  # noqa: S608  no value in it
         return record
 
-    def _first(self, digest: str, before: str, thing: str) -> Record:
-        found = self._run(f"SELECT {COLUMNS} FROM thing WHERE id = ?", thing)  # noqa: S608  no value in it
-        if digest != before or not found:
+    def _known(self, tenant: str, key: str, digest: str) -> Record | None:
+        before = self._run("SELECT digest, id FROM key WHERE tenant = ? AND key = ?", tenant, key)
+        if not before:
+            return None
+        if digest != before[0][0]:
             raise KeyTaken
-        return _record(found[0])
+        return _record(self._run(f"SELECT {COLUMNS} FROM thing WHERE id = ?", before[0][1])[0])  # noqa: S608  no value in it
 
     def _delete(self, thing: str) -> None:
         with self._connection:

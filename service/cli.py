@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 import traceback
@@ -202,15 +203,27 @@ def init(
     say(f"next: tamis check {out / 'pipeline.yaml'}")
 
 
-def _later(name: str) -> None:
-    def command() -> None:
-        raise InputError(f"tamis {name}: not available yet")
+@app.command()
+def serve(
+    service: Annotated[Path | None, typer.Argument(metavar="SERVICE.yaml", show_default=False)] = None,
+    sets: Sets = None,
+    log: Annotated[Literal["console", "json"], typer.Option(help="Log lines on stderr.")] = "console",
+) -> None:
+    """Take jobs over HTTP, until SIGTERM: then what is on its way comes home, and the next start goes on."""
+    import os
 
-    app.command(name, hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
+    import uvloop
 
+    from config.load import read_service
+    from service.lifecycle import allow_many_connections
+    from service.logs import configure
+    from service.serve.app import serve as serving
 
-for _name in ("serve",):
-    _later(_name)
+    config = read_service(service, env=os.environ, sets=sets or ())
+    allow_many_connections()
+    collect_garbage_rarely()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        raise typer.Exit(runner.run(serving(config, configure(log), lambda url: typer.echo(f"listening on {url}"))))
 
 
 def _mount() -> None:

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger, Processor, WrappedLogger
 from stages.core.events import CallRetried, Collapsing, Event, GroupSettled, ServerChanged, VerdictGiven
 
 Format = Literal["console", "json"]
+Log = FilteringBoundLogger
 
 TELL_EVERY_S = 10.0
 

@@ -84,6 +84,7 @@ GAUGES = {
     "compression_ratio": ("Bytes by compressed bytes of a window's outputs", "stage"),
     "opening_ratio": ("Share of a window's outputs that begin with its most frequent three words", "stage"),
     "output_words": ("Words per output in a window", "stage"),
+    "jobs": ("Jobs of the service", "state"),
     "build_info": ("Always 1; the labels tell what runs", "version", "python"),
 }
 """The names of what is counted or read, with what to say of each and its labels."""
@@ -223,6 +224,12 @@ def _series(pipeline: Pipeline) -> Iterator[tuple[str, ...]]:
     yield ("groups_in_flight",)
 
 
+def exposed(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """Return what a scrape is answered that accepts these media types, and the type that it is."""
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
 @asynccontextmanager
 async def serve_metrics(registry: CollectorRegistry, port: int) -> AsyncIterator[str]:
     """Serve `/metrics` on loopback while the block runs; yield its URL. Port 0: any free one.
@@ -231,8 +238,8 @@ async def serve_metrics(registry: CollectorRegistry, port: int) -> AsyncIterator
     """
 
     async def answer(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        body, content_type = exposed(registry, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     app = web.Application()
     app.router.add_get("/metrics", answer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config.load import read_pipeline
+from config.load import Given, read_pipeline
 from config.problems import ConfigError
 from config.schema import Pipeline
 from service.check import check, warnings
@@ -72,13 +72,17 @@ def drawn(source: Source, within: int, count: int) -> Iterator[Group]:
 
 
 def checked(
-    pipeline: Path | dict[str, Any], sets: Sequence[str] = (), warn: Callable[[str], None] = lambda text: None
+    pipeline: Path | dict[str, Any],
+    sets: Sequence[str] = (),
+    warn: Callable[[str], None] = lambda text: None,
+    given: Given | None = None,
 ) -> Pipeline:
-    """Read and check a pipeline; `warn` is told what works but is hardly meant.
+    """Read and check a pipeline; `warn` is told what works but is hardly meant. `given`: it is a job of the service.
 
     Raises ConfigError with every problem there is.
     """
-    loaded = read_pipeline(pipeline, env=os.environ, sets=sets)
+    overrides = os.environ if given is None else {}
+    loaded = read_pipeline(pipeline, env=overrides, sets=sets, given=given)
     problems = [*loaded.problems, *check(loaded)]
     if problems or loaded.pipeline is None:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line))

@@ -60,19 +60,19 @@ def open_ledger(run_dir: Path, on_commit: OnCommit | None) -> Ledger:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {run_dir}: cannot make the folder: {error.strerror}") from None
-    with _refused():
+    with refused():
         return Ledger.open(run_dir / LEDGER, on_commit=on_commit)
 
 
 def open_reader(run_dir: Path) -> Reader:
     """Open the ledger for reading. Raises InputError."""
-    with _refused():
+    with refused():
         return Reader(run_dir / LEDGER)
 
 
 def open_reuse(path: Path) -> ReplyIndex:
     """Index the replies of an older run. Raises InputError."""
-    with _refused():
+    with refused():
         return ReplyIndex(_ledger_of(path))
 
 
@@ -83,7 +83,7 @@ def _ledger_of(run_dir: Path) -> Path:
 
 
 @contextmanager
-def _refused() -> Iterator[None]:
+def refused() -> Iterator[None]:
     """Tell the person what is wrong with a ledger; its errors name the file and what to do."""
     try:
         yield

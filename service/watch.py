@@ -18,27 +18,26 @@ from service.plan import Plan
 from service.progress import Progress, Shown, StageNow
 from service.rundir import LEDGER
 from service.session import Session
-from service.tally import Tally
+from service.tally import Counts, Tally
 from stages.core.events import Event, Observe
 
 LogStyle = Literal["off", "console", "json"]
 
 
 class Watch:
-    """The observers of one run. `observe` hears of events, `committed` of the ledger's commits."""
+    """The observers of one run. `observe` hears of events, `committed` of the ledger's commits; nobody else looks."""
 
-    def __init__(self, what: Plan, run_dir: Path, progress: bool, log: LogStyle) -> None:
+    def __init__(self, what: Plan) -> None:
         self.activity = Activity()
-        self.console = Console(stderr=True)
-        self._plan, self._dir, self._show = what, run_dir, progress
-        self._log = None if log == "off" else logs.LogObserver(logs.configure(log))
-        self.metrics = Metrics(what.pipeline)
-        self.committed = self.metrics.committed
-        self._observers: list[Observe] = [self.activity, self.metrics]
+        self._plan = what
+        self._observers: list[Observe] = [self.activity]
 
     def observe(self, event: Event) -> None:
         for observer in self._observers:
             observer(event)
+
+    def committed(self, rows: int, seconds: float) -> None:
+        """Hear of one commit of the ledger."""
 
     def begin(
         self, session: Session, manifest: Mapping[str, Any], reader: Reader
@@ -47,6 +46,39 @@ class Watch:
 
         `manifest` is what stood when the process began.
         """
+        return {}
+
+    def end(self) -> None:
+        """Tell what was counted and not told yet."""
+
+    def _tally(self, counts: Counts, manifest: Mapping[str, Any], reader: Reader) -> Tally:
+        """Return what adds up the whole run, from now on."""
+        parked: Counter[int] = Counter()
+        for row in reader.seed_counts():
+            if row.state == "parked":
+                parked[row.phase] += row.total
+        tally = Tally(counts, self._plan.read, manifest, parked)
+        self._observers.append(tally)
+        return tally
+
+
+class ConsoleWatch(Watch):
+    """A run watched by the person who started it: live display, log lines, metrics of its own."""
+
+    def __init__(self, what: Plan, run_dir: Path, progress: bool, log: LogStyle) -> None:
+        super().__init__(what)
+        self.console = Console(stderr=True)
+        self._dir, self._show = run_dir, progress
+        self._log = None if log == "off" else logs.LogObserver(logs.configure(log))
+        self.metrics = Metrics(what.pipeline)
+        self._observers.append(self.metrics)
+
+    def committed(self, rows: int, seconds: float) -> None:
+        self.metrics.committed(rows, seconds)
+
+    def begin(
+        self, session: Session, manifest: Mapping[str, Any], reader: Reader
+    ) -> dict[str, Coroutine[Any, Any, None]]:
         self.metrics.sample(lambda: _queues(session), session.limits)
         work = {"loop lag": self.metrics.measure_lag()}
         if self._log is not None:
@@ -56,27 +88,24 @@ class Watch:
         return work
 
     def end(self) -> None:
-        """Tell what was counted and not told yet."""
         if self._log is not None:
             self._log.close()
 
     def _progress(self, session: Session, manifest: Mapping[str, Any], reader: Reader) -> Progress:
-        parked: Counter[int] = Counter()
-        for row in reader.seed_counts():
-            if row.state == "parked":
-                parked[row.phase] += row.total
-        tally = Tally(self.metrics.counts, self._plan.read, manifest, parked)
-        self._observers.append(tally)
+        tally = self._tally(self.metrics.counts, manifest, reader)
         phases, before_s = len(session.pipeline.flows), float(manifest["wall_s"])
         shown = Shown(self._plan.pipeline, self._dir / LEDGER, phases, before_s)
-        return Progress(shown, tally, lambda: _stages(session), lambda: sum(g.places for g in session.gates.values()))
+        return Progress(
+            shown, tally, lambda: stages_now(session), lambda: sum(g.places for g in session.gates.values())
+        )
 
     def say(self, text: str) -> None:
         """Tell the person something in mid-run, beside the live display."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _stages(session: Session) -> dict[str, StageNow]:
+def stages_now(session: Session) -> dict[str, StageNow]:
+    """Look at the stages of a run that goes on, in their order."""
     return {
         workers.stage.name: StageNow(workers.inbox.statistics(), workers.busy, flow.phase)
         for flow in session.pipeline.flows
@@ -85,4 +114,4 @@ def _stages(session: Session) -> dict[str, StageNow]:
 
 
 def _queues(session: Session) -> dict[str, QueueStatistics]:
-    return {name: now.inbox for name, now in _stages(session).items()}
+    return {name: now.inbox for name, now in stages_now(session).items()}

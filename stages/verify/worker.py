@@ -16,17 +16,17 @@ import sys
 from typing import Any, TextIO
 
 _PR_SET_PDEATHSIG = 1
-_MEMORY_BYTES = 2 << 30
 
 
 def main() -> None:
     """Make the function that the first line asks for, say so, and answer jobs with it until the input ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not come between the answers
-    module_name, maker, argument = json.loads(sys.stdin.readline())
+    module_name, maker, argument, memory_bytes = json.loads(sys.stdin.readline())
+    if sys.platform == "linux" and memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     work = getattr(importlib.import_module(module_name), maker)(argument)
     _answer(answers, "ready")
     for line in sys.stdin:

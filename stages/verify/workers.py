@@ -21,6 +21,8 @@ from stages.core.base import collect, each
 from stages.core.errors import CandidateError, InputError, RunStopped
 
 _START_S = 60.0
+_MEMORY_BYTES = 2 << 30
+_ANSWER_BYTES = 16 << 20
 _ROOT = str(Path(__file__).resolve().parents[2])
 _BOOT = (
     f"import sys; {_ROOT!r} in sys.path or sys.path.insert(0, {_ROOT!r}); from stages.verify.worker import main; main()"
@@ -32,12 +34,21 @@ class Workers:
     """A pool of processes. Jobs and answers are JSON values.
 
     `maker` is "package.module:function"; called once in each process with `argument`, it returns what answers the jobs.
-    What it takes to load libraries belongs there, outside the limit, which is in seconds per job.
+    What it takes to load libraries belongs there, outside the limit, which is in seconds per job. A process takes at
+    most `memory_bytes` of address space (None: what there is).
     """
 
-    def __init__(self, maker: str, argument: Any = None, *, size: int, limit_s: float) -> None:
+    def __init__(
+        self,
+        maker: str,
+        argument: Any = None,
+        *,
+        size: int,
+        limit_s: float,
+        memory_bytes: int | None = _MEMORY_BYTES,
+    ) -> None:
         self._limit_s = limit_s
-        self._all = [_Worker([*maker.split(":"), argument]) for _ in range(size)]
+        self._all = [_Worker([*maker.split(":"), argument, memory_bytes]) for _ in range(size)]
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         for worker in self._all:
             self._idle.put_nowait(worker)
@@ -90,6 +101,7 @@ class _Worker:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=words,
+                limit=_ANSWER_BYTES,
                 cwd="/",
                 env={name: os.environ[name] for name in _INHERITED if name in os.environ},  # and no API key
                 start_new_session=True,  # Ctrl-C in the terminal is tamis's to handle

@@ -1,0 +1,53 @@
+"""Work that takes long and needs no event loop, done in processes beside it: looking a job over, deriving its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+from config.schema import Pipeline
+from config.service import Service
+from service import rundir
+from service.finish import Finished
+from stages.core.errors import RunStopped
+from stages.io.manifest import Run
+from stages.verify.workers import Workers
+
+EXAMINE_S, FINISH_S = 600.0, 6 * 3600.0
+
+
+class Aside:
+    """The processes beside the loop. They are started when they are first needed, and die with the service."""
+
+    def __init__(self, config: Service) -> None:
+        variables = [name for endpoint in config.endpoints.values() for name in endpoint.api_key_env]
+        self._examiners = Workers("service.serve.examine:make", variables, size=2, limit_s=EXAMINE_S)
+        self._finishers = Workers("service.serve.finishing:make", size=1, limit_s=FINISH_S, memory_bytes=None)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._stack.push_async_callback(self._examiners.stop)
+        self._stack.push_async_callback(self._finishers.stop)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def warm(self) -> None:
+        """Start a process for what comes first, so that whoever asks first need not wait for it."""
+        await self.examine({"pipeline": {}, "endpoints": {}, "uploads": {}, "alone": True})
+
+    async def examine(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what `examine.examine` finds. Raises CandidateError where it takes too long or too much memory."""
+        found: dict[str, Any] = await self._examiners.ask(asked, "looking the pipeline over")
+        return found
+
+    async def finish(self, run_dir: Path, pipeline: Pipeline, run: Run) -> Finished:
+        """Derive the files of a run as `finish.finish` does. Raises RunStopped, CandidateError."""
+        answer = await self._finishers.ask({"run_dir": str(run_dir), "run": asdict(run)}, "making the job's files")
+        if "stopped" in answer:
+            raise RunStopped(*answer["stopped"])
+        return Finished(rundir.manifest_of(run_dir), [], answer["defect"])

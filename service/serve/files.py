@@ -1,0 +1,207 @@
+"""Uploads: streamed to disk, capped, kept by id, seen by their tenant alone. In the shapes of OpenAI's files.
+
+A file's bytes stand at `files/<id><ending>` in the data folder before it is registered; what an upload that broke off
+left there is removed at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from queues.registry import Record, Registry, new_record
+from service.serve.errors import ApiError, not_found
+from service.serve.paging import PageQuery
+from service.serve.routes import Asked, Route
+from service.serve.shapes import Deleted, File, Listed, listed
+from service.serve.who import Caller
+
+CHUNK = 256 * 1024
+KIND, PART = "file", ".part"
+ENDINGS = (".jsonl", ".csv", ".yaml", ".yml", ".json", ".jinja", ".txt", ".md")
+"""What a seeds file may end in: seeds, constitutions, schemas, templates."""
+PURPOSES = ("seeds", "batch")
+
+
+class FileQuery(PageQuery):
+    """Which files are asked for."""
+
+    purpose: str | None = None
+
+
+class FileForm(BaseModel):
+    """An upload."""
+
+    purpose: Literal["seeds", "batch"]
+    file: str = Field(json_schema_extra={"format": "binary"})
+
+
+@dataclass(slots=True)
+class NewFile:
+    """A file that is being written. It needs a name and a purpose before its block ends; then it has a `record`."""
+
+    file: BinaryIO
+    room: int
+    filename: str = ""
+    purpose: str = ""
+    record: Record | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Add bytes. Raises ApiError where there is no room for them."""
+        self.room -= len(data)
+        if self.room < 0:
+            message = "the file is larger than what is taken here, or than what is left of your quota of disk"
+            raise ApiError(413, message, param="file", code="too_large")
+        await asyncio.to_thread(self.file.write, data)
+
+
+class Files:
+    """The files of all tenants. `in_use(id)` tells whether a job that has not ended reads a file."""
+
+    def __init__(self, registry: Registry, folder: Path, max_bytes: int, in_use: Callable[[str], bool]) -> None:
+        self._registry, self._folder, self._max_bytes, self._in_use = registry, folder, max_bytes, in_use
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"*{PART}"):
+            left.unlink()
+
+    async def find(self, tenant: str, file_id: str) -> Record | None:
+        """Return a tenant's file, None where they have none of this id."""
+        return await self._registry.get(KIND, file_id, tenant)
+
+    async def get(self, tenant: str, file_id: str) -> Record:
+        """Return a tenant's file. Raises ApiError 404."""
+        record = await self.find(tenant, file_id)
+        if record is None:
+            raise not_found("file", file_id)
+        return record
+
+    def path(self, record: Record) -> Path:
+        return self._folder / f"{record.id}{_ending(record.body['filename'])}"
+
+    async def room(self, caller: Caller) -> int:
+        """Return how many bytes a caller may still put on the disk."""
+        quota = caller.quotas.disk_mb
+        return self._max_bytes if quota is None else quota * 10**6 - await self._registry.total(caller.tenant, "bytes")
+
+    @asynccontextmanager
+    async def writing(self, caller: Caller) -> AsyncIterator[NewFile]:
+        """Write a new file in the block; it is there, and registered, when the block has ended without an error."""
+        record = new_record(KIND, caller.tenant, "processed", {})
+        part = self._folder / f"{record.id}{PART}"
+        try:
+            with part.open("wb") as file:
+                new = NewFile(file, min(self._max_bytes, await self.room(caller)))
+                yield new
+                await asyncio.to_thread(_sync, file)
+                size = file.tell()
+            record = record.now(filename=new.filename, purpose=new.purpose, bytes=size)
+            part.rename(self.path(record))
+        finally:
+            part.unlink(missing_ok=True)
+        new.record = await self._registry.add(record)
+
+    async def delete(self, tenant: str, file_id: str) -> None:
+        """Delete a tenant's file. Raises ApiError 404, 409."""
+        record = await self.get(tenant, file_id)
+        if self._in_use(file_id):
+            raise ApiError(409, "a job that has not ended reads this file; cancel it, or wait", code="in_use")
+        await self._registry.delete(file_id)
+        self.path(record).unlink(missing_ok=True)
+
+    def routes(self) -> list[Route]:
+        one = "/v1/files/{file_id}"
+        return [
+            Route("POST", "/v1/files", self._upload, "Upload seeds, or a batch's requests.", File, form=FileForm),
+            Route("GET", "/v1/files", self._list, "Your files.", Listed[File], query=FileQuery),
+            Route("GET", one, self._one, "What is known of a file.", File),
+            Route("DELETE", one, self._delete, "Delete a file.", Deleted),
+            Route("GET", f"{one}/content", self._content, "The file itself.", "application/octet-stream"),
+        ]
+
+    async def _upload(self, asked: Asked) -> File:
+        if asked.request.content_type != "multipart/form-data":
+            raise ApiError(415, "an upload is multipart/form-data, with `purpose` and `file`")
+        async with self.writing(asked.caller) as new:
+            try:
+                reader = await asked.request.multipart()
+                while (part := await reader.next()) is not None:
+                    await _take(part, new)
+            except ValueError as error:
+                raise ApiError(400, f"the form cannot be read: {error}", code="invalid_form") from None
+            _check(new)
+        assert new.record is not None  # noqa: S101  the block has ended without an error
+        return File.of(new.record)
+
+    async def _list(self, asked: Asked) -> Listed[File]:
+        match = {} if asked.query.purpose is None else {"purpose": asked.query.purpose}
+        records, more = await self._registry.page(KIND, asked.caller.tenant, asked.query.page(), match)
+        return listed([File.of(record) for record in records], more)
+
+    async def _one(self, asked: Asked) -> File:
+        return File.of(await self.get(asked.caller.tenant, asked.part("file_id")))
+
+    async def _delete(self, asked: Asked) -> Deleted:
+        await self.delete(asked.caller.tenant, asked.part("file_id"))
+        return Deleted(id=asked.part("file_id"), object=KIND)
+
+    async def _content(self, asked: Asked) -> web.StreamResponse:
+        record = await self.get(asked.caller.tenant, asked.part("file_id"))
+        return sent(self.path(record), record.body["filename"])
+
+
+async def _take(part: Any, new: NewFile) -> None:
+    """Read one part of an upload's form."""
+    if part.name == "purpose" and not new.purpose:
+        new.purpose = (await part.read_chunk(100)).decode(errors="replace")
+    elif part.name == "file" and part.filename is not None and not new.filename:
+        new.filename = _named(part.filename)
+        while chunk := await part.read_chunk(CHUNK):
+            await new.write(chunk)
+    else:
+        name = getattr(part, "name", None)
+        raise ApiError(400, f"a form has one `purpose` and one `file` with a name, and not {name!r:.80}", param=name)
+
+
+def _check(new: NewFile) -> None:
+    if not new.filename:
+        raise ApiError(400, "the form has no part `file` with a file name", param="file")
+    if new.purpose not in PURPOSES:
+        raise ApiError(400, f"the purpose must be seeds or batch, not {new.purpose!r:.100}", param="purpose")
+    if new.purpose == "seeds" and not new.filename.endswith(ENDINGS):
+        message = f"the name of a seeds file must end in one of {', '.join(ENDINGS)}, not {new.filename!r:.100}"
+        raise ApiError(400, message, param="file")
+
+
+def sent(path: Path, name: str) -> web.FileResponse:
+    """Return a file as an answer, which browsers save and never show as a page of ours."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f'attachment; filename="{plain}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return web.FileResponse(path, headers=headers)
+
+
+def _named(filename: str) -> str:
+    """Return the name that a file is shown by: no folders, nothing that does not print, at most 200 characters."""
+    name = filename.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in name if letter.isprintable())[-200:] or "unnamed"
+
+
+def _ending(filename: str) -> str:
+    return next((ending for ending in ENDINGS if filename.endswith(ending)), "")
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,166 @@
+"""The job API: submit, list, watch, pause, resume, cancel, leaf through, download."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from config.schema import json_schema
+from queues.registry import Record, Registry
+from service.serve import samples, state
+from service.serve.errors import as_json, not_found
+from service.serve.files import sent
+from service.serve.jobs import Jobs
+from service.serve.paging import PageQuery
+from service.serve.routes import Asked, Route
+from service.serve.samples import SampleQuery, SeedQuery
+from service.serve.shapes import (
+    AnyObject,
+    Check,
+    Deleted,
+    EndpointShown,
+    Job,
+    JobState,
+    Listed,
+    RunFile,
+    Sample,
+    Seed,
+    listed,
+)
+from service.serve.submit import Checked, Desk, Submission
+from service.serve.who import Caller
+
+NAMES = re.compile(
+    r"(accepted|rejected|failed|unsolved)\.jsonl|(manifest|audit|report)\.json|report\.html|README\.md"
+    r"|exports/[A-Za-z0-9][A-Za-z0-9._-]*"
+)
+"""The files of a run directory that its tenant may have: not the ledger, nor what the operator's endpoints are."""
+
+
+class JobQuery(PageQuery):
+    """Which jobs."""
+
+    state: JobState | None = None
+
+
+class JobApi:
+    """The routes of jobs. `folder` is where a job's run directory is."""
+
+    def __init__(self, registry: Registry, jobs: Jobs, desk: Desk, folder: Callable[[str], Path]) -> None:
+        self._registry, self._jobs, self._desk, self._folder = registry, jobs, desk, folder
+
+    def routes(self) -> list[Route]:
+        one = "/v1/jobs/{job_id}"
+        changes = {"cancel": self._jobs.cancel, "pause": self._jobs.pause, "resume": self._resumed}
+        return [
+            Route("POST", "/v1/jobs", self._submit, "Submit a job.", Job, body=Submission, status=201),
+            Route("POST", "/v1/jobs/check", self._check, "Look a pipeline over.", Check, body=Checked),
+            Route("GET", "/v1/jobs", self._list, "Your jobs.", Listed[Job], query=JobQuery),
+            Route("GET", one, self._one, "A job, and how far it is.", Job),
+            Route("DELETE", one, self._delete, "Delete an ended job and its files.", Deleted),
+            *(
+                Route("POST", f"{one}/{name}", self._changing(change), f"{name.capitalize()} a job.", Job)
+                for name, change in changes.items()
+            ),
+            Route("GET", f"{one}/pipeline", self._pipeline, "The pipeline as it was submitted.", AnyObject),
+            Route("GET", f"{one}/events", self._events, "A job as it goes on.", "text/event-stream"),
+            Route("GET", f"{one}/samples", self._samples, "Candidates.", Listed[Sample], query=SampleQuery),
+            Route("GET", f"{one}/seeds", self._seeds, "Seeds.", Listed[Seed], query=SeedQuery),
+            Route("GET", f"{one}/seeds/{{number}}", self._seed, "A seed with all its candidates, uncut.", Seed),
+            Route("GET", f"{one}/files", self._files, "The files that there are.", Listed[RunFile]),
+            Route("GET", f"{one}/files/{{name:.+}}", self._file, "One file.", "application/octet-stream"),
+            Route("GET", "/v1/endpoints", self._endpoints, "Whom your stages may name.", Listed[EndpointShown]),
+            Route("GET", "/v1/schema", self._schema, "The JSON Schema of a pipeline.", AnyObject, open=True),
+        ]
+
+    async def _submit(self, asked: Asked) -> web.StreamResponse:
+        key = asked.request.headers.get("Idempotency-Key")
+        record, new = await self._desk.submit(asked.caller, asked.body, key)
+        return as_json(self._jobs.show(record).model_dump(mode="json"), 201 if new else 200)
+
+    async def _check(self, asked: Asked) -> Check:
+        return await self._desk.check(asked.caller, asked.body.pipeline)
+
+    async def _list(self, asked: Asked) -> Listed[Job]:
+        match = {} if asked.query.state is None else {"state": asked.query.state}
+        records, more = await self._registry.page(state.KIND, asked.caller.tenant, asked.query.page(), match)
+        return listed([self._jobs.show(record) for record in records], more)
+
+    async def _record(self, asked: Asked) -> Record:
+        return await self._jobs.get(asked.caller, asked.part("job_id"))
+
+    async def _one(self, asked: Asked) -> Job:
+        return self._jobs.show(await self._record(asked))
+
+    async def _delete(self, asked: Asked) -> Deleted:
+        await self._jobs.delete(asked.caller, asked.part("job_id"))
+        return Deleted(id=asked.part("job_id"), object=state.KIND)
+
+    def _changing(self, change: Callable[[Caller, str], Awaitable[Record]]) -> Callable[[Asked], Awaitable[Job]]:
+        async def changed(asked: Asked) -> Job:
+            return self._jobs.show(await change(asked.caller, asked.part("job_id")))
+
+        return changed
+
+    async def _resumed(self, caller: Caller, job_id: str) -> Record:
+        record = await self._jobs.get(caller, job_id)
+        ended = record.state not in state.UNFINISHED  # what is paused counts already
+        self._desk.within_quotas(caller, record.body["seeds"], one_more=ended)
+        return await self._jobs.resume(caller, job_id)
+
+    async def _pipeline(self, asked: Asked) -> web.StreamResponse:
+        return as_json((await self._record(asked)).body["pipeline"])
+
+    async def _events(self, asked: Asked) -> web.StreamResponse:
+        events = self._jobs.events(await self._record(asked))
+        first = await anext(events)
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        response = web.StreamResponse(headers=headers)
+        try:
+            await response.prepare(asked.request)
+            await response.write(first)
+            async for frames in events:
+                await response.write(frames)
+        except ConnectionError:  # whoever listened has gone
+            pass
+        finally:
+            await events.aclose()
+        return response
+
+    async def _samples(self, asked: Asked) -> Listed[Sample]:
+        return await samples.samples(await self._run_dir(asked), asked.query)
+
+    async def _seeds(self, asked: Asked) -> Listed[Seed]:
+        return await samples.seeds(await self._run_dir(asked), asked.query)
+
+    async def _seed(self, asked: Asked) -> Seed:
+        return await samples.seed(await self._run_dir(asked), asked.part("number"))
+
+    async def _files(self, asked: Asked) -> Listed[RunFile]:
+        folder = await self._run_dir(asked)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        names = {path.relative_to(folder).as_posix(): path for path in paths}
+        return listed(
+            [RunFile(id=name, bytes=path.stat().st_size) for name, path in names.items() if NAMES.fullmatch(name)]
+        )
+
+    async def _file(self, asked: Asked) -> web.StreamResponse:
+        folder, name = await self._run_dir(asked), asked.part("name")
+        path = folder / name
+        if not NAMES.fullmatch(name) or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+            raise not_found("file", name)
+        return sent(path, path.name)
+
+    async def _run_dir(self, asked: Asked) -> Path:
+        return self._folder((await self._record(asked)).id)
+
+    async def _endpoints(self, asked: Asked) -> Listed[EndpointShown]:
+        return listed([EndpointShown(id=alias, model=one.model) for alias, one in asked.caller.endpoints.items()])
+
+    async def _schema(self, asked: Asked) -> web.StreamResponse:
+        schema = json_schema()
+        schema["properties"].pop("endpoints")  # a job has those of the service
+        return as_json(schema)

@@ -1,0 +1,129 @@
+"""Whether a job may be submitted: its pipeline is good, and its tenant within quotas."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import Field
+
+from config.base import Config
+from queues.registry import KeyTaken, Record, Registry, new_record
+from service.serve import state
+from service.serve.aside import Aside
+from service.serve.errors import ApiError
+from service.serve.jobs import Jobs
+from service.serve.shapes import Check, Mistake
+from service.serve.shared import Meter
+from service.serve.uploads import Uploaded
+from service.serve.who import Caller
+from stages.core.errors import CandidateError
+
+PRIORITIES = 100
+
+
+class Submission(Config):
+    """A job that somebody wants done."""
+
+    pipeline: dict[str, Any]
+    """As in pipeline.yaml, without `endpoints`: stages name those of the service."""
+    priority: int = Field(default=0, ge=-PRIORITIES, le=PRIORITIES, strict=True)
+    """Among your own jobs that wait, the highest is first."""
+    limit: int | None = Field(default=None, ge=1, strict=True)
+    """Only the first so many seeds."""
+
+
+class Checked(Config):
+    """A pipeline to be looked over."""
+
+    pipeline: dict[str, Any]
+
+
+class Desk:
+    """Takes submissions."""
+
+    def __init__(self, registry: Registry, jobs: Jobs, uploaded: Uploaded, aside: Aside, meter: Meter) -> None:
+        self._registry, self._jobs, self._uploaded, self._aside, self._meter = registry, jobs, uploaded, aside, meter
+        self._one_at_a_time = asyncio.Lock()
+
+    async def check(self, caller: Caller, pipeline: Mapping[str, Any]) -> Check:
+        """Look a pipeline over, without a call to any endpoint."""
+        found = await self._examined(caller, pipeline)
+        errors = [Mistake(**one) for one in found["errors"]]
+        seeds = None if errors else found["scan"]["rows"]
+        return Check(valid=not errors, seeds=seeds, warnings=found.get("warnings", []), errors=errors)
+
+    async def submit(self, caller: Caller, submission: Submission, key: str | None) -> tuple[Record, bool]:
+        """Put a job in line, and return it and whether it is new. Raises ApiError 400, 409, 429, 503."""
+        digest = hashlib.sha256(orjson.dumps(submission.model_dump(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        if key is not None and (before := await self._before(caller, key, digest)) is not None:
+            return before, False
+        self.within_quotas(caller, 0)
+        found = await self._examined(caller, submission.pipeline)
+        if found["errors"]:
+            first = found["errors"][0]
+            message = f"{first['loc']}: {first['message']}".removeprefix(": ")
+            raise ApiError(400, message, param="pipeline", code="invalid_pipeline", errors=found["errors"])
+        seeds = min(found["scan"]["rows"], submission.limit or found["scan"]["rows"])
+        named = await self._uploaded.named(caller, submission.pipeline)
+        body = {
+            **submission.model_dump(),
+            "name": found["name"],
+            "seeds": seeds,
+            "warnings": found["warnings"],
+            "files": [record.id for record in named],
+            "bytes": 0,
+            **dict.fromkeys(("stopping", "started_at", "ended_at", "error", "counts", "tokens", "cost_usd", "wall_s")),
+        }
+        record = new_record(state.KIND, caller.tenant, "queued", body)
+        async with self._one_at_a_time:  # what was within the quotas is registered before the next one is
+            self.within_quotas(caller, seeds)
+            try:
+                added = await self._jobs.add(record, key, digest)
+            except KeyTaken:
+                raise _taken() from None
+        return added, added.id == record.id
+
+    def within_quotas(self, caller: Caller, seeds: int, *, one_more: bool = True) -> None:
+        """See whether a caller may have another job of so many seeds, or go on with one. Raises ApiError 429, 503."""
+        if self._jobs.closing:
+            raise ApiError(503, "the service is about to stop; ask again soon", code="draining", headers=_after(30))
+        unfinished, quotas = self._jobs.unfinished(caller.tenant), caller.quotas
+        if one_more and quotas.jobs is not None and len(unfinished) >= quotas.jobs:
+            raise _quota("jobs", f"{len(unfinished):,} of your jobs have not ended, and you may have {quotas.jobs:,}")
+        waiting = sum(record.body["seeds"] for record in unfinished)
+        if one_more and quotas.queued_seeds is not None and waiting + seeds > quotas.queued_seeds:
+            message = f"your jobs would have {waiting + seeds:,} seeds, and may have {quotas.queued_seeds:,}"
+            raise _quota("queued_seeds", message)
+        if self._meter.left(caller) == 0:
+            message = f"your {quotas.tokens_per_day or 0:,} tokens of today (UTC) are used up"
+            raise _quota("tokens_per_day", message, self._meter.renews_in_s())
+
+    async def _before(self, caller: Caller, key: str, digest: str) -> Record | None:
+        if not 0 < len(key) <= 255:
+            raise ApiError(400, "an Idempotency-Key has 1 to 255 characters", param="Idempotency-Key")
+        try:
+            return await self._registry.known(caller.tenant, key, digest)
+        except KeyTaken:
+            raise _taken() from None
+
+    async def _examined(self, caller: Caller, pipeline: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return await self._aside.examine(await self._uploaded.asked(caller, pipeline))
+        except CandidateError as error:
+            raise ApiError(400, error.detail, param="pipeline", code="too_complex") from None
+
+
+def _taken() -> ApiError:
+    return ApiError(409, "this Idempotency-Key came before with another job", param="Idempotency-Key", code="key_taken")
+
+
+def _quota(code: str, message: str, after_s: int = 60) -> ApiError:
+    return ApiError(429, message, code=code, headers=_after(after_s))
+
+
+def _after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}

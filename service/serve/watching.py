@@ -1,0 +1,131 @@
+"""How the service watches one job: what those who listen are told, and its share of the service's metrics.
+
+A job's stages are called what its author likes; in metrics they go by their type, so that labels stay bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from queues.ledger import Reader
+from service.metrics import Metrics
+from service.plan import Plan
+from service.progress import RATE_OVER_S, Rate, StageNow
+from service.serve.feed import Feed
+from service.serve.shapes import Progress, StageProgress
+from service.session import Session
+from service.tally import Counts, Tally
+from service.watch import Watch, stages_now
+from stages.core.events import CallFinished, Event
+from stages.io.manifest import SEED_STATES
+
+TELL_EVERY_S = 0.5
+HELD = ("calls_in_flight", "groups_in_flight")
+"""Counts that go down again, and must when a job ends in the middle."""
+
+
+class JobWatch(Watch):
+    """The observers of one job. `charge` is told of tokens; `beside` is its owner's work that goes on with the job."""
+
+    def __init__(
+        self,
+        what: Plan,
+        metrics: Metrics,
+        feed: Feed,
+        charge: Callable[[int], None],
+        beside: Callable[[], Coroutine[Any, Any, None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(what)
+        self._charge, self._beside = charge, beside
+        self.counts = Counts()
+        self.session: Session | None = None
+        self.tally: Tally | None = None
+        self._metrics, self._feed, self._clock = metrics, feed, clock
+        self._types = {stage.name: str(stage.type) for stage in what.pipeline.stages}
+        self._types |= {f"{name}.audit": f"{kind}.audit" for name, kind in self._types.items()}
+        self._calls, self._accepted, self._left = Rate(RATE_OVER_S), Rate(RATE_OVER_S), Rate(RATE_OVER_S)
+        self._observers += [self.counts, self._count]
+
+    def committed(self, rows: int, seconds: float) -> None:
+        self._metrics.committed(rows, seconds)
+
+    def begin(
+        self, session: Session, manifest: Mapping[str, Any], reader: Reader
+    ) -> dict[str, Coroutine[Any, Any, None]]:
+        self.session, self.tally = session, self._tally(self.counts, manifest, reader)
+        return {"progress": self._tell(), "beside": self._beside()}
+
+    def end(self) -> None:
+        """Take back from the metrics what the job holds no longer."""
+        for (name, *labels), count in self.counts.items():
+            if name in HELD:
+                self._metrics.counts[(name, *labels)] -= count
+        self.session = None
+
+    def stages(self) -> dict[str, StageNow]:
+        """Look at the stages, by their types; of several of one type at any."""
+        now = {} if self.session is None else stages_now(self.session)
+        return {self._types[name]: stage for name, stage in now.items()}
+
+    def progress(self) -> Progress | None:
+        """Return how far the job is; None where it has hardly begun."""
+        session, tally = self.session, self.tally
+        if session is None or tally is None:
+            return None
+        left = tally.phase_seeds - tally.phase_left
+        return Progress(
+            seeds=self._plan.read,
+            seeds_done=int(tally.total("seeds", *SEED_STATES)),
+            accepted=int(tally.total("accepted")),
+            rejected=int(tally.total("candidates", "rejected")),
+            failed=int(tally.total("candidates", "failed")),
+            calls=int(tally.total("calls", "ok")),
+            in_flight=self.activity.in_flight,
+            phase=tally.phase,
+            phases=len(session.pipeline.flows),
+            calls_per_s=round(self._calls.per_second, 2),
+            accepted_per_s=round(self._accepted.per_second, 3),
+            eta_s=round(left / self._left.per_second, 1) if self._left.per_second and left > 0 else None,
+            stages=[self._stage(tally, stages_now(session), stage.name) for stage in self._plan.pipeline.stages],
+        )
+
+    def _stage(self, tally: Tally, now: Mapping[str, StageNow], name: str) -> StageProgress:
+        at = now.get(name)  # those that stand between two phases have no queue
+        reasons = {key[2]: int(n) for key, n in self.counts.items() if key[0] == "rejections" and key[1] == name}
+        found = {what: int(tally.found(name, what)) for what in ("made", "passed", "rejected", "failed", "marked")}
+        return StageProgress(
+            name=name,
+            type=self._types[name],
+            phase=0 if at is None else at.phase,
+            waiting=0 if at is None else at.inbox.depth,
+            capacity=0 if at is None else at.inbox.capacity,
+            busy=0 if at is None else at.busy,
+            reasons=reasons,
+            **found,
+        )
+
+    async def _tell(self) -> None:
+        told = None
+        while True:
+            now, tally = self._clock(), self.tally
+            assert tally is not None  # noqa: S101  begin has made it
+            self._calls.note(now, tally.total("calls", "ok"))
+            self._accepted.note(now, tally.total("accepted"))
+            self._left.note(now, tally.phase_left)
+            if (progress := self.progress()) is not None and progress != told:
+                self._feed.publish("progress", progress)
+                told = progress
+            await asyncio.sleep(TELL_EVERY_S)
+
+    def _count(self, event: Event) -> None:
+        """Hand an event to the service's metrics, its stage by type, and tokens to whoever counts them."""
+        if isinstance(event, CallFinished) and (tokens := event.prompt_tokens + event.completion_tokens):
+            self._charge(tokens)
+        stage = getattr(event, "stage", None)
+        if stage is not None:
+            event = event._replace(stage=self._types.get(stage, "other"))  # type: ignore[call-arg]  # it has one
+        self._metrics(event)
