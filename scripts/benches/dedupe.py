@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 THRESHOLD = 0.8
 WORKERS = 64
 SIDE = Path(__file__).parent / "peers" / "datasketch_side.py"
+QUIET = {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}  # text-dedup breaks its lines at the terminal's width
 DROPPED = re.compile(rb"dropped (\d+)|Before\s*: (\d+)|After\s*: (\d+)")
 
 
@@ -147,7 +148,7 @@ def peers(environment: Path, file: Path) -> dict[str, list[object]]:
 def measure(command: list[str], folder: Path) -> Measured:
     """Run a command to its end. Raises CalledProcessError where it fails."""
     with (folder / "said").open("w+b") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=os.environ | QUIET)
         _, status, usage = os.wait4(process.pid, 0)
         said.seek(0)
         words = said.read()
