@@ -193,6 +193,8 @@ class Progress:
             f"429s {tally.total('rate_limited'):,}",
             f"tokens {brief(tally.total('tokens', 'prompt', 'completion'))}",
         ]
+        if waiting := tally.total("in_batches"):
+            parts.insert(2, f"in batches {waiting:,}")
         if unpriced:
             parts.append(f"{dollars(usd)} and {unpriced:,} calls of unknown price")
         else:

@@ -92,7 +92,8 @@ class Session:
             of_run = Hooks(partial(self._commit, alias), self._admit, reused, observe, job)
             made = (alias, endpoint, self._gate_of[alias], keys[alias], of_run)
             home = Home(partial(self._came_home, alias), batches)
-            self.endpoints[alias] = BatchEndpoint(*made, home) if endpoint.mode == "batch" else Endpoint(*made)
+            batched = endpoint.mode == "batch" and on_reply is None  # a person waits for previews and probes: live
+            self.endpoints[alias] = BatchEndpoint(*made, home) if batched else Endpoint(*made)
         self._in_batches = [one for one in self.endpoints.values() if isinstance(one, BatchEndpoint)]
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
         first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from config.problems import Finding, Loc
 from config.schema import CrossCheck, Dedupe, Difficulty, Generate, Judge, Pipeline, Select, Stage, Verify, Vote
-from service.check import scoring, transforming
+from service.check import batches, scoring, transforming
 from service.check.at import At, Rules
 from service.check.keys import GOLD
 from service.check.resources import Columns, columns_behind, unknown
@@ -119,7 +119,7 @@ KEYS: Rules = {
     "dedupe": (_compares, _online, _existing),
     "difficulty": (scoring.samples, scoring.asked),
     "score": (scoring.anything, scoring.opinions, scoring.axes),
-    "judge": (_judged_by, _panel),
+    "judge": (_judged_by, _panel, batches.routes),
     "transform": (transforming.needs, transforming.gates),
 }
 
@@ -227,5 +227,5 @@ def _after_gold(_: Vote, at: At) -> Iterator[Finding]:
             yield Finding(("type",), message)
 
 
-HARDLY_MEANT: Rules = {"vote": (_after_gold,)}
+HARDLY_MEANT: Rules = {"generate": (batches.waves,), "vote": (_after_gold, batches.stops)}
 """What works and makes no sense."""

@@ -54,7 +54,7 @@ class BatchEndpoint(Endpoint):
     ) -> None:
         super().__init__(alias, config, gate, keys, hooks, policy)
         self._home, self._api = home, BatchApi(alias, config, keys[0])
-        self._batches = Batches(alias, config, self._api, home.batches, self._policy, self._take)
+        self._batches = Batches(alias, config, self._api, home.batches, self._policy, self._take, hooks.observe)
         self._opened = AsyncExitStack()
         self.refused: BudgetReached | None = None
         """The budget that kept a call from being asked for since the last `arrive`."""

@@ -13,22 +13,24 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
 from config.schema import Endpoint as EndpointConfig
 from stages.core.base import Decisions, first_error
 from stages.core.errors import CandidateError, RunStopped
+from stages.core.events import InBatches, Observe
 from stages.llm.batch_api import ENDED, BatchApi, Line
 from stages.llm.batch_faults import Faults, Outcome
 from stages.llm.failures import Failure
 from stages.llm.protocol import Reply
 from stages.llm.retries import Retries, RetryPolicy
-from stages.llm.spool import Promised, Request, Spool
+from stages.llm.spool import Promised, Request, Sent, Spool
 
 if TYPE_CHECKING:
     from openai.types import Batch
@@ -69,22 +71,6 @@ class BatchHooks:
     run_id: str
 
 
-@dataclass(slots=True)
-class _Sent:
-    """A batch on its way. `asked` has key, seed and stage of each line, as JSON, which is a third of the objects."""
-
-    id: str
-    file: str
-    at: float
-    asked: bytes
-    promised: Promised
-    batch: str = ""
-
-    @classmethod
-    def read(cls, body: dict[str, Any]) -> _Sent:
-        return cls(body["batch"], body["file"], body["at"], orjson.dumps(body["asked"]), Promised(*body["promised"]))
-
-
 class Batches:
     """Gathers by `add`, sends by `flush`; `run` is a task of the owner. `take` commits a reply that came home."""
 
@@ -96,23 +82,25 @@ class Batches:
         hooks: BatchHooks,
         policy: RetryPolicy,
         take: Callable[[Answered], asyncio.Future[None]],
+        observe: Observe | None = None,
     ) -> None:
         self._alias, self._config, self._api, self._hooks = alias, config, api, hooks
-        self._policy, self._take = policy, take
+        self._policy, self._take, self._observe = policy, take, observe
+        self._left = Counter[str]()
         self.faults = Faults(alias, config.reasoning, policy)
         self.promised = Promised()
         """What all requests may take that are asked for and have not ended."""
         self._gathering: dict[str, Spool] = {}
         self._unsent: set[Spool] = set()
         self._full: asyncio.Queue[Spool] = asyncio.Queue()
-        self._recalled: list[_Sent] = []
+        self._recalled: list[Sent] = []
         self.under_way = 0
         self._home = asyncio.Event()
         self._uploading = asyncio.Lock()
 
     def recall(self) -> None:
         """Take up what earlier processes have sent and not taken home, and what they gave up."""
-        sent: dict[str, _Sent] = {}
+        sent: dict[str, Sent] = {}
         for scope, body in self._hooks.decisions.made(KIND):
             if scope != self._alias:
                 continue
@@ -120,7 +108,7 @@ class Batches:
                 del sent[body["batch"]]
                 self.faults.learn({key: (reason, words) for key, reason, words in body["failed"]}, body["again"])
             else:
-                sent[body["batch"]] = _Sent.read(body)
+                sent[body["batch"]] = Sent.read(body)
         self._recalled = list(sent.values())
         for one in self._recalled:
             self.promised.add(one.promised)
@@ -186,11 +174,11 @@ class Batches:
             promised = (spool.promised.calls, spool.promised.tokens, spool.promised.cost_usd)
             body = {"batch": id_, "file": file, "at": time.time(), "asked": asked, "promised": promised}
             await self._hooks.decisions.make(KIND, self._alias, body)
-            sent = _Sent.read(body)
+            sent = Sent.read(body)
             await self._create(sent, spool.path)
         await self._follow(sent)
 
-    async def _create(self, sent: _Sent, path: str) -> None:
+    async def _create(self, sent: Sent, path: str) -> None:
         """Have the provider begin, exactly once: where its answer is lost the batch is looked for first."""
         retries = Retries(self._policy, self._alias)
         marks = {"tamis_run": self._hooks.run_id, "tamis_endpoint": self._alias, "tamis_batch": sent.id}
@@ -215,7 +203,7 @@ class Batches:
                 await self._end(sent, "never created", Outcome())
         self._recalled = []
 
-    async def _find(self, wanted: Sequence[_Sent]) -> None:
+    async def _find(self, wanted: Sequence[Sent]) -> None:
         """Look for batches by their names, or by their files where a provider keeps no metadata."""
         oldest = min(sent.at for sent in wanted)
         for batch in await self._patiently(lambda: self._api.since(oldest - SKEW_S)):
@@ -223,9 +211,11 @@ class Batches:
                 if (batch.metadata or {}).get("tamis_batch") == sent.id or batch.input_file_id == sent.file:
                     sent.batch = batch.id
 
-    async def _follow(self, sent: _Sent) -> None:
+    async def _follow(self, sent: Sent) -> None:
         """Wait for a batch's end, and commit what it brought."""
         while (batch := await self._patiently(lambda: self._api.retrieve(sent.batch))).status not in ENDED:
+            counts = batch.request_counts
+            self._tell(sent, counts.total - counts.completed - counts.failed if counts else sent.promised.calls)
             await self._policy.sleep(self._config.batch.poll_s)
         asked = {key: (seed, stage) for key, seed, stage in orjson.loads(sent.asked)}
         if batch.status == "failed":
@@ -264,13 +254,19 @@ class Batches:
         await _all(commits)
         return self.faults.judged(batch, failures, [key for key in asked if key not in failures])
 
-    async def _end(self, sent: _Sent, how: str, outcome: Outcome) -> None:
+    async def _end(self, sent: Sent, how: str, outcome: Outcome) -> None:
         failed = [(key, *why) for key, why in outcome.failed.items()]
         body = {"batch": sent.id, "ended": how, "failed": failed, "again": outcome.again}
         await self._hooks.decisions.make(KIND, self._alias, body)
         self.faults.learn(outcome.failed, outcome.again)
         self.promised.add(sent.promised, -1)
+        self._tell(sent, 0)
         self._count(-1)
+
+    def _tell(self, sent: Sent, left: int) -> None:
+        self._left[sent.id] = left
+        if self._observe is not None:
+            self._observe(InBatches(self._alias, self._left.total()))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T | Failure]]) -> T:
         """Return what an attempt brings, made again as long as that may help. Raises RunStopped."""

@@ -6,10 +6,9 @@ The file has no name, so that it is gone with the process whatever happens: what
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import orjson
 
@@ -71,5 +70,17 @@ class Spool:
         return True
 
 
-Make = Callable[[str], Spool]
-"""Opens a spool for a path of the API."""
+@dataclass(slots=True)
+class Sent:
+    """A batch on its way. `asked` has key, seed and stage of each line, as JSON, which is a third of the objects."""
+
+    id: str
+    file: str
+    at: float
+    asked: bytes
+    promised: Promised
+    batch: str = ""
+
+    @classmethod
+    def read(cls, body: dict[str, Any]) -> Sent:
+        return cls(body["batch"], body["file"], body["at"], orjson.dumps(body["asked"]), Promised(*body["promised"]))
