@@ -6,12 +6,15 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 
 class SeedNumbers:
     """Seed numbers in ascending order: 8 bytes each, membership in logarithmic time."""
 
     def __init__(self, numbers: Iterable[int]) -> None:
-        self._numbers = array("q", sorted(numbers))
+        self._numbers = array("q", numbers)
+        np.frombuffer(self._numbers, np.int64).sort()  # in place: a list of them takes five times as much
 
     def __contains__(self, number: int) -> bool:
         place = bisect_left(self._numbers, number)

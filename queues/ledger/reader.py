@@ -6,6 +6,7 @@ consistent moment; two pages need not be.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -137,7 +138,7 @@ class Reader:
 
     def numbers(self, states: Sequence[str] = SEED_STATES, phase: int | None = None) -> SeedNumbers:
         """Return the numbers of all seeds in one of these states, of one phase or of any."""
-        found: list[int] = []
+        found = array("q")
         first, last = (0, 1 << 62) if phase is None else (phase, phase)
         for state in states:
             after = (first, -1)
