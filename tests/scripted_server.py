@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
-from stages.core.errors import BudgetReached
+from stages.core.errors import BudgetReached, TamisError
 from stages.core.events import Event
 from stages.core.record import Group, Seed
 from stages.llm.endpoint import Endpoint, Hooks, Receipt
@@ -122,6 +122,7 @@ class Run:
     reusable: dict[str, bytes] = field(default_factory=dict)
     budget_calls: int = 0
     budget_ends_at: int | None = None
+    ends_with: TamisError = field(default_factory=lambda: BudgetReached("calls", "the budget of calls is used up"))
     now: float = 1000.0
     time_passes: bool = True
 
@@ -134,7 +135,7 @@ class Run:
     def admit_budget(self) -> None:
         self.budget_calls += 1
         if self.budget_ends_at is not None and self.budget_calls >= self.budget_ends_at:
-            raise BudgetReached("calls", "the budget of calls is used up")
+            raise self.ends_with
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 from config.schema import Endpoint as EndpointConfig
 from queues.gate import Gate, Lease, NeverAdmitted
-from stages.core.errors import BudgetReached, CandidateError
+from stages.core.errors import BudgetReached, CandidateError, RunStopped
 from stages.core.events import CallFinished, CallOutcome, CallReplayed, CallRetried, CallStarted, Observe
 from stages.llm.embedded import EmbeddedServer
 from stages.llm.failures import Failure
@@ -188,7 +188,7 @@ class Endpoint:
             raise CandidateError("too_large", str(error)) from error
         try:
             admit_budget()
-        except BudgetReached:
+        except (BudgetReached, RunStopped):  # other runs may go through the same gate
             lease.refund()
             raise
         return lease

@@ -13,7 +13,7 @@ from scripted_server import Make, Run, ScriptedServer, Serve, a_call, closed_por
 from queues.gate import Gate, GateLimits, Lease
 from queues.line import Priority
 from queues.pace import Clock
-from stages.core.errors import BudgetReached, CandidateError, RunStopped
+from stages.core.errors import BudgetReached, CandidateError, RunStopped, TamisError
 from stages.core.events import CallFinished, CallReplayed, CallRetried, CallStarted
 from stages.llm.endpoint import Receipt
 from stages.llm.protocol import Usage
@@ -217,13 +217,15 @@ async def test_no_budget_no_request(server: ScriptedServer, make: Make, run: Run
     assert server.seen == []
 
 
-async def test_a_budget_used_up_while_waiting_gives_the_place_back(
-    server: ScriptedServer, make: Make, run: Run
+@pytest.mark.parametrize("ending", [BudgetReached("calls", "used up"), RunStopped("paused")])
+async def test_a_run_that_ends_while_a_call_waits_gives_the_place_back(
+    server: ScriptedServer, make: Make, run: Run, ending: TamisError
 ) -> None:
-    run.budget_ends_at = 2
+    """Other runs may go through the same gate."""
+    run.budget_ends_at, run.ends_with = 2, ending
     gate = WatchedGate(max_concurrency=1, tokens_per_minute=10**9)
     async with make(server.base_url, gate=gate) as endpoint:
-        with pytest.raises(BudgetReached):
+        with pytest.raises(type(ending)):
             await endpoint.ask(a_call(body={"max_tokens": 100}))
     assert [used for _, used in gate.ended] == [0]
     assert gate.statistics().in_flight == 0
