@@ -51,7 +51,7 @@ NEW_COLUMNS = {
     "backtranslate": ("instruction", "response"),
 }
 SPAN = ("evidence", "evidence_start", "evidence_end")
-"""What `evidence: span` adds: the source's own words, and where in the column they begin and end, in characters."""
+"""What `evidence` adds: the source's own words, and where in the column they begin and end, in characters."""
 
 
 class Transform(BaseStage):
@@ -81,8 +81,9 @@ class Transform(BaseStage):
     """How many come of a row, at most; left out: one, or for `augment` one of each way."""
     to: Literal["qa", "chat", "instruction", "schema"] | None = None
     """convert: what the row's text becomes."""
-    evidence: Literal["span"] | None = None
-    """qa: the model must quote what answers the question, and a quotation that is not in the column is rejected."""
+    evidence: Literal["span", "sentence"] | None = None
+    """qa: the model must quote what answers the question, and a quotation that is not in the column is rejected.
+    `sentence`: it picks one of the column's sentences first, by the reply's schema, so that small models can do it."""
     schema_: Schema | None = Field(default=None, alias="schema")
     """to schema: what each object must look like."""
     emit: Literal["candidates", "seeds"] = "candidates"

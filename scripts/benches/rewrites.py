@@ -55,11 +55,12 @@ def draw(found: list[Rewrite], path: Path) -> None:
         axes.scatter(
             [one.before for one in points], [one.after for one in points], s=26, label=label, color=COLOURS.get(fate)
         )
-    longest = max(max(one.before, one.after) for one in found)
-    axes.plot([0, longest], [0, longest], color="#999999", linewidth=0.8, linestyle=":")
-    axes.set(xlabel="characters before", ylabel="characters after", xlim=(300, longest + 20), ylim=(0, longest + 20))
+    shortest, longest = min(one.before for one in found) - 10, max(one.before for one in found) + 10
+    axes.plot([shortest, longest], [shortest, longest], color="#999999", linewidth=0.8, linestyle=":")
+    axes.text(shortest + 1, shortest - 2, "as long as before", fontsize=8, color="#777777", va="top")
+    axes.set(xlabel="characters before", ylabel="characters after", xlim=(shortest, longest), ylim=(0, longest))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, loc="center left")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
@@ -76,6 +77,7 @@ def main(arguments: list[str]) -> None:
     print(f"accepted    {len(taken)} ({len(taken) / len(found):.0%})")
     same = sum(one.same for one in found)
     print(f"same answer {same} ({same / len(found):.0%}) of all, {sum(one.same for one in taken)} of the accepted")
-    print(f"characters  median {median(x.before for x in taken):.0f} -> {median(x.after for x in taken):.0f}")
+    if taken:
+        print(f"characters  median {median(x.before for x in taken):.0f} -> {median(x.after for x in taken):.0f}")
     if options.picture:
         draw(found, options.picture)

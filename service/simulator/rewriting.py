@@ -87,6 +87,7 @@ def _instructed(sentence: str, _: bool) -> dict[str, object]:
 
 _MAKERS: dict[str, Callable[[str, bool], dict[str, object]]] = {
     "question": _asked,
+    "evidence": _asked,
     "messages": _talked,
     "instruction": _instructed,
 }

@@ -141,7 +141,7 @@ class Converter:
             call = self._asker.call(self._model, group, "convert", self._prompt.render(scope), 0)
             prompt = call.body["messages"]
             if self._model.structured:
-                call.body["response_format"] = self._shape.reply_format(most)
+                call.body["response_format"] = self._shape.reply_format(most, document)
             read = partial(self._shape.read, document=document, most=most)
             items = await ask_readable(self._model, call, read, self._shape.again)
         except CandidateError as error:

@@ -6,6 +6,7 @@ what they must have; the others are not guessed at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ from stages.core.record import Message, Verdict
 from stages.llm.protocol import Choice
 from stages.llm.reading import objects
 
+MOST_SENTENCES = 200
+"""What a reply's schema offers to choose from; in a longer text the model copies, as for `span`."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 _TEXT = {"type": "string", "minLength": 1}
 Said = Mapping[str, Any]
 
@@ -44,12 +48,14 @@ class Item:
 class Shape:
     """The JSON schema of an item, and how one is read, given what was said and the row's text (None: it is no item).
 
-    A schema of the person's own is not `strict`: servers ask more of those that are.
+    A schema of the person's own is not `strict`: servers ask more of those that are. `quotes` is the key whose value
+    must be one of the text's sentences, if there is one.
     """
 
     schema: dict[str, Any]
     item: Callable[[Said, str], Item | None]
     strict: bool = True
+    quotes: str = ""
 
     def read(self, said: Choice, document: str, most: int) -> list[Item] | None:
         """Return the items of a reply, `most` at most; None where it cannot be read.
@@ -70,9 +76,12 @@ class Shape:
             raise CandidateError("truncated", "the reply ended at max_tokens")
         return items[:most] or None
 
-    def reply_format(self, most: int) -> dict[str, Any]:
+    def reply_format(self, most: int, document: str) -> dict[str, Any]:
         """Return the reply's JSON schema, as servers take it."""
-        items = {"type": "array", "items": self.schema, "maxItems": most}
+        item, sentences = self.schema, _sentences(document) if self.quotes else []
+        if 0 < len(sentences) <= MOST_SENTENCES:
+            item = item | {"properties": item["properties"] | {self.quotes: {"type": "string", "enum": sentences}}}
+        items = {"type": "array", "items": item, "maxItems": most}
         schema = _object({"items": items})
         return {"type": "json_schema", "json_schema": {"name": "items", "strict": self.strict, "schema": schema}}
 
@@ -86,7 +95,9 @@ def shape_of(config: Transform) -> Shape:
     """Return the shape that a stage makes."""
     match config.to or config.kind:
         case "qa" if config.evidence:
-            return Shape(_object(dict.fromkeys(("question", "evidence", "answer"), _TEXT)), _with_evidence)
+            first, picks = ("question", "evidence"), config.evidence == "sentence"
+            keys = (*(reversed(first) if picks else first), "answer")
+            return Shape(_object(dict.fromkeys(keys, _TEXT)), _with_evidence, quotes="evidence" if picks else "")
         case "qa":
             return Shape(_object(dict.fromkeys(("question", "answer"), _TEXT)), _pair("question", "answer"))
         case "chat":
@@ -98,6 +109,12 @@ def shape_of(config: Transform) -> Shape:
             return Shape(_object({"instruction": _TEXT}), _instruction_for)
         case _:
             return Shape(config.schema_ or {}, _as_it_is, strict=False)
+
+
+def _sentences(document: str) -> list[str]:
+    """Return the sentences of a text, each once, on one line whatever the breaks in it."""
+    lines = (" ".join(part.split()) for part in _SENTENCE_END.split(document))
+    return list(dict.fromkeys(line for line in lines if line))
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -79,8 +79,8 @@ def test_documents_become_grounded_questions_answered_eight_times_with_difficult
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     with simulating("--rewrite-loses", "0.3", "--model", "local") as simulator:
-        built_in = "stages.0.prompt=null"  # which the simulator knows
-        run = ran(project, DOCUMENTS / "pipeline.yaml", simulator.base_url, "local", sets=(built_in,))
+        built_in = ("stages.0.prompt=null", "stages.0.per_input=3")  # the prompt that the simulator knows
+        run = ran(project, DOCUMENTS / "pipeline.yaml", simulator.base_url, "local", sets=built_in)
     answers = Counter(one["seed_id"] for one in run.candidates() if one["origin"] == "generated")
     assert set(answers.values()) == {8}
     assert len(answers) >= 24

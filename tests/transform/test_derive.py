@@ -60,6 +60,27 @@ async def test_a_quotation_becomes_the_sources_own_words_and_one_that_is_none_is
     assert schema["properties"]["items"]["items"]["required"] == ["question", "evidence", "answer"]
 
 
+async def test_with_sentences_to_pick_from_the_reply_can_quote_nothing_else() -> None:
+    asked = {"evidence": "It has 2 parts.", "question": "How many parts?", "answer": "2."}
+    group, _, model = await derived([items(asked, MADE_UP)], to="qa", evidence="sentence")
+    (item,) = [model.calls[0].body["response_format"]["json_schema"]["schema"]["properties"]["items"]["items"]]
+    assert item["required"] == list(item["properties"]) == ["evidence", "question", "answer"]
+    assert item["properties"]["evidence"]["enum"] == [
+        "The tamis is a drum sieve.",
+        "Its mesh is “very fine”, and cooks push a sauce through it.",
+        "It has 2 parts.",
+    ]
+    assert [(c.state, c.fields["evidence"]) for c in group.candidates] == [
+        ("live", "It has 2 parts."),
+        ("rejected", None),
+    ]
+    _, _, model = await derived(
+        [items(asked)], {"text": "One. " + "Two. ".join(map(str, range(300)))}, to="qa", evidence="sentence"
+    )
+    long = model.calls[0].body["response_format"]["json_schema"]["schema"]["properties"]["items"]["items"]
+    assert "enum" not in long["properties"]["evidence"]
+
+
 async def test_emitted_the_good_ones_are_children_with_new_columns_and_the_others_stay_behind() -> None:
     group, outcome, _ = await derived([items(ASKED, MADE_UP, FINE)], to="qa", evidence="span", emit="seeds")
     assert isinstance(outcome, Emit)
