@@ -50,6 +50,7 @@ class Watched:
         self.said: list[str] = []
         self.asked: list[str] = []
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        context.set_default_timeout(120_000)  # ms; a machine under load needs more than half a minute for a page
         self.page: Page = context.new_page()
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
