@@ -139,7 +139,8 @@ class RefusalLimit:
 
     def _cut(self, last: int, share: float, now: float, call_s: float) -> None:
         used = self._used
-        self._cuts.append(_Cut(now, used, share))
+        alike = [cut for cut in self._cuts if 0.5 < cut.share / share < 2]
+        self._cuts = [*alike, _Cut(now, used, share)]  # the first one, of a start, may be unlike all that follow
         if self._by_chance():
             self._usual = sum(cut.share for cut in self._cuts) / len(self._cuts)
             self._rises_to = math.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import zlib
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -29,7 +30,7 @@ from stages.llm.retries import RetryPolicy
 from stages.llm.transport import Answer
 
 Trouble = Callable[[float], str]
-"""What is wrong with a server so many seconds after the start: away, broken, silent, or nothing."""
+"""What is wrong with a server so many seconds after the start: away, broken, silent, strict, or nothing."""
 
 LATENCY_S = 0.5
 TIMEOUT_S = 10.0
@@ -42,6 +43,7 @@ class Network:
     def __init__(self, **troubles: Trouble) -> None:
         self.troubles = troubles
         self.sent: list[tuple[float, str]] = []
+        self._arrived: set[bytes] = set()
 
     def __call__(self, *_: object) -> Network:
         return self
@@ -52,7 +54,7 @@ class Network:
     async def close(self) -> None:
         pass
 
-    async def send(self, url: URL, _headers: object, _body: bytes) -> Answer:
+    async def send(self, url: URL, _headers: object, body: bytes) -> Answer:
         host = url.host or ""
         self.sent.append((now() - self.began, host))
         trouble = self._trouble(host)
@@ -62,11 +64,15 @@ class Network:
         if trouble == "silent":
             await asyncio.sleep(TIMEOUT_S)
             raise TimeoutError
+        if trouble == "strict" and body not in self._arrived:
+            self._arrived.add(body)
+            if zlib.crc32(body) % 10 < 3:
+                return Answer(429, CIMultiDictProxy(CIMultiDict({"retry-after-ms": "500"})), b"")
         await asyncio.sleep(0 if trouble == "broken" else LATENCY_S)
         if self._trouble(host) == "away":
             raise aiohttp.ServerDisconnectedError
-        status, body = (500, b"") if trouble == "broken" else (200, ANSWER)
-        return Answer(status, CIMultiDictProxy(CIMultiDict()), body)
+        status, reply = (500, b"") if trouble == "broken" else (200, ANSWER)
+        return Answer(status, CIMultiDictProxy(CIMultiDict()), reply)
 
     def _trouble(self, host: str) -> str:
         return self.troubles[host](now() - self.began)
@@ -112,17 +118,17 @@ def tell(monkeypatch: pytest.MonkeyPatch) -> Callable[[Network, Story], Run]:
 
 
 async def ask_for(seconds: float, endpoint: Endpoint) -> int:
-    """Keep 40 askers asking for so long; return how many calls they had served. None may fail."""
+    """Keep as many askers asking as a run would have; return how many calls they had served. None may fail."""
     ends, served = now() + seconds, 0
 
     async def asker(number: int) -> None:
         nonlocal served
         while now() < ends:
-            await endpoint.ask(a_call(seed=number))
+            await endpoint.ask(a_call(f"{number}, {served}", seed=number))
             served += 1
 
     async with asyncio.TaskGroup() as tasks:
-        for number in range(40):
+        for number in range(53):
             tasks.create_task(asker(number))
     return served
 
@@ -145,6 +151,15 @@ def test_one_of_three_dies_and_comes_back_and_nobody_notices(
     assert network.share("b", 75, 120) < 0.01
     assert network.share("b", 150, 180) == pytest.approx(1 / 3, abs=0.02), "its share is back within 30 s"
     assert changes(around) == [("b:80", True, 1), ("b:80", False, 0)]
+
+
+def test_three_in_ten_first_arrivals_refused_cost_less_than_a_tenth(tell: Callable[[Network, Story], Run]) -> None:
+    async def story(endpoint: Endpoint, _around: Run) -> None:
+        assert await ask_for(300, endpoint) > 0.9 * 300 * 30 / LATENCY_S
+
+    around = tell(Network(a=during("strict", 0, 1e9)), story)
+    refused = sum(isinstance(event, CallFinished) and event.outcome == "refused" for event in around.events)
+    assert refused / len(around.committed) == pytest.approx(0.3, abs=0.02)
 
 
 def test_while_all_are_away_calls_wait_for_the_first_probe_and_have_spent_nothing(
