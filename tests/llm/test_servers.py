@@ -32,6 +32,7 @@ from stages.llm.transport import Answer
 Trouble = Callable[[float], str]
 """What is wrong with a server so many seconds after the start: away, broken, silent, strict, or nothing."""
 
+AT_ONCE = 12
 LATENCY_S = 0.5
 TIMEOUT_S = 10.0
 ANSWER = orjson.dumps(completion())
@@ -105,7 +106,7 @@ def tell(monkeypatch: pytest.MonkeyPatch) -> Callable[[Network, Story], Run]:
         async def main() -> None:
             config = Config.model_validate({"base_url": [f"http://{one}/v1" for one in network.troubles], "model": "m"})
             policy = RetryPolicy(clock=now, chance=random.Random(7).random)
-            gate = Gate(GateLimits(max_concurrency=30), clock=now)
+            gate = Gate(GateLimits(max_concurrency=AT_ONCE), clock=now)
             async with dispatched(gate):
                 async with Endpoint("main", config, gate, [ApiKey(None, "")], around.hooks, policy) as endpoint:
                     await story(endpoint, around)
@@ -128,7 +129,7 @@ async def ask_for(seconds: float, endpoint: Endpoint) -> int:
             served += 1
 
     async with asyncio.TaskGroup() as tasks:
-        for number in range(53):
+        for number in range(AT_ONCE + AT_ONCE // 2 + 8):
             tasks.create_task(asker(number))
     return served
 
@@ -144,7 +145,7 @@ def test_one_of_three_dies_and_comes_back_and_nobody_notices(
     network = Network(a=well, b=during(trouble, 60, 120), c=well)
 
     async def story(endpoint: Endpoint, _around: Run) -> None:
-        assert await ask_for(180, endpoint) > 0.95 * 180 * 30 / LATENCY_S * (1 if trouble != "silent" else 0.85)
+        assert await ask_for(180, endpoint) > 0.95 * 180 * AT_ONCE / LATENCY_S * (1 if trouble != "silent" else 0.85)
 
     around = tell(network, story)
     assert network.share("b", 0, 60) == pytest.approx(1 / 3, abs=0.02)
@@ -155,7 +156,7 @@ def test_one_of_three_dies_and_comes_back_and_nobody_notices(
 
 def test_three_in_ten_first_arrivals_refused_cost_less_than_a_tenth(tell: Callable[[Network, Story], Run]) -> None:
     async def story(endpoint: Endpoint, _around: Run) -> None:
-        assert await ask_for(300, endpoint) > 0.9 * 300 * 30 / LATENCY_S
+        assert await ask_for(200, endpoint) > 0.9 * 200 * AT_ONCE / LATENCY_S
 
     around = tell(Network(a=during("strict", 0, 1e9)), story)
     refused = sum(isinstance(event, CallFinished) and event.outcome == "refused" for event in around.events)
@@ -187,7 +188,7 @@ def test_who_stands_at_the_gate_when_the_last_server_dies_is_not_sent(tell: Call
     network = Network(a=during("away", 60, 100))
 
     async def story(endpoint: Endpoint, _around: Run) -> None:
-        assert await ask_for(180, endpoint) > 0.9 * (180 - 40 - 15) * 30 / LATENCY_S
+        assert await ask_for(180, endpoint) > 0.9 * (180 - 40 - 15) * AT_ONCE / LATENCY_S
 
     tell(network, story)
     assert len([at for at, _ in network.sent if 60 <= at < 100]) <= 10 + 40 / 15 + 4
