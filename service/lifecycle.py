@@ -18,7 +18,7 @@ from typing import Any, Literal, NoReturn
 
 from stages.core.base import first_error
 from stages.core.errors import BudgetReached, RunStopped, TamisError
-from stages.core.events import CallFinished, CallStarted, Event
+from stages.core.events import CallFinished, CallStarted, Event, InBatches
 
 RunState = Literal["complete", "budget", "interrupted", "failed", "running"]
 
@@ -86,6 +86,8 @@ class Activity:
         self._idle.set()
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, InBatches):  # a provider at work, not this run
+            return
         self._events += 1
         if isinstance(event, CallStarted):
             self.in_flight += 1

@@ -20,10 +20,10 @@ from queues.ledger import Ledger, Reader, ReplyIndex, ReplyRow
 from service.lifecycle import Activity, Drain
 from service.spending import Spending
 from service.store import LedgerDecisions, LedgerStore
-from stages.core.errors import BudgetReached, RunStopped
+from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.core.events import Observe
 from stages.llm.batch_endpoint import BatchEndpoint, Home
-from stages.llm.batches import Answered, BatchHooks
+from stages.llm.batches import Answered, BatchHooks, under_way
 from stages.llm.endpoint import Endpoint, Hooks, Receipt
 from stages.llm.keys import ApiKey
 from stages.llm.protocol import Call, Reply
@@ -92,6 +92,11 @@ class Session:
             of_run = Hooks(partial(self._commit, alias), self._admit, reused, observe, job)
             made = (alias, endpoint, self._gate_of[alias], keys[alias], of_run)
             home = Home(partial(self._came_home, alias), batches)
+            if endpoint.mode == "live" and (sent := under_way(alias, decisions)):
+                raise InputError(
+                    f"endpoints.{alias}.mode: {len(sent)} batches are under way at the provider, and live their "
+                    f"requests would be paid for twice; go on with `mode: batch`, or cancel them there and resume once"
+                )
             batched = endpoint.mode == "batch" and on_reply is None  # a person waits for previews and probes: live
             self.endpoints[alias] = BatchEndpoint(*made, home) if batched else Endpoint(*made)
         self._in_batches = [one for one in self.endpoints.values() if isinstance(one, BatchEndpoint)]

@@ -100,16 +100,7 @@ class Batches:
 
     def recall(self) -> None:
         """Take up what earlier processes have sent and not taken home, and what they gave up."""
-        sent: dict[str, Sent] = {}
-        for scope, body in self._hooks.decisions.made(KIND):
-            if scope != self._alias:
-                continue
-            if "ended" in body:
-                del sent[body["batch"]]
-                self.faults.learn({key: (reason, words) for key, reason, words in body["failed"]}, body["again"])
-            else:
-                sent[body["batch"]] = Sent.read(body)
-        self._recalled = list(sent.values())
+        self._recalled = under_way(self._alias, self._hooks.decisions, self.faults)
         for one in self._recalled:
             self.promised.add(one.promised)
         self._count(len(self._recalled))
@@ -280,6 +271,21 @@ class Batches:
             return retries.wait(failure, None)
         except CandidateError as error:
             raise RunStopped(f"its Batch API failed: {error.detail}", "Go on with --resume when it is well") from error
+
+
+def under_way(alias: str, decisions: Decisions, faults: Faults | None = None) -> list[Sent]:
+    """Return an endpoint's batches that no process has taken home; `faults` learns what became of the others."""
+    sent: dict[str, Sent] = {}
+    for scope, body in decisions.made(KIND):
+        if scope != alias:
+            continue
+        if "ended" not in body:
+            sent[body["batch"]] = Sent.read(body)
+            continue
+        del sent[body["batch"]]
+        if faults is not None:
+            faults.learn({key: (reason, words) for key, reason, words in body["failed"]}, body["again"])
+    return list(sent.values())
 
 
 async def _all(commits: list[asyncio.Future[None]]) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import openai
 import orjson
 import pytest
 from whole_runs import Project, Simulator, arithmetic, committed, identities_hold, simulating
@@ -66,18 +67,25 @@ def test_a_run_in_batches_killed_twice_sends_nothing_twice_and_writes_what_a_liv
     assert accepted(project, "run") == accepted(project, "live")
 
 
-def test_a_signal_leaves_batches_to_the_provider_and_resume_takes_them_home(project: Project) -> None:
-    with simulating("--accuracy", "1", "--batch-s", "4") as simulator:
-        project.write(in_batches(arithmetic(project, simulator.base_url, seeds=5)))
+def test_a_signal_leaves_batches_to_the_provider_and_resume_finds_them_there(project: Project) -> None:
+    with simulating("--accuracy", "1", "--batch-s", "3600") as simulator:
+        config = arithmetic(project, simulator.base_url, seeds=5)
+        project.write(in_batches(config))
+        project.write(config, "live.yaml")
         process = project.start("run", "pipeline.yaml", "--out", "run")
         waits_for(lambda: simulator.stats()["batches"] == 1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 75, out + err
-        assert committed(project, "run") == 0
-        project.tamis("run", "pipeline.yaml", "--out", "run", "--resume")
-        assert requests_sent_once(project, "run")
-        assert project.manifest("run")["state"] == "complete"
+        assert "paid for twice" in project.tamis("run", "live.yaml", "--out", "run", "--resume", code=2)
+        with openai.OpenAI(base_url=simulator.base_url, api_key="any") as provider:
+            (batch,) = provider.batches.list()
+            provider.batches.cancel(batch.id)
+        said = project.tamis("run", "pipeline.yaml", "--out", "run", "--resume", code=75)
+        assert f"the batch {batch.id} was cancelled at the provider" in said
+        assert simulator.stats()["batches"] == 1
+        project.tamis("run", "live.yaml", "--out", "run", "--resume")
+    assert project.manifest("run")["state"] == "complete"
 
 
 def test_live_and_batch_endpoints_work_in_one_pipeline_also_with_waves_families_and_twins(project: Project) -> None:
