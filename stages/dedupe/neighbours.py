@@ -5,7 +5,7 @@ Who is found is held against the true similarity by the caller, so a false hit c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +21,8 @@ CLOSEST = 64
 """Embeddings that are looked at."""
 _SEARCHED_THROUGH = 4_096
 """So few embeddings are compared one by one: nothing is missed."""
-_SPARSE = 4
-"""Flags for each key at the least."""
+_SPARSE = 32
+"""Bits for each key at the least."""
 _BLUR = 0.02
 """What 8 bits a dimension can take away from a cosine."""
 
@@ -74,6 +74,7 @@ class KeyIndex:
         self._runs: list[tuple[Hashes, Numbers]] = []
         self._gone: set[int] = set()
         self._flags = _Flags()
+        self._sealed_nbytes = self._flags.nbytes
 
     def add(self, no: int, keys: Hashes) -> None:
         """Take a number in under different keys, which are hashes."""
@@ -81,35 +82,38 @@ class KeyIndex:
             return
         self._rows.append((no, keys))
         self._entries += keys.size
-        self._flags.set(keys)
-        for key in keys.tolist():
+        some = keys.tolist()
+        self._flags.set(some)
+        for key in some:
             if self._first.setdefault(key, no) != no:
                 self._others.setdefault(key, []).append(no)
         if self._entries >= self._seal:
-            self._sealed()
+            self._seal_rows()
 
     def discard(self, no: int) -> None:
         self._gone.add(no)
 
     def near(self, keys: Hashes) -> set[int]:
+        some = self._flags.perhaps(keys.tolist())
+        if not some:
+            return set()
         found = set[int]()
-        keys = self._flags.perhaps(keys)
-        for key in keys.tolist():
+        for key in some:
             if (no := self._first.get(key)) is not None:
                 found.add(no)
                 found.update(self._others.get(key, ()))
+        asked = np.array(some, np.uint64)
         for run, numbers in self._runs:
-            low = run.searchsorted(keys)
-            for at in low[run.take(low, mode="clip") == keys].tolist():
+            low = run.searchsorted(asked)
+            for at in low[run.take(low, mode="clip") == asked].tolist():
                 found.update(numbers[at : run.searchsorted(run[at], "right")].tolist())
         return found - self._gone
 
     @property
     def nbytes(self) -> int:
-        runs = sum(run.nbytes + numbers.nbytes for run, numbers in self._runs)
-        return 100 * self._entries + runs + self._flags.nbytes
+        return 100 * self._entries + self._sealed_nbytes
 
-    def _sealed(self) -> None:
+    def _seal_rows(self) -> None:
         """Turn the dict into a run, and merge what is not at least twice as long as what comes after it."""
         runs = [self._newest()]
         while self._runs and self._runs[-1][0].size < 2 * sum(run.size for run, _ in runs):
@@ -126,6 +130,7 @@ class KeyIndex:
         if len(self._runs) == 1:
             self._gone.clear()
         self._flags.fit([run for run, _ in self._runs], self._seal)
+        self._sealed_nbytes = self._flags.nbytes + sum(run.nbytes + numbers.nbytes for run, numbers in self._runs)
 
     def _newest(self) -> tuple[Hashes, Numbers]:
         """Empty the dict, and return what was in it, unsorted."""
@@ -135,34 +140,41 @@ class KeyIndex:
 
 
 class _Flags:
-    """A flag for each value of a key's first bits, few of which are set: a Bloom filter with one hash."""
+    """A bit for each value of a key's first bits, few of which are set: a Bloom filter with one hash.
+
+    A document has some twenty keys, and for so few Python's own numbers are faster than numpy's.
+    """
 
     def __init__(self) -> None:
-        self._room(16)
+        self._room(19)
 
     def _room(self, bits: int) -> None:
-        self._shift = np.uint64(64 - bits)
-        self._flags = np.zeros(1 << bits, np.bool_)
+        self._shift, self._bits = 64 - bits, bytearray(1 << bits >> 3)
 
-    def set(self, keys: Hashes) -> None:
-        self._flags[keys >> self._shift] = True
+    def set(self, keys: Iterable[int]) -> None:
+        bits, shift = self._bits, self._shift
+        for key in keys:
+            at = key >> shift
+            bits[at >> 3] |= 1 << (at & 7)
 
-    def perhaps(self, keys: Hashes) -> Hashes:
+    def perhaps(self, keys: Iterable[int]) -> list[int]:
         """Return those keys that may have been set."""
-        perhaps: Hashes = keys[self._flags[keys >> self._shift]]
-        return perhaps
+        bits, shift = self._bits, self._shift
+        return [key for key in keys if bits[(at := key >> shift) >> 3] >> (at & 7) & 1]
 
     def fit(self, kept: Sequence[Hashes], more: int) -> None:
         """Make room for these keys, which are all that were set and are kept, and for some more."""
         wanted = (more + sum(keys.size for keys in kept)) * _SPARSE
-        if wanted > self._flags.size:
+        if wanted > 8 * len(self._bits):
             self._room(wanted.bit_length())
             for keys in kept:
-                self.set(keys)
+                at = keys >> np.uint64(self._shift)
+                bits = np.left_shift(np.uint8(1), (at & np.uint64(7)).astype(np.uint8))
+                np.bitwise_or.at(np.frombuffer(self._bits, np.uint8), at >> np.uint64(3), bits)
 
     @property
     def nbytes(self) -> int:
-        return self._flags.nbytes
+        return len(self._bits)
 
 
 class VectorIndex:
