@@ -126,11 +126,13 @@ class Gate:
         self._line.join(Waiter((priority, next(self._arrivals)), tokens, job, future))
         self._serve_now()
         try:
-            return await future
+            lease = await future
         except asyncio.CancelledError:
             if not future.cancelled():
                 self._take_back(future.result())
             raise
+        self._limit.begun(self._clock() - lease.began)
+        return lease
 
     def cool(self, seconds: float) -> None:
         """Admit nobody for `seconds`; then those in flight and in line come back spread over a second."""

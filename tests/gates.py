@@ -20,5 +20,5 @@ async def dispatched(gate: Gate) -> AsyncIterator[Gate]:
         await asyncio.gather(dispatcher, return_exceptions=True)
 
 
-def line_up(gate: Gate, tokens: int = 0, priority: tuple[int, ...] = ()) -> asyncio.Task[Lease]:
-    return asyncio.create_task(gate.admit(tokens, priority))
+def line_up(gate: Gate, tokens: int = 0, priority: tuple[int, ...] = (), job: str = "") -> asyncio.Task[Lease]:
+    return asyncio.create_task(gate.admit(tokens, priority, job), name=job)

@@ -8,18 +8,15 @@ read off `/metrics`; where others use the machine too, the CPU per call is the f
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benches.throughput import SHARED, calls, fetch, steady_rate, wait_for
+from benches.mock import SHARED, free_port, generate, measure, mock, write_pipeline
 
 RUN = "from service.cli import main; main()"
 UNWATCHED = (
@@ -39,7 +36,7 @@ WORDS = (
 )
 
 
-class Measured(NamedTuple):
+class Figures(NamedTuple):
     """One run: calls per second, CPU microseconds per call, p99 of the loop's lag in seconds."""
 
     rate: float
@@ -53,57 +50,26 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--concurrency", type=int, default=500)
     parser.add_argument("--latency", type=float, default=0.25, help="seconds")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--port", type=int, default=9127)
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         script, changed = TEXT.subn(WORDS, (SHARED / "mock").read_text())
         assert changed == 1, "the mock has changed"
-        (Path(folder) / "mock").write_text(script)
-        mock = subprocess.Popen(
-            ["bash", Path(folder) / "mock", str(options.port)], env={**os.environ, "LAT": str(options.latency)}
-        )
-        try:
-            wait_for(options.port)
-            with (Path(folder) / "seeds.jsonl").open("w") as file:
-                file.writelines(
-                    json.dumps({"id": f"s{n}", "question": f"Question {n}?"}) + "\n" for n in range(options.seeds)
-                )
-            rounds = [{name: measure(Path(folder), name, options) for name in CASES} for _ in range(options.rounds)]
-        finally:
-            mock.terminate()
-            mock.wait()
+        (folder / "mock").write_text(script)
+        with mock(options.latency, folder / "mock") as port:
+            rounds = [{case: figures(folder, case, port, options) for case in CASES} for _ in range(options.rounds)]
     tell(rounds)
 
 
-def measure(folder: Path, name: str, options: argparse.Namespace) -> Measured:
-    program, more = CASES[name]
-    generate = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "temperature": 0.7}
-    endpoint = {
-        "base_url": f"http://127.0.0.1:{options.port}/v1",
-        "model": "mock",
-        "limits": {"max_concurrency": options.concurrency},
-    }
-    source = {"type": "jsonl", "path": "seeds.jsonl", "id": "id"}
-    pipeline = {"endpoints": {"main": endpoint}, "source": source, "stages": [generate, *more]}
-    (folder / "pipeline.yaml").write_text(json.dumps(pipeline))
-    command = [sys.executable, "-c", program, "run", str(folder / "pipeline.yaml"), "--no-progress"]
-    command += ["--out", str(folder / f"run-{time.monotonic_ns()}"), "--metrics-port", str(options.port + 1)]
-    before, metrics = calls(options.port), b""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    marks: list[tuple[float, int]] = []
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        marks.append((time.perf_counter(), calls(options.port) - before))
-        if pid:
-            break
-        if len(marks) % 20 == 0:
-            metrics = fetch(f"http://127.0.0.1:{options.port + 1}/metrics") or metrics
-        time.sleep(0.05)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{name} ended with {process.returncode}")
-    one = Measured(steady_rate(marks), (usage.ru_utime + usage.ru_stime) / options.seeds * 1e6, p99(metrics.decode()))
-    print(f"{name}: {one.rate:,.0f}/s, {one.cpu_us:,.0f} us, lag p99 below {one.lag_s} s", flush=True)
+def figures(folder: Path, case: str, port: int, options: argparse.Namespace) -> Figures:
+    program, more = CASES[case]
+    pipeline = write_pipeline(folder, options.seeds, port, options.concurrency, [generate(), *more])
+    metrics = free_port()
+    command = [sys.executable, "-c", program, "run", pipeline, "--out", folder / f"run-{time.monotonic_ns()}"]
+    found = measure([*command, "--no-progress", "--metrics-port", metrics], port, scrape=metrics)
+    scraped = next(text for _, _, text in reversed(found.marks) if text)
+    one = Figures(found.steady, found.cpu_us, p99(scraped))
+    print(f"{case}: {one.rate:,.0f}/s, {one.cpu_us:,.0f} us, lag p99 below {one.lag_s} s", flush=True)
     return one
 
 
@@ -114,7 +80,7 @@ def p99(metrics: str) -> float:
     return next(le for le, count in buckets if count >= 0.99 * buckets[-1][1])
 
 
-def tell(rounds: list[dict[str, Measured]]) -> None:
+def tell(rounds: list[dict[str, Figures]]) -> None:
     print("\n| | calls/s | by the first | CPU us/call | loop lag p99 below, ms |\n|---|---|---|---|---|")
     for name in CASES:
         ratio = statistics.median(one[name].rate / one["generate alone"].rate for one in rounds)

@@ -40,12 +40,12 @@ class Measured:
 
 
 @contextmanager
-def mock(latency_s: float) -> Iterator[int]:
-    """Serve while the block runs; yield the port."""
-    if not (SHARED / "mock").exists():
+def mock(latency_s: float, script: Path = SHARED / "mock") -> Iterator[int]:
+    """Serve while the block runs; yield the port. `script`: a changed copy of the mock."""
+    if not script.exists():
         sys.exit(f"{SHARED} is not there: the mock and the bare loop lie beside the project, not in it")
     port = free_port()
-    server = subprocess.Popen([SHARED / "mock", str(port)], env={**os.environ, "LAT": str(latency_s)})
+    server = subprocess.Popen(["bash", script, str(port)], env={**os.environ, "LAT": str(latency_s)})
     try:
         for _ in range(100):
             if fetch(f"http://127.0.0.1:{port}/stats"):

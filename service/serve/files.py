@@ -160,14 +160,14 @@ class Files:
 
 async def _take(part: Any, new: NewFile) -> None:
     """Read one part of an upload's form."""
-    if part.name == "purpose" and not new.purpose:
+    name = getattr(part, "name", None)  # a form inside the form has none
+    if name == "purpose" and not new.purpose:
         new.purpose = (await part.read_chunk(100)).decode(errors="replace")
-    elif part.name == "file" and part.filename is not None and not new.filename:
+    elif name == "file" and part.filename is not None and not new.filename:
         new.filename = _named(part.filename)
         while chunk := await part.read_chunk(CHUNK):
             await new.write(chunk)
     else:
-        name = getattr(part, "name", None)
         raise ApiError(400, f"a form has one `purpose` and one `file` with a name, and not {name!r:.80}", param=name)
 
 

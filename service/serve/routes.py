@@ -103,17 +103,20 @@ async def _json(request: web.Request) -> dict[str, Any]:
         raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
     if not isinstance(data, dict):
         raise ApiError(400, "the body must be a JSON object", code="invalid_json")
-    level: list[Any] = [data]
-    values = 0
+    if _is_complex(data):
+        message = f"the body is nested deeper than {DEPTH} levels, or has more than {VALUES:,} values"
+        raise ApiError(400, message, code="too_complex")
+    return data
+
+
+def _is_complex(data: Any) -> bool:
+    level, values = [data], 0
     for _ in range(DEPTH):
         values += len(level)
         level = [inner for value in level for inner in _inside(value)]
         if not level or values > VALUES:
             break
-    if level:
-        message = f"the body is nested deeper than {DEPTH} levels, or has more than {VALUES:,} values"
-        raise ApiError(400, message, code="too_complex")
-    return data
+    return bool(level) or values > VALUES
 
 
 def _inside(value: Any) -> Sequence[Any]:

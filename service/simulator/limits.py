@@ -37,6 +37,11 @@ class Bucket:
         """Return the seconds until `amount` can be taken, 0 when it can be now."""
         return max(min(amount, self.capacity) - self.level, 0.0) / self.per_minute * 60
 
+    def halve(self) -> None:
+        """Let half as much flow in from now on."""
+        self._level = min(self.level, self.capacity / 2)
+        self.per_minute, self.capacity = self.per_minute / 2, max(self.capacity / 2, 1.0)
+
     def take(self, amount: float) -> None:
         """Take, into debt if need be; a negative amount gives back."""
         self._level = min(self.capacity, self.level - amount)
@@ -53,11 +58,13 @@ class Limiter:
         advice_s: float | None = None,
         clock: Clock = time.monotonic,
         requests_per_day: int | None = None,
+        halve_after_s: float | None = None,
     ) -> None:
         self._most, self._advice = concurrency, advice_s
         self._per_day, self._today, self._day_ends, self._clock = requests_per_day, 0, -math.inf, clock
         per_minute = {"requests": requests_per_minute, "tokens": tokens_per_minute}
         self._buckets = {kind: Bucket(rate, clock) for kind, rate in per_minute.items() if rate}
+        self._halve_after, self._halves_at = halve_after_s, math.inf
         self.in_flight = self.peak = 0
 
     def enter(self, tokens: int) -> None:
@@ -66,6 +73,7 @@ class Limiter:
             raise self.refused("concurrency", f"Too many concurrent requests: Limit {self._most}.")
         amounts = [(kind, bucket, 1 if kind == "requests" else tokens) for kind, bucket in self._buckets.items()]
         self._enter_day()
+        self._halve_when_due()
         for kind, bucket, amount in amounts:
             if kind == "tokens" and amount > bucket.per_minute:
                 words = f"Request too large on tokens per min: Limit {bucket.per_minute:g}, Requested {amount}."
@@ -88,6 +96,16 @@ class Limiter:
             words = f"Rate limit reached on requests per day (RPD): Limit {self._per_day}, Used {self._today}."
             words += f" Please try again in {_duration(left)}."
             raise Refusal(429, words, "day", code="rate_limit_exceeded", headers={"retry-after": str(left)})
+
+    def _halve_when_due(self) -> None:
+        """Count from the first request on."""
+        now = self._clock()
+        if self._halve_after is not None:
+            self._halves_at, self._halve_after = now + self._halve_after, None
+        if now >= self._halves_at:
+            self._halves_at = math.inf
+            for bucket in self._buckets.values():
+                bucket.halve()
 
     def refused(self, kind: str, message: str, wait_s: float = 0.5) -> Refusal:
         """Return a 429 that tells how long to wait, in whole seconds and in milliseconds, as hosted APIs do."""

@@ -81,6 +81,8 @@ class Options:
     tpm: Annotated[float | None, _amount("Tokens per minute; more is refused.")] = None
     rpd: Annotated[int | None, _amount("Requests per day; what comes then is refused until the next.")] = None
     max_concurrency: Annotated[int | None, _amount("Concurrent calls; more is refused.")] = None
+    halve_after: Annotated[float | None, _amount("Seconds after which both limits per minute are halved.")] = None
+    slots: Annotated[int | None, typer.Option(help="Calls worked on at once; others queue.", min=1)] = None
     retry_after: Annotated[float | None, _amount("Seconds that refusals advise to wait.")] = None
     context: Annotated[int | None, _amount("Most tokens of prompt and completion together.")] = None
     api_key: Annotated[str | None, typer.Option(help="Ask for this bearer token.")] = None

@@ -7,6 +7,7 @@ went out whole count as answered; the same body after that is a repeat.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import signal
 import socket
@@ -71,7 +72,9 @@ class Simulator:
         self._options, self._composer, self._counts = options, Composer(options), Counts()
         concurrency, advice = options.max_concurrency, options.retry_after
         self._batches = BatchFront(options.batch_s, clock, self._in_batch, self._authorise)
-        self._limiter = Limiter(options.rpm, options.tpm, concurrency, advice, clock, options.rpd)
+        per_minute = (options.rpm, options.tpm)
+        self._limiter = Limiter(*per_minute, concurrency, advice, clock, options.rpd, options.halve_after)
+        self._slots = asyncio.Semaphore(options.slots) if options.slots else contextlib.nullcontext()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._in_words])
@@ -133,7 +136,8 @@ class Simulator:
             await asyncio.get_running_loop().create_future()  # until the client gives up, which cancels us
         if options.latency:
             chance = Draws(options.seed, "latency", call.asked.digest, call.arrival).source("delay")
-            await asyncio.sleep(chance.lognormvariate(math.log(options.latency), options.jitter))
+            async with self._slots:
+                await asyncio.sleep(chance.lognormvariate(math.log(options.latency), options.jitter))
         if call.fault in {"error", "reset"}:
             if call.fault == "reset":
                 _cut_off(request)

@@ -112,9 +112,9 @@ def shape_of(config: Transform) -> Shape:
 
 
 def _sentences(document: str) -> list[str]:
-    """Return the sentences of a text, each once, on one line whatever the breaks in it."""
+    """Return the sentences of a text, each once and on one line, whatever the breaks in it; headings are none."""
     lines = (" ".join(part.split()) for part in _SENTENCE_END.split(document))
-    return list(dict.fromkeys(line for line in lines if line))
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

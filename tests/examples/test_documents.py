@@ -14,9 +14,9 @@ FOLDER = ROOT / "examples" / "documents"
 
 def test_eight_documents_come_in_parts_under_headings() -> None:
     rows = [group.seed.row for group in open_source(checked(FOLDER / "pipeline.yaml").source).groups()]
-    assert len(rows) == 24
+    assert len({row["heading"] for row in rows}) == 24
     assert len({row["path"] for row in rows}) == 8
-    assert all(40 <= len(row["text"].split()) <= 90 for row in rows)
+    assert max(len(row["text"].split()) for row in rows) <= 60  # what a small model can take in
 
 
 def test_the_benchmark_has_words_of_one_document_and_questions_of_its_own() -> None:

@@ -34,3 +34,22 @@ def test_a_reply_without_usage_teaches_nothing() -> None:
     estimate = TokenEstimate()
     estimate.learn(400, Usage())
     assert estimate.bytes_per_token == 4.0
+
+
+def test_p95_reserves_what_95_of_100_replies_took_and_never_more_than_may_be() -> None:
+    estimate = TokenEstimate("p95")
+    body = {"max_tokens": 1000}
+    for completion in range(1, 20):
+        estimate.learn(400, Usage(100, completion))
+    assert estimate.of(body, {}, size=400) == 100 + 1000 + 1, "too few to know"
+    for completion in range(20, 101):
+        estimate.learn(400, Usage(100, completion))
+    assert estimate.of(body, {}, size=400) == 100 + 95 + 1
+    assert estimate.of({"max_tokens": 50}, {}, size=400) == 100 + 50 + 1
+
+
+def test_p95_follows_the_replies() -> None:
+    estimate = TokenEstimate("p95")
+    for completion in [900] * 400 + [100] * 400:
+        estimate.learn(400, Usage(100, completion))
+    assert estimate.of({"max_tokens": 1000}, {}, size=400) == 100 + 100 + 1

@@ -74,8 +74,9 @@ def test_without_a_call_it_tells_the_most_there_can_be_and_needs_no_server(
 
 
 def test_without_a_call_a_row_is_taken_to_give_as_many_rows_as_it_may() -> None:
-    found = estimate_run(ROOT / "examples" / "documents" / "pipeline.yaml", (), None, 0)
-    assert [stage["calls"]["mid"] for stage in found["stages"]] == [24, 24 * 2 * 8]
+    found = estimate_run(ROOT / "examples" / "documents" / "pipeline.yaml", ("stages.0.per_input=3",), None, 0)
+    rows = found["seeds"]
+    assert [stage["calls"]["mid"] for stage in found["stages"]] == [rows, rows * 3 * 8]
 
 
 def test_a_price_that_is_not_known_is_said(project: Project, config: Config, here: Here) -> None:

@@ -122,3 +122,25 @@ async def test_more_than_the_concurrency_is_refused_with_the_advice_that_was_set
         assert advice == "125"
         stats = await endpoint.stats()
         assert (stats["peak"], stats["refused"]) == (3, {"concurrency": 5})
+
+
+def test_limits_per_minute_are_halved_when_it_is_time(clock) -> None:
+    limiter = Limiter(requests_per_minute=600, tokens_per_minute=6000, clock=clock, halve_after_s=60)
+    clock.now += 1000
+    limiter.enter(1)
+    clock.now += 59
+    limiter.enter(1)
+    assert limiter.headers()["x-ratelimit-limit-requests"] == "600"
+    clock.now += 1
+    limiter.enter(1)
+    told = limiter.headers()
+    assert (told["x-ratelimit-limit-requests"], told["x-ratelimit-limit-tokens"]) == ("300", "3000")
+    assert told["x-ratelimit-remaining-requests"] == "4"
+
+
+async def test_calls_beyond_the_slots_queue_and_are_not_refused(simulated) -> None:
+    async with simulated(Options(slots=2, latency=0.05)) as client:
+        started = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(*(client.ask(f"call {number}") for number in range(8)))
+        assert {answer.status for answer in answers} == {200}
+        assert asyncio.get_running_loop().time() - started >= 4 * 0.05

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import jsonschema
+import pytest
+from served import Answer, Caller, Server, additions
+
+
+def said(answer: Answer) -> tuple[int, str, str | None]:
+    error = answer.json["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    return answer.status, error["type"], error["code"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "expected"),
+    [
+        ("GET", "/nowhere", None, {}, (404, "invalid_request_error", None)),
+        ("PUT", "/v1/jobs", b"", {}, (405, "invalid_request_error", None)),
+        ("POST", "/v1/jobs", b"{}", {"Content_Type": "text/plain"}, (415, "invalid_request_error", None)),
+        ("POST", "/v1/files", b"{}", {}, (415, "invalid_request_error", None)),
+        ("POST", "/v1/jobs", b"{", {}, (400, "invalid_request_error", "invalid_json")),
+        ("POST", "/v1/jobs", b"[1]", {}, (400, "invalid_request_error", "invalid_json")),
+        ("POST", "/v1/jobs", b"\xff\xfe", {}, (400, "invalid_request_error", "invalid_json")),
+        ("POST", "/v1/jobs", b"{}", {}, (400, "invalid_request_error", "invalid_value")),
+        ("POST", "/v1/jobs", b'{"pipeline": {}, "prio": 1}', {}, (400, "invalid_request_error", "invalid_value")),
+        ("POST", "/v1/jobs", b'{"pipeline": {}, "limit": 0}', {}, (400, "invalid_request_error", "invalid_value")),
+        ("POST", "/v1/jobs", b'{"pipeline": {}}', {}, (400, "invalid_request_error", "invalid_pipeline")),
+        (
+            "POST",
+            "/v1/jobs",
+            b'{"pipeline": ' + b'{"a":' * 100 + b"1" + b"}" * 101,
+            {},
+            (400, "invalid_request_error", "too_complex"),
+        ),
+        (
+            "POST",
+            "/v1/jobs",
+            b'{"pipeline": {"a": [' + b"0," * 200_000 + b"0]}}",
+            {},
+            (400, "invalid_request_error", "too_complex"),
+        ),
+        ("POST", "/v1/jobs", b'{"pipeline": "' + b"x" * 5_000_000 + b'"}', {}, (413, "invalid_request_error", None)),
+        ("GET", "/v1/jobs?limit=0", None, {}, (400, "invalid_request_error", "invalid_value")),
+        ("GET", "/v1/jobs?page=2", None, {}, (400, "invalid_request_error", "invalid_value")),
+        ("GET", "/v1/jobs?state=odd", None, {}, (400, "invalid_request_error", "invalid_value")),
+        ("GET", "/v1/jobs", None, {"Host": "rebound.example"}, (403, "permission_error", "host")),
+        ("GET", "/v1/jobs", None, {"Origin": "https://page.example"}, (403, "permission_error", "origin")),
+        ("POST", "/v1/jobs", b"{}", {"Origin": "null"}, (403, "permission_error", "origin")),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_shape(
+    operator: Caller, method: str, path: str, body: Any, headers: dict[str, str], expected: tuple[int, str, str | None]
+) -> None:
+    assert said(operator.ask(method, path, body, **headers)) == expected
+
+
+def test_a_page_of_the_service_itself_may_ask(operator: Caller) -> None:
+    assert operator.ask("GET", "/v1/jobs", Origin=operator.base_url).status == 200
+    port = operator.base_url.rpartition(":")[2]
+    assert operator.ask("GET", "/v1/jobs", Host=f"localhost:{port}").status == 200
+
+
+def test_what_is_no_http_is_no_matter(open_server: Server, operator: Caller) -> None:
+    with socket.create_connection(("127.0.0.1", int(operator.base_url.rpartition(":")[2])), timeout=10) as raw:
+        raw.sendall(b"\x16\x03\x01 not http at all\r\n\r\n")
+        raw.recv(1000)
+    assert operator.get("/healthz") == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "purpose", "status"),
+    [
+        ("seeds.jsonl", b"x", "fine-tune", 400),
+        ("seeds.exe", b"x", "seeds", 400),
+        ("seeds.jsonl.gz", b"x", "seeds", 400),
+        ("seeds.jsonl", b"x" * 1_100_000, "seeds", 413),
+        ("requests", b"{}", "batch", 200),
+        ("../../etc/cron.d/seeds.csv", b"a,b\n", "seeds", 200),
+    ],
+)
+def test_uploads_are_of_a_kind_and_a_size(
+    operator: Caller, name: str, content: bytes, purpose: str, status: int
+) -> None:
+    answer = operator.upload(name, content, purpose)
+    assert answer.status == status, answer.raw
+    if status == 200:
+        file = answer.json
+        assert (file["filename"], file["bytes"]) == (name.rpartition("/")[2], len(content))
+        got = operator.ask("GET", f"/v1/files/{file['id']}/content")
+        assert (got.raw, got.headers["X-Content-Type-Options"]) == (content, "nosniff")
+        assert operator.get(f"/v1/files/{file['id']}") == file
+        assert operator.ask("DELETE", f"/v1/files/{file['id']}").json["deleted"] is True
+        assert operator.ask("GET", f"/v1/files/{file['id']}").status == 404
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"",
+        b"--m--\r\n",
+        b'--m\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--m--\r\n',
+        b'--m\r\nContent-Disposition: form-data; name="other"; filename="x.jsonl"\r\n\r\nx\r\n--m--\r\n',
+        b'--m\r\nContent-Disposition: form-data; name="file"; filename="x.jsonl"\r\n\r\nx',
+        b"--m\r\nContent-Type: multipart/mixed; boundary=n\r\n\r\n--n\r\n\r\nx\r\n--n--\r\n--m--\r\n",
+    ],
+)
+def test_a_broken_form_is_refused_and_leaves_nothing(operator: Caller, form: bytes) -> None:
+    before = operator.get("/v1/files?limit=1000")["data"]
+    answer = operator.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=m")
+    assert answer.status == 400
+    said(answer)
+    assert operator.get("/v1/files?limit=1000")["data"] == before
+
+
+def test_files_are_listed_by_purpose_in_pages(operator: Caller) -> None:
+    made = [operator.upload(f"{n}.jsonl", b"{}", "batch").json["id"] for n in range(3)]
+    first = operator.get("/v1/files?purpose=batch&limit=2")
+    assert [file["id"] for file in first["data"]] == made[:0:-1]
+    assert (first["has_more"], first["first_id"], first["last_id"]) == (True, made[2], made[1])
+    oldest = operator.get("/v1/files?purpose=batch&order=asc&limit=1000")
+    assert [file["id"] for file in oldest["data"]][-3:] == made
+
+
+def resolved(schema: Any, document: dict[str, Any]) -> Any:
+    return {**schema, "components": document["components"]}
+
+
+def test_the_document_says_what_is_answered(operator: Caller) -> None:
+    document = operator.get("/openapi.json")
+    jsonschema.Draft202012Validator.check_schema({"$defs": document["components"]["schemas"]})
+    job_id = operator.post("/v1/jobs", {"pipeline": additions(operator.seeds(2))}, 201)["id"]
+    operator.job(job_id, "complete")
+    parts = {"job_id": job_id, "number": "0", "file_id": operator.seeds(1)}
+    for path, operations in document["paths"].items():
+        (status, reply), *_ = operations.get("get", {"responses": {}})["responses"].items() or [("", {})]
+        schema = reply.get("content", {}).get("application/json", {}).get("schema")
+        if schema is not None:
+            answer = operator.ask("GET", path.format(**parts))
+            assert str(answer.status) == status, path
+            jsonschema.validate(answer.json, resolved(schema, document))
+    default = document["paths"]["/v1/jobs"]["post"]["responses"]["default"]["content"]["application/json"]["schema"]
+    refused = operator.ask("POST", "/v1/jobs", {"pipeline": {}})
+    jsonschema.validate(refused.json, resolved(default, document))
+
+
+def test_it_is_ready_and_shows_figures_of_all_jobs(operator: Caller) -> None:
+    assert operator.get("/readyz") == {"status": "ready"}
+    figures = operator.ask("GET", "/metrics").raw.decode()
+    assert 'tamis_jobs{state="queued"}' in figures
+    assert "endpoints" not in json.dumps(operator.get("/v1/schema")["properties"])
