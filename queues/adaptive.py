@@ -28,8 +28,6 @@ FINE_BELOW = 16
 LEARN = 0.05
 """The weight of a new reply in how long a call takes: the last twenty decide."""
 FIRST_GUESS_S = 0.2
-OURS = 0.1
-"""If calls that were admitted begin later than by this part of a call, it is this process that cannot keep up."""
 LONGEST_REST_S = 10.0
 
 
@@ -47,7 +45,7 @@ class AdaptiveLimit:
         self._saturation = SaturationLimit(MOST) if given is None else None
         self._places = float(self._refusals.value)
         self._resting: list[float] = []
-        self._call_s = self._late_s = 0.0
+        self._call_s = 0.0
         self._was_full = False
 
     @property
@@ -82,10 +80,6 @@ class AdaptiveLimit:
         self.last += 1
         return self.last
 
-    def begun(self, late_s: float) -> None:
-        """Hear how long after its admission a call that had waited began."""
-        self._late_s += LEARN * (late_s - self._late_s)
-
     def served(self, seconds: float, work: float, wanted: bool) -> None:
         """Give the place of a call back that was served. `wanted`: somebody waits for a place."""
         taken = self.in_flight + len(self._resting) >= self._places
@@ -98,8 +92,7 @@ class AdaptiveLimit:
         if full or self._was_full:
             now = self._clock()
             if self._saturation is not None:
-                theirs = full and self._late_s < OURS * self._call_s
-                self._saturation.served(now, work, min(self._places, self.most), theirs)
+                self._saturation.served(now, work, min(self._places, self.most), full)
             if full and taken and self._places == self._refusals.value:
                 self._refusals.served(self.last, now, self._call_s)
             self._was_full = full

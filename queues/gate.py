@@ -126,13 +126,11 @@ class Gate:
         self._line.join(Waiter((priority, next(self._arrivals)), tokens, job, future))
         self._serve_now()
         try:
-            lease = await future
+            return await future
         except asyncio.CancelledError:
             if not future.cancelled():
                 self._take_back(future.result())
             raise
-        self._limit.begun(self._clock() - lease.began)
-        return lease
 
     def cool(self, seconds: float) -> None:
         """Admit nobody for `seconds`; then those in flight and in line come back spread over a second."""

@@ -16,7 +16,7 @@ Clock = Callable[[], float]
 WINDOW_S = 1.0
 """A pace holds in every window of about this length, since some providers enforce minutes second by second."""
 
-SPREAD_S = 0.1
+SPREAD_S = 0.05
 """Requests that were due in this time may leave together: enough to catch up after a late wake-up, no burst."""
 
 POLL_S = 0.005

@@ -3,11 +3,12 @@
 A server that queues instead of refusing answers later and later; one that batches answers later too, and still gets
 more done in total. So what counts is not how long a call takes but what comes back in a second: replies, or the tokens
 in them. While the limit rises, twice the places without a tenth more work end the rise, and the limit is what did the
-best, and a little more. From then on a window at the limit and one beside it (a quarter above, a tenth below) are
-compared in turn: above must bring 5 % more to be kept, below may lose 1.5 %. What was tried in vain is tried again
-after twice as long, at most two minutes, and at once when the same limit does a fifth more than it did.
+best, and a little more. From then on a window at the limit and one beside it (a quarter above, a fifth below) are
+compared in turn: above must bring 3 % more to be kept, below may lose 1.5 %. What was tried in vain is tried again
+after twice as long, at most a minute.
 
-A window counts only while all places are taken and this process keeps up: else demand is measured, or our own work.
+A window counts only while all places are taken: else it is the demand that is measured. If it is this process that
+cannot keep up, more calls do not help either, and holding is right.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ MARGIN = 1.1
 ABOVE, BELOW = 1.25, 0.9
 GAIN, LOSS = 1.05, 0.985
 WINDOW = 600
-CHANGED = 1.2
 REST_S, LONGEST_REST_S = 4.0, 120.0
 
 
@@ -38,7 +38,7 @@ class SaturationLimit:
         self._count = self._skip = self._ends_with = 0  # replies so far, those before it begins, those it ends with
 
     def served(self, now: float, work: float, limit: float, full: bool) -> None:
-        """Hear of a reply that brought `work`, under the `limit` in force; `full`: this counts."""
+        """Hear of a reply that brought `work`, under the `limit` in force; `full`: all places were taken."""
         if not full or self._ends_with == 0 or (self.value < math.inf and limit < self.value):
             self._begin(now, limit)
             return
@@ -62,10 +62,8 @@ class SaturationLimit:
         if self.value == math.inf:
             self._risen(rate)
         elif self.value == self._base:
-            changed, self._rate = rate > CHANGED * self._rate > 0, rate
-            if changed:
-                self._try = ABOVE
-            if changed or now >= self._rests_until:
+            self._rate = rate
+            if now >= self._rests_until:
                 self.value = min(max(1.0, round(self._base * self._try)), self._most)
         else:
             self._compared(now, rate)

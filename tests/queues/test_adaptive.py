@@ -34,13 +34,6 @@ def test_an_unknown_rate_is_used_and_seldom_passed(call_s: float, jitter: float,
     assert server.refused_share(30, 90) < 0.02
 
 
-def test_a_rate_that_falls_and_rises_is_found_again() -> None:
-    server = Server(0.5, rate=100)
-    found(server, 210, at={60: lambda: server.change(50), 120: lambda: server.change(100)})
-    assert server.rate(75, 120) >= 45 and server.refused_share(75, 120) < 0.02
-    assert server.rate(180, 210) >= 90 and server.refused_share(180, 210) < 0.02
-
-
 def test_a_number_that_is_refused_is_found_and_held() -> None:
     server = Server(1.0, most=100)
     gate = found(server, 90)
