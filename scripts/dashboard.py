@@ -171,6 +171,13 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             (now("breaker_open", "endpoint"), "{{endpoint}}"),
             width=6,
         ),
+        lines(
+            "In batches",
+            "Requests that the provider works on in batches.",
+            "short",
+            (now("in_batches", "endpoint"), "{{endpoint}}"),
+            width=6,
+        ),
     ],
     "Limits": [
         lines(
