@@ -169,14 +169,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "Servers of an endpoint that failed again and again. They are asked now and then whether they are back.",
             "short",
             (now("breaker_open", "endpoint"), "{{endpoint}}"),
-            width=6,
+            width=3,
         ),
         lines(
             "In batches",
             "Requests that the provider works on in batches.",
             "short",
             (now("in_batches", "endpoint"), "{{endpoint}}"),
-            width=6,
+            width=3,
         ),
     ],
     "Limits": [
