@@ -102,10 +102,12 @@ class AdaptiveLimit:
         """Give the place of a refused call back, when it has rested. True: the server takes nobody at all."""
         used = self.in_flight + len(self._resting)
         self.in_flight -= 1
-        call_s = self._call_s or FIRST_GUESS_S
+        call_s, now = self._call_s or FIRST_GUESS_S, self._clock()
         self._rest(call_s * math.ceil(self._places) / self._places - seconds)
-        rests = self._refusals.refused(number, self.last, used, self._clock(), call_s)
+        rests = self._refusals.refused(number, self.last, used, now, call_s)
         self._set()
+        if self._saturation is not None:
+            self._saturation.refused(now, min(self._places, self.most))
         return rests
 
     def left(self) -> None:

@@ -3,12 +3,13 @@
 A server that queues instead of refusing answers later and later; one that batches answers later too, and still gets
 more done in total. So what counts is not how long a call takes but what comes back in a second: replies, or the tokens
 in them. While the limit rises, twice the places without a tenth more work end the rise, and the limit is what did the
-best, and a little more. From then on a window at the limit and one beside it (a quarter above, a fifth below) are
-compared in turn: above must bring 3 % more to be kept, below may lose 1.5 %. What was tried in vain is tried again
-after twice as long, at most a minute.
+best, and a little more. From then on a window at the limit and one beside it (a quarter above, a tenth below) are
+compared in turn: above must bring 5 % more to be kept, below may lose 1.5 %. What was tried in vain is tried again
+after twice as long, at most two minutes.
 
-A window counts only while all places are taken: else it is the demand that is measured. If it is this process that
-cannot keep up, more calls do not help either, and holding is right.
+A window counts only while all places are taken and nobody is refused: else it is the demand that is measured, or a
+limit that others look for. If it is this process that cannot keep up, more calls do not help either, and holding is
+right.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class SaturationLimit:
         if self._count >= self._ends_with and now > self._began:
             self._ended(now, self._work / (now - self._began))
             self._begin(now, min(limit, self.value))
+
+    def refused(self, now: float, limit: float) -> None:
+        """Hear of a refusal: what comes back now is what the server admits, not what it can do."""
+        self._begin(now, limit)
 
     def _begin(self, now: float, limit: float) -> None:
         """Begin a window: whole turns of all places, since calls that began together come back together."""

@@ -34,6 +34,13 @@ def test_an_unknown_rate_is_used_and_seldom_passed(call_s: float, jitter: float,
     assert server.refused_share(30, 90) < 0.02
 
 
+def test_a_rate_that_falls_and_rises_is_found_again() -> None:
+    server = Server(0.5, rate=100)
+    found(server, 190, at={50: lambda: server.change(50), 100: lambda: server.change(100)})
+    assert server.rate(65, 100) >= 45 and server.refused_share(65, 100) < 0.03
+    assert server.rate(160, 190) >= 85 and server.refused_share(160, 190) < 0.03
+
+
 def test_a_number_that_is_refused_is_found_and_held() -> None:
     server = Server(1.0, most=100)
     gate = found(server, 90)
