@@ -58,19 +58,24 @@ def expand_constitution(
 
 @config.command("show")
 def show_config(
-    pipeline: Annotated[Path, typer.Argument(metavar="PIPELINE.yaml", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="PIPELINE.yaml|SERVICE.yaml", show_default=False)],
     sets: Annotated[
         Optional[list[str]],  # noqa: UP045  typer reads Optional, not `| None`, in a list option
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file. Repeatable."),
     ] = None,
 ) -> None:
-    """Print a pipeline as it would run: defaults, environment and --set applied, files read in, no key in it."""
-    from config.load import read_pipeline
+    """Print a file's settings as they count: defaults, environment and --set applied, files read in, no key in it."""
+    from config.load import read_pipeline, read_service
     from config.problems import ConfigError
     from config.schema import resolved
-    from config.yamlfile import write
+    from config.service import Service, shown
+    from config.yamlfile import read_file, write
 
-    loaded = read_pipeline(pipeline, env=os.environ, sets=sets or ())
+    data = read_file(file)[0]
+    if isinstance(data, dict) and "source" not in data and data.keys() & (Service.model_fields.keys() - {"endpoints"}):
+        typer.echo(write(shown(read_service(file, env=os.environ, sets=sets or ()))), nl=False)
+        return
+    loaded = read_pipeline(file, env=os.environ, sets=sets or ())
     if loaded.problems or loaded.pipeline is None:
         raise ConfigError(loaded.problems)
     typer.echo(write(resolved(loaded.pipeline)), nl=False)

@@ -20,6 +20,8 @@ import yaml
 from whole_runs import TAMIS, Simulator
 
 PAUSE = threading.Event()
+TOKENS = {"a": "token-of-a-0123456789", "b": "token-of-b-0123456789", "small": "token-of-small-0123456789"}
+"""Tenants, and their tokens."""
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +50,7 @@ class Service:
         self.config, self.registry, self.tasks, self.log = config, registry, tasks, log
         self._aside = aside
         self.doorkeeper = Doorkeeper(config)
-        self.shared = Shared(config.endpoints)
+        self.shared = Shared(config.endpoints, data)
         self.meter = Meter(registry)
         self.metrics = _metrics(config)
         self.files = Files(registry, data / "files", config.max_upload_mb * 10**6, self._in_use)
@@ -87,13 +87,11 @@ class Service:
         add_routes(app, routes, self.doorkeeper, NOBODY)
         return app
 
-    def ports(self) -> dict[str, web.Application]:
-        """Return the application of each address."""
-        found = {self.config.listen: self.app(self.routes)}
+    def ports(self) -> Iterator[tuple[str, web.Application]]:
+        """Yield each address with what answers there."""
+        yield self.config.listen, self.app(self.routes)
         if self.config.admin_listen is not None:
-            operations = self._operations
-            found[self.config.admin_listen] = self.app([*operations.probes(), *operations.figures()])
-        return found
+            yield self.config.admin_listen, self.app([*self._operations.probes(), *self._operations.figures()])
 
     async def begin(self) -> None:
         """Start what runs in the background, and go on with what earlier processes left."""
@@ -174,7 +172,7 @@ async def serve(config: ServiceConfig, log: Log, announce: Callable[[str], None]
     """Serve until a signal; `announce` gets each URL once it is answered. Returns the exit code. Raises InputError."""
     stop, abort = asyncio.Event(), asyncio.Event()
     async with opened(config, log) as service, AsyncExitStack() as stack:
-        for address, app in service.ports().items():
+        for address, app in service.ports():
             announce(await _listen(stack, address, app))
         with signals(lambda _: stop.set(), abort.set):
             await stop.wait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from config.base import Uploads
@@ -36,9 +37,18 @@ def examine(asked: Mapping[str, Any]) -> dict[str, Any]:
         config = checked(asked["pipeline"], (), warned.append, given_of(asked))
         _, scan = scanned(config)
     except (ConfigError, InputError) as error:
-        return {"errors": mistakes(error.problems)}
+        told = mistakes(error.problems)
+        return {"errors": [{**one, "message": _named(one["message"], asked["uploads"])} for one in told]}
     found = {"name": config.name, "scan": asdict(scan), "fingerprint": fingerprint(config, scan.content_hash)}
     return {**found, "errors": [], "warnings": warned}
+
+
+def _named(message: str, uploads: Mapping[str, str]) -> str:
+    """Return a message with uploads called by their names, and not by where they lie."""
+    for path in uploads.values():
+        for told in (path, path.removeprefix(f"{Path.cwd()}/").removeprefix("/")):
+            message = message.replace(told, Path(path).name)
+    return message
 
 
 def given_of(asked: Mapping[str, Any]) -> Given:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,8 +25,8 @@ KEPT_EVERY_S = 1.0
 class Shared:
     """Gates by limit group (`groups`) and by alias (`gates`), and keys. Raises InputError where a key is missing."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        self.endpoints = endpoints
+    def __init__(self, endpoints: Mapping[str, Endpoint], data_dir: Path) -> None:
+        self.endpoints, self._data_dir = endpoints, data_dir
         self.keys = _keys(endpoints)
         self.groups: dict[str, Gate] = {}
         self.gates: dict[str, Gate] = {}
@@ -38,7 +39,8 @@ class Shared:
         return {f"gate {name}": gate.run() for name, gate in self.groups.items()}
 
     def disguised(self, words: str) -> str:
-        """Return words for a tenant, who knows endpoints by alias and is not to know where they are."""
+        """Return words for a tenant, who knows endpoints by alias and files by id, and not where they are."""
+        words = words.replace(f"{self._data_dir}/", "")
         for alias, endpoint in self.endpoints.items():
             for url in endpoint.base_url:
                 words = words.replace(url, alias).replace(urlsplit(url).netloc, alias)

@@ -6,10 +6,8 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
-from served import Caller, Server, endpoints, serving
+from served import TOKENS, Caller, Server, endpoints, serving
 from whole_runs import Simulator, simulating
-
-TOKENS = {"a": "token-of-a-0123456789", "b": "token-of-b-0123456789", "small": "token-of-small-0123456789"}
 
 
 @pytest.fixture(scope="session")

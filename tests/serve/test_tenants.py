@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from served import Caller, Server, additions
+from served import TOKENS, Caller, Server, additions
 
 
 def code(answer: Any) -> tuple[int, str | None]:
@@ -28,8 +28,6 @@ def test_without_a_known_token_there_is_nothing_but_probes(server: Server, token
 @pytest.fixture(scope="module")
 def of_a(server: Server) -> tuple[str, str]:
     """What a tenant has: a file, and a job that has ended."""
-    from conftest import TOKENS
-
     a = server.caller(TOKENS["a"])
     file_id = a.seeds(4)
     job = a.post("/v1/jobs", {"pipeline": additions(file_id)}, 201)["id"]
@@ -95,7 +93,6 @@ GENERATE = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"
             {"stages": [GENERATE, {"type": "decontaminate", "against": ["/etc/passwd"], "field": "x"}]},
             "stages[1].against[0]",
         ),
-        ({"stages": [{**GENERATE, "prompts": ["{{ ''.__class__.__mro__ }}"]}]}, "stages[0].prompts[0]"),
     ],
 )
 def test_a_pipeline_reaches_nothing_of_the_host(

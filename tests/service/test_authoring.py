@@ -136,3 +136,9 @@ def test_what_stands_in_the_way_of_a_draft_is_told_before_anything_is_written(
     assert done.returncode == 2
     assert done.stderr.startswith(told)
     assert sorted(folder.iterdir()) == before
+
+
+def test_the_settings_of_a_service_are_shown_without_its_tokens(folder: Path, tamis: Tamis) -> None:
+    (folder / "service.yaml").write_text(f"drain_s: 5\ntenants: [{{name: a, token_sha256: {'ab' * 32}}}]\n")
+    shown = yaml.safe_load(tamis("config", "show", "service.yaml", "--set", "jobs.concurrent=2").stdout)
+    assert (shown["drain_s"], shown["jobs"], shown["tenants"][0]["token_sha256"]) == (5, {"concurrent": 2}, "(set)")
