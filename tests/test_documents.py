@@ -9,6 +9,7 @@ import pytest
 from needs import ROOT
 
 from config.schema import Pipeline
+from config.service import Service
 from config.yamlfile import read
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")])
@@ -46,8 +47,11 @@ def test_the_documents_show_yaml() -> None:
 
 @pytest.mark.parametrize("block", YAML)
 def test_every_key_that_a_document_shows_exists(block: str) -> None:
-    """A block is keys of the pipeline, or a list of stages. `model_validate` raises with every key that is none."""
+    """A block is a service's settings, keys of the pipeline, or a list of stages. `model_validate` raises with others."""
     shown, _, problems = read(block, "document")
     keys = {"stages": shown} if isinstance(shown, list) else shown
     assert not problems
+    if "listen" in keys:
+        Service.model_validate(keys)
+        return
     Pipeline.model_validate({"source": {"type": "jsonl", "path": "seeds.jsonl"}, **keys})

@@ -6,7 +6,7 @@ Of every kind of event only the latest is kept. Whoever reads slowly is sent few
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from pydantic import BaseModel
 
@@ -15,9 +15,10 @@ RETRY = b"retry: 2000\n\n"
 
 
 class Feed:
-    """The events of one job, until `end`."""
+    """The events of one job, until `end`. `listeners`: how many hear them now."""
 
     def __init__(self) -> None:
+        self.listeners = 0
         self._latest: dict[str, tuple[int, bytes]] = {}
         self._number = 0
         self._changed = asyncio.Event()
@@ -40,23 +41,27 @@ class Feed:
         self._ended = True
         self.wake()
 
-    async def frames(self) -> AsyncIterator[bytes]:
+    async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield what is new, as it comes, and a comment now and then so that the connection lives."""
         seen = 0
-        yield RETRY
-        while True:
-            changed, ended = self._changed, self._ended
-            new = sorted(one for one in self._latest.values() if one[0] > seen)
-            if new:
-                seen = new[-1][0]
-                yield b"".join(event for _, event in new)
-            if ended:
-                return
-            try:
-                async with asyncio.timeout(PING_S):
-                    await changed.wait()
-            except TimeoutError:
-                yield b": ping\n\n"
+        self.listeners += 1
+        try:
+            yield RETRY
+            while True:
+                changed, ended = self._changed, self._ended
+                new = sorted(one for one in self._latest.values() if one[0] > seen)
+                if new:
+                    seen = new[-1][0]
+                    yield b"".join(event for _, event in new)
+                if ended:
+                    return
+                try:
+                    async with asyncio.timeout(PING_S):
+                        await changed.wait()
+                except TimeoutError:
+                    yield b": ping\n\n"
+        finally:
+            self.listeners -= 1
 
 
 def frame(kind: str, data: BaseModel, number: int = 0) -> bytes:

@@ -11,6 +11,7 @@ import itertools
 import shutil
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from queues.registry import Record
@@ -143,8 +144,9 @@ class Jobs:
             if live is None:
                 yield frame("end", job)
             else:
-                async for frames in live.feed.frames():
-                    yield frames
+                async with aclosing(live.feed.frames()) as heard:
+                    async for frames in heard:
+                        yield frames
         finally:
             self._listeners -= 1
 

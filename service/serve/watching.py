@@ -23,6 +23,8 @@ from stages.core.events import CallFinished, Event
 from stages.io.manifest import SEED_STATES
 
 TELL_EVERY_S = 0.5
+TELL_EACH_S = 0.003
+"""At least so long for each listener: many of them are told more rarely, and cost the run no more than few."""
 HELD = ("calls_in_flight", "groups_in_flight")
 """Counts that go down again, and must when a job ends in the middle."""
 
@@ -119,7 +121,7 @@ class JobWatch(Watch):
             if (progress := self.progress()) is not None and progress != told:
                 self._feed.publish("progress", progress)
                 told = progress
-            await asyncio.sleep(TELL_EVERY_S)
+            await asyncio.sleep(max(TELL_EVERY_S, TELL_EACH_S * self._feed.listeners))
 
     def _count(self, event: Event) -> None:
         """Hand an event to the service's metrics, its stage by type, and tokens to whoever counts them."""
