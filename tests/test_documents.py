@@ -47,7 +47,7 @@ def test_the_documents_show_yaml() -> None:
 
 @pytest.mark.parametrize("block", YAML)
 def test_every_key_that_a_document_shows_exists(block: str) -> None:
-    """A block is a service's settings, keys of the pipeline, or a list of stages. `model_validate` raises with others."""
+    """A block is settings of the service, keys of the pipeline, or a list of stages; a key that is none raises."""
     shown, _, problems = read(block, "document")
     keys = {"stages": shown} if isinstance(shown, list) else shown
     assert not problems
