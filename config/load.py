@@ -9,11 +9,11 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config import availability, overrides, secrets, yamlfile
+from config import overrides, secrets, yamlfile
 from config.base import Uploads
 from config.problems import ConfigError, Finding, Loc, Places, Problem, prefixes
 from config.repair import Repair
@@ -78,9 +78,7 @@ def read_pipeline(
     pipeline = repair.run(Pipeline, {"base_dir": base_dir.resolve(), "uploads": uploads})
     if pipeline is not None and isinstance(pipeline.source, UploadSource):
         pipeline = pipeline.model_copy(update={"source": pipeline.source.opened()})
-    loaded = Loaded(pipeline, places, (*problems, *repair.problems), frozenset(repair.broken))
-    later = loaded.fresh(availability.missing(pipeline)) if pipeline else []
-    return replace(loaded, problems=(*loaded.problems, *later))
+    return Loaded(pipeline, places, (*problems, *repair.problems), frozenset(repair.broken))
 
 
 def _give(data: dict[str, Any], places: Places, given: Given) -> list[Problem]:

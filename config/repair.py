@@ -62,6 +62,8 @@ class Repair:
         self.broken.add(loc)
         parent: Any = self._data
         for part in loc[:-1]:
+            if isinstance(parent, dict) and part not in parent:  # what is around it went with another mistake
+                return
             parent = parent[part]
         if len(loc) == 2 and loc[0] in _STAND_INS:
             parent[loc[1]] = dict(_STAND_INS[str(loc[0])])

@@ -89,10 +89,10 @@ def failed(record: Record, code: str, message: str) -> Record:
 def after(record: Record, ending: Ending) -> Record:
     """Return a job whose run has ended so."""
     cause = ending.cause
-    if isinstance(cause, Asked) and record.body["stopping"] == "paused":
-        return record.now("paused", stopping=None)
-    if isinstance(cause, Asked):
+    if isinstance(cause, RunStopped) and record.body["stopping"] == "cancelled":  # whatever else stopped it before
         return ended(record, "cancelled")
+    if isinstance(cause, Asked):
+        return record.now("paused", stopping=None)
     if isinstance(cause, QuotaSpent):
         return record.now("paused", stopping=None, error=JobError(message=str(cause), code="quota").model_dump())
     if isinstance(cause, RunStopped):

@@ -189,3 +189,11 @@ def test_whatever_is_written_somewhere_it_is_read_or_told_where(data: st.DataObj
 
 
 WHOLE = yamlfile.read(Path(__file__).with_name("catalogue.yaml").read_text(encoding="utf-8"), "")[0]
+
+
+def test_mistakes_inside_of_what_is_taken_out_for_another_one_are_told_too() -> None:
+    whole = copy.deepcopy(WHOLE)
+    whole["outputs"][1] |= {"max_samples": [None, None, None], "split": {"by": "root", "validation": None}}
+    said = [str(problem) for problem in read_pipeline(whole, env={}).problems]
+    assert any("outputs[1].max_samples" in line for line in said)
+    assert any("outputs[1].split.validation" in line for line in said)

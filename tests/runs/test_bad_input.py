@@ -108,11 +108,6 @@ FILES = {
         'pipeline.yaml:{at}: stages[1].type: there is no type "verfy"; did you mean "verify"?',
         "verfy",
     ),
-    "something of a later issue": Bad(
-        put("endpoints.main.mode", "batch"),
-        "pipeline.yaml:{at}: endpoints.main.mode: `mode: batch` is not available yet",
-        "mode: batch",
-    ),
     "an endpoint that is not there": Bad(
         put("stages.2.endpoint", "mian"),
         'pipeline.yaml:{at}: stages[2].endpoint: there is no endpoint "mian"; did you mean "main"?',

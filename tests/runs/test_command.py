@@ -100,12 +100,6 @@ def test_export_works_on_a_running_an_interrupted_and_a_finished_run(project: Pr
     assert (project.folder / "finished.jsonl").read_bytes() == (project.folder / "run/exports/sft.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("command", ["serve"])
-def test_a_command_of_a_later_issue_says_that_it_is_not_available_yet(command: str, project: Project) -> None:
-    assert project.tamis(command, "x", "--y", code=2) == f"tamis {command}: not available yet\n"
-    assert command not in project.tamis("--help")
-
-
 def test_a_reader_that_goes_away_is_no_defect(project: Project) -> None:
     shown = subprocess.run(
         ["bash", "-c", f"'{project.tamis_program}' schema | head -c 10"], capture_output=True, text=True, check=True
