@@ -18,8 +18,9 @@ from stages.core.errors import InputError
 def cut_short(project: Project, config: Config, monkeypatch: pytest.MonkeyPatch) -> tamis.Run:
     """Return a run that a budget ended in its midst."""
     monkeypatch.chdir(project.folder)
-    config["endpoints"]["main"]["limits"] = {"max_concurrency": 2}  # the first seeds come to their end before the last
-    return tamis.run({**config, "budget": {"calls": 60}}, out="run")
+    # of 86 calls: the first seeds have come to their end, the last have not
+    config["endpoints"]["main"]["limits"] = {"max_concurrency": 2}
+    return tamis.run({**config, "budget": {"calls": 75}}, out="run")
 
 
 def test_rows_are_those_of_the_files(project: Project, cut_short: tamis.Run) -> None:
