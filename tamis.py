@@ -85,7 +85,7 @@ class Run:
 
         Raises stages.core.errors.InputError.
         """
-        from service.reexport import ExportOptions, export_run
+        from service.exports.reexport import ExportOptions, export_run
 
         options = ExportOptions(
             format, None if out is None else Path(out), file, where=where, thresholds=tuple(thresholds)
@@ -93,7 +93,7 @@ class Run:
         return list(export_run(self.path, options).files)
 
     def _rows(self, kind: str) -> Iterator[Row]:
-        from service import rundir
+        from service.runs import rundir
         from stages.io.outputs import rows
 
         outputs = rundir.pipeline_of(self.path).outputs
@@ -106,8 +106,8 @@ def load(run_dir: str | Path) -> Run:
 
     Its rows are read anew each time; those of a run that goes on are then more.
     """
-    from service import rundir
-    from service.lifecycle import CODES
+    from service.runs import rundir
+    from service.runs.lifecycle import CODES
 
     path = Path(run_dir)
     rundir.pipeline_of(path)
@@ -128,7 +128,7 @@ def run(
 
     Raises config.problems.ConfigError or stages.core.errors.InputError where it could not start.
     """
-    from service.runner import RunOptions, run_pipeline
+    from service.runs.runner import RunOptions, run_pipeline
 
     options = RunOptions(
         dict(pipeline) if isinstance(pipeline, Mapping) else Path(pipeline),

@@ -15,7 +15,7 @@ import typer
 
 from config.problems import ConfigError
 from queues.ledger import LedgerError
-from service.lifecycle import EXIT_DEFECT, EXIT_INPUT, EXIT_STOPPED, collect_garbage_rarely
+from service.runs.lifecycle import EXIT_DEFECT, EXIT_INPUT, EXIT_STOPPED, collect_garbage_rarely
 from stages.core.errors import InputError, TamisError
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def say(text: str) -> None:
 @app.command()
 def check(pipeline: PipelineFile, sets: Sets = None) -> None:
     """Find every mistake of a pipeline at once; nothing is called."""
-    from service.plan import checked, scanned
+    from service.runs.plan import checked, scanned
 
     config = checked(pipeline, sets or (), say)
     _, scan = scanned(config)
@@ -66,7 +66,7 @@ def run(
     log: Annotated[LogStyle, typer.Option(help="Log lines on stderr.")] = "off",
 ) -> None:
     """Run a pipeline."""
-    from service.runner import RunOptions, run_pipeline
+    from service.runs.runner import RunOptions, run_pipeline
 
     if engine != "local":
         raise InputError(f"--engine {engine}: not available yet; leave it out to run on this machine")
@@ -89,7 +89,7 @@ def preview(
     """Run the first seeds for real, and show every prompt, candidate and verdict."""
     from rich.console import Console
 
-    from service.preview import preview_run
+    from service.dryrun.preview import preview_run
 
     raise typer.Exit(preview_run(pipeline, count, sets or (), keep, full=full, console=Console()))
 
@@ -105,7 +105,7 @@ def estimate(
     """Tell calls, tokens, cost and time before spending, from a small probe or from prices alone."""
     import orjson
 
-    from service.estimate import estimate_run, told
+    from service.dryrun.estimate import estimate_run, told
 
     found = estimate_run(pipeline, sets or (), limit, probe)
     typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else told(found))
@@ -128,7 +128,7 @@ def export(
     push: Annotated[str | None, typer.Option(metavar="USER/NAME", help="Upload it to the Hugging Face hub.")] = None,
 ) -> None:
     """Write a run's samples in another format, from the ledger, without a call."""
-    from service.reexport import ExportOptions, export_run
+    from service.exports.reexport import ExportOptions, export_run
 
     options = ExportOptions(output_format, out, file, where, truth, threshold or (), push)
     files, notes = export_run(run_dir, options)
@@ -141,7 +141,7 @@ def label(
     count: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many candidates.")] = 50,
 ) -> None:
     """Label a blind, stratified sample of a run by hand: y, n, s skip, b back, q quit. Goes on where it was left."""
-    from service.label import label_run
+    from service.audit.label import label_run
 
     typer.echo(label_run(run_dir, count, _keys(), typer.echo))
 
@@ -164,7 +164,7 @@ def audit(
     ] = None,
 ) -> None:
     """Say how far the judges of a run can be trusted, from its ledger and from gold; writes RUN_DIR/audit.json."""
-    from service.audit import audit_run
+    from service.audit.audit import audit_run
 
     typer.echo(audit_run(run_dir, gold))
 
@@ -196,7 +196,7 @@ def init(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path(),
 ) -> None:
     """Write a commented pipeline to start from, with its seeds and constitution."""
-    from service.templates import write_template
+    from service.authoring.templates import write_template
 
     for path in write_template(template, out):
         say(f"wrote {path}")
@@ -215,8 +215,8 @@ def serve(
     import uvloop
 
     from config.load import read_service
-    from service.lifecycle import allow_many_connections
-    from service.logs import configure
+    from service.observe.logs import configure
+    from service.runs.lifecycle import allow_many_connections
     from service.serve.app import serve as serving
 
     config = read_service(service, env=os.environ, sets=sets or ())
@@ -227,7 +227,7 @@ def serve(
 
 
 def _mount() -> None:
-    from service import authoring
+    from service.authoring import authoring
     from service.simulator.options import simulate
 
     app.command()(simulate)

@@ -8,7 +8,7 @@ from typing import Any
 
 from config.schema import Output
 from queues.ledger.reader import Reader
-from service.alike import NearRows
+from service.exports.alike import NearRows
 from stages.core.record import Candidate, Group, Seed
 from stages.io.exports.export import Written
 from stages.io.outputs import export

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from needs import ROOT, SHARED
 
-from service.plan import checked, scanned
+from service.runs.plan import checked, scanned
 from stages.judge.constitution import load_constitution
 
 PACKAGES = ("config", "queues", "stages", "service")
@@ -26,10 +26,10 @@ DOORS = {
     "jinja2": ("stages/prompts/", "service/report/page.py"),
     "matplotlib": ("service/report/figures.py",),
     "openai": ("stages/llm/",),
-    "prometheus_client": ("service/metrics.py",),
+    "prometheus_client": ("service/observe/metrics.py",),
     "ray": (),
     "sqlite3": ("queues/ledger/", "queues/registry.py"),
-    "structlog": ("service/logs.py",),
+    "structlog": ("service/observe/logs.py",),
 }
 """A library and its one door: where in our packages it may be imported."""
 

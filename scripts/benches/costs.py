@@ -17,8 +17,8 @@ from unittest.mock import patch
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from service.plan import Plan
-from service.runner import RunOptions, run_pipeline
+from service.runs.plan import Plan
+from service.runs.runner import RunOptions, run_pipeline
 from stages.llm.transport import Answer, Transport
 from stages.pipeline import Pipeline
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from config.schema import Output
 from queues.ledger import Ledger
 from queues.ledger.reader import Reader
-from service.alike import NearRows
+from service.exports.alike import NearRows
 from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.io.outputs import derive, export
 from stages.io.store import pack, unpack

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from config.schema import Dedupe
 from queues.ledger import Ledger, Reader
-from service.lifecycle import collect_garbage_rarely
-from service.store import LedgerDecisions, LedgerStore
+from service.runs.lifecycle import collect_garbage_rarely
+from service.runs.store import LedgerDecisions, LedgerStore
 from stages.core.base import Outcome, Place, Stage
 from stages.core.record import Candidate, Group, Seed
 from stages.dedupe.dedupe import dedupe_stage

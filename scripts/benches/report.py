@@ -20,8 +20,8 @@ import orjson
 from config.schema import Pipeline, resolved
 from config.yamlfile import write
 from queues.ledger import Ledger, Reader, ReplyRow
-from service import rundir
 from service.report.report import report_run
+from service.runs import rundir
 from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.io.manifest import Run, write_manifest
 from stages.io.store import pack, unpack

@@ -13,7 +13,7 @@ from config.schema import Generate, Pipeline
 from queues.ledger import CandidateCount, Reader
 from service.report.costs import costs, model_name
 from service.report.gather import Gathered
-from service.store import made
+from service.runs.store import made
 from stages.io.manifest import ORIGINS
 
 

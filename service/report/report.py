@@ -10,11 +10,11 @@ import orjson
 
 from config.schema import Pipeline
 from queues.ledger import LedgerError, Reader
-from service import rundir
-from service.audit import Audit
+from service.audit.audit import Audit
 from service.report.document import document
 from service.report.gather import Gathered
 from service.report.page import page
+from service.runs import rundir
 from stages.core.errors import InputError, TamisError
 from stages.io.atomic import replacing
 from stages.io.manifest import counts

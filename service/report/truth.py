@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from config.schema import Pipeline
-from service.audit import BY_GOLD
-from service.gold import FILE, Gold
+from service.audit.audit import BY_GOLD
+from service.audit.gold import FILE, Gold
 from stages.core.record import Candidate, Group
 
 _TELL = (*BY_GOLD, "python")

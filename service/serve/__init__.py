@@ -1,0 +1,1 @@
+"""The service: jobs over HTTP for several tenants, over shared gates."""

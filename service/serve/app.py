@@ -16,10 +16,10 @@ from config.service import Service as ServiceConfig
 from config.sources import UploadSource
 from queues.bounded import QueueStatistics
 from queues.registry import Registry
-from service.lifecycle import EXIT_STOPPED, signals
-from service.logs import Log
-from service.metrics import Metrics
-from service.rundir import refused
+from service.observe.logs import Log
+from service.observe.metrics import Metrics
+from service.runs.lifecycle import EXIT_STOPPED, signals
+from service.runs.rundir import refused
 from service.serve.aside import Aside
 from service.serve.errors import in_words
 from service.serve.files import Files

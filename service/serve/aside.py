@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from config.schema import Pipeline
 from config.service import Service
-from service import rundir
-from service.finish import Finished
+from service.runs import rundir
+from service.runs.finish import Finished
 from stages.core.errors import RunStopped
 from stages.io.manifest import Run
 from stages.verify.workers import Workers

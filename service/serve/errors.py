@@ -14,7 +14,7 @@ from aiohttp import web
 
 from config.problems import ConfigError, Problem, shown
 from queues.ledger import LedgerError
-from service.logs import Log
+from service.observe.logs import Log
 from stages.core.errors import InputError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -15,8 +15,8 @@ from config.base import Uploads
 from config.load import Given
 from config.problems import ConfigError
 from config.schema import Endpoint
-from service.fingerprint import fingerprint
-from service.plan import checked, scanned
+from service.runs.fingerprint import fingerprint
+from service.runs.plan import checked, scanned
 from service.serve.errors import mistakes
 from stages.core.errors import InputError
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from service import rundir
-from service.finish import finish
-from service.lifecycle import collect_garbage_rarely
+from service.runs import rundir
+from service.runs.finish import finish
+from service.runs.lifecycle import collect_garbage_rarely
 from stages.core.errors import RunStopped
 from stages.io.manifest import Run
 

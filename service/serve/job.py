@@ -13,14 +13,14 @@ from config.load import read_pipeline
 from config.schema import Pipeline, resolved
 from queues.ledger import LedgerError
 from queues.registry import Record, Registry
-from service.course import Around, Course
-from service.finish import Finished
-from service.lifecycle import Interrupted, ending_of
-from service.logs import Log
-from service.metrics import Metrics
-from service.plan import Plan
-from service.progress import StageNow
-from service.rundir import LEDGER
+from service.observe.logs import Log
+from service.observe.metrics import Metrics
+from service.observe.progress import StageNow
+from service.runs.course import Around, Course
+from service.runs.finish import Finished
+from service.runs.lifecycle import Interrupted, ending_of
+from service.runs.plan import Plan
+from service.runs.rundir import LEDGER
 from service.serve import state
 from service.serve.aside import Aside
 from service.serve.examine import given_of

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from queues.ledger import LedgerError
 from queues.registry import Registry
-from service.metrics import Metrics, exposed
+from service.observe.metrics import Metrics, exposed
 from service.serve.errors import as_json
 from service.serve.routes import Asked, Route
 from service.serve.shapes import AnyObject, Health

@@ -16,7 +16,7 @@ from config.base import Config
 from queues.ledger import LedgerMissing
 from queues.ledger.browse import Browser, Wanted
 from queues.ledger.rows import CandidateRow, SeedRow
-from service.rundir import LEDGER
+from service.runs.rundir import LEDGER
 from service.serve.errors import ApiError, not_found
 from service.serve.paging import After
 from service.serve.shapes import Listed, Sample, Seed, listed

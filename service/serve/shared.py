@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from config.schema import Endpoint
 from queues.gate import Gate
 from queues.registry import Registry
+from service.runs.session import limits_of
 from service.serve.who import Caller
-from service.session import limits_of
 from stages.core.errors import InputError
 from stages.llm.keys import ApiKey, read_keys
 

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from queues.registry import Record
-from service.lifecycle import Ending
+from service.runs.lifecycle import Ending
 from service.serve.errors import ApiError
 from service.serve.shapes import ENDED, Job, JobError, Progress
 from stages.core.errors import RunStopped

@@ -11,14 +11,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from queues.ledger import Reader
-from service.metrics import Metrics
-from service.plan import Plan
-from service.progress import RATE_OVER_S, Rate, StageNow
+from service.observe.metrics import Metrics
+from service.observe.progress import RATE_OVER_S, Rate, StageNow
+from service.observe.tally import Counts, Tally
+from service.observe.watch import Watch, stages_now
+from service.runs.plan import Plan
+from service.runs.session import Session
 from service.serve.feed import Feed
 from service.serve.shapes import Progress, StageProgress
-from service.session import Session
-from service.tally import Counts, Tally
-from service.watch import Watch, stages_now
 from stages.core.events import CallFinished, Event
 from stages.io.manifest import SEED_STATES
 

@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from service.lifecycle import allow_many_connections
+from service.runs.lifecycle import allow_many_connections
 from service.simulator.asked import Asked, Kind, Refusal, read
 from service.simulator.batches import BatchFront
 from service.simulator.draws import Draws

@@ -7,7 +7,7 @@ from collections import Counter
 import orjson
 from needs import ROOT
 
-from service.plan import checked
+from service.runs.plan import checked
 from service.simulator.arithmetic import questions
 
 FOLDER = ROOT / "examples" / "arithmetic"

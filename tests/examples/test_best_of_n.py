@@ -11,7 +11,7 @@ import pytest
 from needs import ROOT
 from whole_runs import TAMIS, simulating
 
-from service.plan import checked
+from service.runs.plan import checked
 
 FOLDER = ROOT / "examples" / "best_of_n"
 SEEDS = [json.loads(line) for line in (FOLDER / "seeds.jsonl").read_text().splitlines()]

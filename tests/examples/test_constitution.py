@@ -9,7 +9,7 @@ import orjson
 from needs import ROOT
 from whole_runs import TAMIS, simulating
 
-from service.plan import checked
+from service.runs.plan import checked
 from stages.judge.constitution import load_constitution
 from stages.judge.expand import KINDS
 

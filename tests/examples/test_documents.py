@@ -6,7 +6,7 @@ import json
 
 from needs import ROOT
 
-from service.plan import checked
+from service.runs.plan import checked
 from stages.io.sources import open_source
 
 FOLDER = ROOT / "examples" / "documents"

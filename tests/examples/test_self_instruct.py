@@ -10,8 +10,8 @@ from needs import ROOT
 from whole_runs import TAMIS, simulating
 
 from queues.ledger import Reader
-from service.plan import checked
-from service.store import made
+from service.runs.plan import checked
+from service.runs.store import made
 
 FOLDER = ROOT / "examples" / "self_instruct"
 SEEDS = [json.loads(line) for line in (FOLDER / "seeds.jsonl").read_text().splitlines()]

@@ -9,7 +9,7 @@ from needs import ROOT
 from whole_runs import Project, simulating
 
 import tamis
-from service.plan import checked
+from service.runs.plan import checked
 
 FOLDER = ROOT / "examples" / "transform"
 SEEDS = [json.loads(line) for line in (FOLDER / "seeds.jsonl").read_text().splitlines()]

@@ -12,7 +12,7 @@ import pytest
 from stored_groups import LedgerOf, accepted, exported, group, rejected
 
 from config.schema import Output, Pairs
-from service.alike import NearRows
+from service.exports.alike import NearRows
 from stages.core.errors import InputError, RunStopped
 from stages.core.record import Candidate, Group, Verdict
 from stages.io.atomic import replacing

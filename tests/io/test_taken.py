@@ -18,7 +18,7 @@ from stored_groups import LedgerOf, accepted, exported, group, rejected
 from config.outputs import Split as SplitConfig
 from config.schema import Output
 from queues.ledger.reader import GroupRows, Reader
-from service.alike import NearRows
+from service.exports.alike import NearRows
 from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.io.exports.export import Written
 from stages.io.exports.split import TRAIN, VALIDATION, Split

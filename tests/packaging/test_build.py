@@ -51,7 +51,8 @@ def test_every_file_of_the_packages_is_in_it_once(source: Path, built: Path) -> 
 def test_init_writes_every_example_from_a_wheel_and_from_a_checkout(
     built: Path, tmp_path: Path, installed: bool
 ) -> None:
-    write = "from service.templates import *; from pathlib import Path; [write_template(n, Path(n)) for n in names()]"
+    imported = "from service.authoring.templates import *; from pathlib import Path; "
+    write = f"{imported}[write_template(n, Path(n)) for n in names()]"
     program = f"import sys; sys.path.insert(0, {str(built if installed else ROOT)!r}); {write}"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (ROOT / "examples").iterdir()}

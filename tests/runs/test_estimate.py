@@ -12,7 +12,7 @@ from needs import ROOT
 from pipeline_changes import Config
 from whole_runs import Project, committed
 
-from service.estimate import estimate_run
+from service.dryrun.estimate import estimate_run
 
 Here = Callable[..., tuple[str, str]]
 PRICE = {"input_per_mtok": 1.0, "output_per_mtok": 2.0}

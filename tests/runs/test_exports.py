@@ -13,7 +13,7 @@ import pytest
 import yaml
 from whole_runs import Project, arithmetic, simulating
 
-from service.reexport import ExportOptions, export_run
+from service.exports.reexport import ExportOptions, export_run
 from stages.core.errors import InputError
 
 LOAD = """

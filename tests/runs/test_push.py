@@ -17,7 +17,7 @@ from stored_groups import accepted, group
 from config.schema import Pipeline, resolved
 from config.yamlfile import write as to_yaml
 from queues.ledger import Ledger
-from service.reexport import ExportOptions, export_run
+from service.exports.reexport import ExportOptions, export_run
 from stages.core.errors import InputError
 from stages.io.store import pack
 

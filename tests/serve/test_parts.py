@@ -12,7 +12,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from config.service import Quotas, Service
 from queues.registry import Record, Registry, new_record
-from service.lifecycle import ending_of
+from service.runs.lifecycle import ending_of
 from service.serve import state
 from service.serve.errors import ApiError
 from service.serve.feed import Feed

@@ -11,7 +11,7 @@ from watched_run import PIPELINE
 from config.schema import Pipeline, resolved
 from config.yamlfile import write
 from queues.ledger import DecisionRow, Ledger
-from service.audit import audit_run, in_a_line
+from service.audit.audit import audit_run, in_a_line
 from stages.core.errors import InputError
 from stages.core.record import Candidate, Verdict
 from stages.io.store import pack

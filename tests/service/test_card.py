@@ -9,7 +9,7 @@ import orjson
 import pytest
 import yaml
 
-from service.card import write_cards
+from service.exports.card import write_cards
 from stages.io.exports.export import Written
 from stages.io.exports.shape import Shape
 

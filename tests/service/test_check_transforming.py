@@ -9,7 +9,7 @@ import pytest
 from config.load import read_pipeline
 from config.schema import Pipeline
 from service.check import check
-from service.fingerprint import differences, fingerprint
+from service.runs.fingerprint import differences, fingerprint
 from stages.prompts.builtin import builtin
 
 GOOD = """\
@@ -116,6 +116,6 @@ def test_another_prompt_or_constitution_is_another_run(monkeypatch: pytest.Monke
     Path("c.yaml").write_text("principles:\n  - {id: clear, text: It is dark.}\n")
     assert differences(before, fingerprint(read(GOOD)[0], "")) == ["stages[6] (edit): constitution changed"]
     Path("c.yaml").write_text("principles:\n  - {id: clear, text: It is clear.}\n")
-    monkeypatch.setattr("service.fingerprint.builtin", lambda name: builtin(name) + " And so on.")
+    monkeypatch.setattr("service.runs.fingerprint.builtin", lambda name: builtin(name) + " And so on.")
     changed = {line.split(":")[0] for line in differences(before, fingerprint(read(GOOD)[0], ""))}
     assert changed == {f"stages[{n}] ({name})" for n, name in ((0, "ask"), (1, "vary"), (5, "style"), (6, "edit"))}

@@ -9,7 +9,7 @@ import pytest
 from config.load import read_pipeline
 from config.schema import Pipeline
 from service.check import check
-from service.fingerprint import differences, fingerprint
+from service.runs.fingerprint import differences, fingerprint
 
 GOOD = """\
 endpoints:

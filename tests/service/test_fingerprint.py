@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from config.schema import Pipeline
-from service.fingerprint import differences, fingerprint
+from service.runs.fingerprint import differences, fingerprint
 
 CONSTITUTION = "principles:\n  - {id: clear, text: It is clear.}\n"
 

@@ -10,7 +10,7 @@ from watched_run import PIPELINE
 
 from config.schema import Pipeline
 from queues.gate import GateLimits
-from service.forecast import Paid, Probe, forecast
+from service.dryrun.forecast import Paid, Probe, forecast
 
 FREE = {"main": (GateLimits(10), ["main"])}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from stored_groups import group
 
-from service.gold import Gold
+from service.audit.gold import Gold
 from stages.core.errors import InputError
 from stages.core.record import Candidate
 

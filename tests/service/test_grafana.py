@@ -22,7 +22,7 @@ from prometheus_client import generate_latest
 from watched_run import events, watched_pipeline
 
 from queues.bounded import BoundedQueue
-from service.metrics import Metrics, serve_metrics
+from service.observe.metrics import Metrics, serve_metrics
 
 GRAFANA = ROOT / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "tamis.json").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from watched_run import PIPELINE
 from config.schema import Pipeline, resolved
 from config.yamlfile import write
 from queues.ledger import Ledger
-from service.label import Item, label_run, sample
+from service.audit.label import Item, label_run, sample
 from stages.core.errors import InputError
 from stages.core.record import Candidate, Verdict
 from stages.io.store import pack

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from watched_run import events
 
-from service.logs import LogObserver, configure, redact
+from service.observe.logs import LogObserver, configure, redact
 from stages.core.events import CallFinished, CallRetried, Collapsing, GroupSettled, ServerChanged, VerdictGiven
 
 

@@ -14,7 +14,7 @@ from virtual_time import run
 from watched_run import events, watched_pipeline
 
 from queues.bounded import BoundedQueue
-from service.metrics import Metrics, serve_metrics
+from service.observe.metrics import Metrics, serve_metrics
 from stages.core.errors import InputError
 from stages.core.events import CallFinished, CallReplayed, CallStarted, ServerChanged, VerdictGiven
 

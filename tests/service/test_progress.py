@@ -10,8 +10,8 @@ from virtual_time import now, run
 from watched_run import events, watched_pipeline
 
 from queues.bounded import QueueStatistics
-from service.progress import Progress, Rate, Shown, StageNow
-from service.tally import Counts, Tally
+from service.observe.progress import Progress, Rate, Shown, StageNow
+from service.observe.tally import Counts, Tally
 from stages.core.events import GroupSettled, GroupStarted
 
 SHOWN = Shown(watched_pipeline(), Path("runs/x/ledger.sqlite"), phases=2)

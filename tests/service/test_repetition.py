@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.repetition import in_a_line
+from service.observe.repetition import in_a_line
 
 
 def row(what: str, repeated: float | None, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.schema import Pipeline
-from service.plan import scanned
+from service.runs.plan import scanned
 from stages.core.errors import InputError
 
 

@@ -9,7 +9,7 @@ from watched_run import PIPELINE
 
 from config.schema import Pipeline
 from queues.ledger import CandidateCount
-from service.summary import Ended, stopped, summary
+from service.observe.summary import Ended, stopped, summary
 from stages.core.errors import RunStopped
 
 AGAIN = "tamis run pipeline.yaml --out runs/x --resume"

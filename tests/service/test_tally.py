@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from watched_run import events
 
-from service.tally import Counts, Tally
+from service.observe.tally import Counts, Tally
 from stages.core.events import CallReplayed, GroupSettled, GroupStarted
 
 

@@ -17,9 +17,9 @@ from config.schema import Pipeline as PipelineConfig
 from queues.adaptive import MOST
 from queues.gate import Gate, GateLimits
 from queues.ledger import Ledger, Reader, ReplyIndex, ReplyRow
-from service.lifecycle import Activity, Drain
-from service.spending import Spending
-from service.store import LedgerDecisions, LedgerStore
+from service.runs.lifecycle import Activity, Drain
+from service.runs.spending import Spending
+from service.runs.store import LedgerDecisions, LedgerStore
 from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.core.events import Observe
 from stages.llm.batch_endpoint import BatchEndpoint, Home

@@ -23,8 +23,8 @@ from prometheus_client.exposition import choose_encoder
 
 from config.schema import Generate, Judge, Pipeline
 from queues.bounded import QueueStatistics
-from service.histogram import Histogram
-from service.tally import Counts
+from service.observe.histogram import Histogram
+from service.observe.tally import Counts
 from stages.core.errors import InputError
 from stages.core.events import CallFinished, CallOutcome, DiversityMeasured, Event, InBatches, ServerChanged
 from stages.core.steering import Step

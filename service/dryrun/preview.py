@@ -17,10 +17,10 @@ from rich.text import Text
 
 from config.schema import Generate
 from queues.ledger import Reader, Spend
-from service import rundir
+from service.dryrun.showing import Showing
 from service.human import brief, dollars, duration
-from service.runner import Result, RunOptions, run_pipeline
-from service.showing import Showing
+from service.runs import rundir
+from service.runs.runner import Result, RunOptions, run_pipeline
 from stages.io.store import unpack
 from stages.llm.endpoint import Receipt
 from stages.llm.protocol import Call

@@ -20,14 +20,14 @@ from config.schema import Pipeline, resolved
 from config.yamlfile import write as to_yaml
 from queues.gate import Gate
 from queues.ledger import Ledger, LedgerError
-from service import rundir
-from service.fingerprint import differences
-from service.finish import Finished, finish
-from service.lifecycle import Drain, Ending, Interrupted, RunState, background, ending_of
-from service.plan import Plan
-from service.session import OnReply, Session
-from service.store import fresh_groups
-from service.watch import Watch
+from service.observe.watch import Watch
+from service.runs import rundir
+from service.runs.fingerprint import differences
+from service.runs.finish import Finished, finish
+from service.runs.lifecycle import Drain, Ending, Interrupted, RunState, background, ending_of
+from service.runs.plan import Plan
+from service.runs.session import OnReply, Session
+from service.runs.store import fresh_groups
 from stages.core.errors import BudgetReached, InputError, RunStopped, TamisError
 from stages.io.atomic import replacing
 from stages.io.manifest import Run, write_manifest

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.core.errors import InputError
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parents[1]
 FOLDER = next(folder for folder in (_HERE / "examples", _HERE.parent / "examples") if folder.is_dir())
 
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import uvloop
 
-from service import rundir
-from service.course import Around, Course
-from service.finish import Finished
-from service.lifecycle import Ending, Interrupted, allow_many_connections, collect_garbage_rarely, signals
-from service.metrics import serve_metrics
-from service.plan import Plan, plan
-from service.session import OnReply
-from service.store import made
-from service.summary import Ended, stopped, summary
-from service.watch import ConsoleWatch, LogStyle
+from service.observe.metrics import serve_metrics
+from service.observe.summary import Ended, stopped, summary
+from service.observe.watch import ConsoleWatch, LogStyle
+from service.runs import rundir
+from service.runs.course import Around, Course
+from service.runs.finish import Finished
+from service.runs.lifecycle import Ending, Interrupted, allow_many_connections, collect_garbage_rarely, signals
+from service.runs.plan import Plan, plan
+from service.runs.session import OnReply
+from service.runs.store import made
 from stages.core.errors import RunStopped
 
 

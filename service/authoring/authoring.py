@@ -48,7 +48,7 @@ def expand_constitution(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: FILE with .expanded in its name.")] = None,
 ) -> None:
     """Let a model fill the empty lists of a constitution, as a draft to read, edit and commit."""
-    from service.drafting import draft_file
+    from service.authoring.drafting import draft_file
 
     path, draft = draft_file(file, pipeline, endpoint, out)
     for empty in draft.empty:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from config.schema import Pipeline, Stage
 from queues.ledger import CandidateCount
-from service import repetition
-from service.audit import BY_GOLD, in_a_line
+from service.audit.audit import BY_GOLD, in_a_line
 from service.human import brief, dollars, duration, percent
+from service.observe import repetition
 from stages.core.errors import RunStopped
 from stages.io.manifest import ORIGINS
 

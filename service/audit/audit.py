@@ -11,9 +11,9 @@ import orjson
 
 from config.schema import Generate, Judge, Pipeline
 from queues.ledger import Reader
-from service import rundir
-from service.gold import FILE, Gold
-from service.store import made
+from service.audit.gold import FILE, Gold
+from service.runs import rundir
+from service.runs.store import made
 from stages.core.record import Candidate, Group
 from stages.io.atomic import replacing
 from stages.io.store import Stored, unpack

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from queues.ledger import Reader
-from service import rundir
-from service.gold import FILE, Gold
+from service.audit.gold import FILE, Gold
 from service.human import visible
+from service.runs import rundir
 from stages.core import chance
 from stages.core.errors import InputError
 from stages.core.task import task_text

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from service.card import NAME, read_card, theirs, write_card
+from service.exports.card import NAME, read_card, theirs, write_card
 from stages.core.errors import InputError
 from stages.core.extras import require_extra
 from stages.io.exports.export import Written

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from config.schema import Output, Pipeline
-from service import rundir
-from service.alike import NearRows
-from service.card import NAME, write_cards
-from service.push import push, require_hub
+from service.exports.alike import NearRows
+from service.exports.card import NAME, write_cards
+from service.exports.push import push, require_hub
+from service.runs import rundir
 from stages.core.errors import InputError
 from stages.io.exports import FORMATS
 from stages.io.outputs import export, export_name

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config.schema import Pipeline
-from service import rundir
-from service.alike import NearRows
-from service.audit import Audit
-from service.card import body, write_cards
+from service.audit.audit import Audit
+from service.exports.alike import NearRows
+from service.exports.card import body, write_cards
 from service.report.report import Report, Spared
+from service.runs import rundir
 from stages.io.manifest import Run, write_manifest
 from stages.io.outputs import derive
 

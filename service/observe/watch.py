@@ -11,14 +11,14 @@ from rich.console import Console
 
 from queues.bounded import QueueStatistics
 from queues.ledger import Reader
-from service import logs
-from service.lifecycle import Activity
-from service.metrics import Metrics
-from service.plan import Plan
-from service.progress import Progress, Shown, StageNow
-from service.rundir import LEDGER
-from service.session import Session
-from service.tally import Counts, Tally
+from service.observe import logs
+from service.observe.metrics import Metrics
+from service.observe.progress import Progress, Shown, StageNow
+from service.observe.tally import Counts, Tally
+from service.runs.lifecycle import Activity
+from service.runs.plan import Plan
+from service.runs.rundir import LEDGER
+from service.runs.session import Session
 from stages.core.events import Event, Observe
 
 LogStyle = Literal["off", "console", "json"]

@@ -22,7 +22,7 @@ from rich.text import Text
 from config.schema import Pipeline
 from queues.bounded import QueueStatistics
 from service.human import brief, dollars, duration, rate
-from service.tally import Tally
+from service.observe.tally import Tally
 
 LIVE_EVERY_S = 0.5
 LINE_EVERY_S = 10.0

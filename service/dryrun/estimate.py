@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from config.schema import Pipeline
-from service import rundir
-from service.forecast import Paid, Probe, forecast
+from service.dryrun.forecast import Paid, Probe, forecast
+from service.dryrun.standin import bounded
 from service.human import brief, dollars, duration, percent
-from service.plan import checked, scanned
-from service.runner import RunOptions, run_pipeline
-from service.session import limits_of
-from service.standin import bounded
+from service.runs import rundir
+from service.runs.plan import checked, scanned
+from service.runs.runner import RunOptions, run_pipeline
+from service.runs.session import limits_of
 from stages.core.errors import BudgetReached, InputError
 from stages.io.store import unpack
 from stages.llm.endpoint import Receipt

@@ -13,7 +13,7 @@ from config.problems import ConfigError
 from config.schema import Pipeline
 from service.check import check, warnings
 from service.check.texts import OF_SEED
-from service.fingerprint import fingerprint
+from service.runs.fingerprint import fingerprint
 from stages.core.errors import InputError
 from stages.core.record import Group
 from stages.io.sources import Scan, Source, open_source

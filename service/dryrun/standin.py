@@ -16,13 +16,13 @@ from typing import Any
 import orjson
 
 from config.schema import Endpoint, Generate, Pipeline, Select, Stage, Vote
-from service import rundir
-from service.forecast import Paid, Probe
-from service.plan import drawn
+from service.dryrun.forecast import Paid, Probe
+from service.runs import rundir
+from service.runs.plan import drawn
+from service.runs.store import LedgerDecisions, LedgerStore, fresh_groups
 from service.simulator.draws import Draws
 from service.simulator.judge import Opinion
 from service.simulator.schema import Filling, from_example
-from service.store import LedgerDecisions, LedgerStore, fresh_groups
 from stages import pipeline as running
 from stages.core.task import conversation
 from stages.io.sources import Source

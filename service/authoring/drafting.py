@@ -12,7 +12,7 @@ from config.problems import ConfigError
 from config.words import suggestion
 from config.yamlfile import write as to_yaml
 from queues.gate import Gate, GateLimits
-from service.lifecycle import Interrupted, background
+from service.runs.lifecycle import Interrupted, background
 from stages.core.errors import InputError
 from stages.io.atomic import replacing
 from stages.judge.constitution import Constitution, load_constitution

@@ -1,0 +1,1 @@
+"""Whether a run's judges can be believed: the audit, gold, and labelling by hand."""

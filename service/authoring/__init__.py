@@ -1,0 +1,1 @@
+"""What helps to write a pipeline: templates, built-in prompts, drafts of constitutions."""
