@@ -12,8 +12,11 @@ import json
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
+from benches.mock import generate
+from benches.throughput import CALLS_A_SEED, SIEVE
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -22,23 +25,17 @@ from service.runs.runner import RunOptions, run_pipeline
 from stages.llm.transport import Answer, Transport
 from stages.pipeline import Pipeline
 
-REPLY = json.dumps(
-    {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1770000000,
-        "model": "mock",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "The quick brown fox jumps over the lazy dog. " * 15},
-                "logprobs": None,
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 60, "completion_tokens": 160, "total_tokens": 220},
-    }
-).encode()
+
+def reply(content: str) -> bytes:
+    """Return the body of a chat completion."""
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 60, "completion_tokens": 160, "total_tokens": 220}
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1770000000, "model": "mock"}
+    return json.dumps({**head, "choices": [choice], "usage": usage}).encode()
+
+
+TEXT, VERDICT = reply("The quick brown fox jumps over the lazy dog. " * 15), reply('{"pass": true, "score": 4}')
 HEADERS = CIMultiDictProxy(CIMultiDict({"Content-Type": "application/json"}))
 
 
@@ -47,10 +44,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=30_000)
     parser.add_argument("--concurrency", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sieve", action="store_true", help="generate K = 4, judge, vote, dedupe, score")
     options = parser.parse_args(argv)
+    stages, seeds = (SIEVE, options.seeds // CALLS_A_SEED) if options.sieve else ([generate()], options.seeds)
     asleep = asyncio.run(_sleeping(options.seeds, options.concurrency))
-    rounds = sorted(_round(options.seeds, options.concurrency) for _ in range(options.rounds))
-    main_us, all_us = rounds[len(rounds) // 2]
+    rounds = sorted(_round(stages, seeds, options.concurrency) for _ in range(options.rounds))
+    main_us, all_us = (took / options.seeds * 1e6 for took in rounds[len(rounds) // 2])
     print(f"{options.seeds:,} calls, {options.concurrency:,} concurrent, median of {len(rounds)}")
     print(f"main thread {main_us - asleep:.0f} us a call, all threads {all_us - asleep:.0f} us")
     print(f"(without the {asleep:.0f} us that the stand-in for the wire takes)")
@@ -68,13 +67,13 @@ async def _sleeping(count: int, concurrency: int) -> float:
     return (time.process_time() - before) / count * 1e6
 
 
-def _round(seeds: int, concurrency: int) -> tuple[float, float]:
-    """Return the CPU of one run from its first admission to its last commit: of the main thread, of all threads."""
+def _round(stages: list[dict[str, Any]], seeds: int, concurrency: int) -> tuple[float, float]:
+    """Return the CPU seconds of a run from its first admission to its last commit: of the main thread, of all."""
     took = (0.0, 0.0)
 
     async def send(self: Transport, url: URL, headers: CIMultiDict[str], body: bytes) -> Answer:
         await asyncio.sleep(0.1)
-        return Answer(200, HEADERS, REPLY)
+        return Answer(200, HEADERS, VERDICT if b'"response_format"' in body else TEXT)
 
     async def timed(self: Pipeline, *arguments: object) -> None:
         nonlocal took
@@ -101,7 +100,7 @@ def _round(seeds: int, concurrency: int) -> tuple[float, float]:
         pipeline = {
             "endpoints": {"main": {"base_url": "http://127.0.0.1:9/v1", "model": "mock", "limits": limits}},
             "source": {"type": "jsonl", "path": str(source), "id": "id"},
-            "stages": [{"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "temperature": 0.7}],
+            "stages": stages,
         }
         run_pipeline(RunOptions(pipeline, Path(folder) / "run", progress=False))
-    return took[0] / seeds * 1e6, took[1] / seeds * 1e6
+    return took

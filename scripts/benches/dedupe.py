@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 THRESHOLD = 0.8
 WORKERS = 64
-SIDE = Path(__file__).parent / "peers" / "datasketch_side.py"
+SIDE = Path(__file__).parent / "sides" / "datasketch_side.py"
 QUIET = {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"}  # text-dedup breaks its lines at the terminal's width
 DROPPED = re.compile(rb"dropped (\d+)|Before\s*: (\d+)|After\s*: (\d+)")
 

@@ -60,12 +60,24 @@ def mock(latency_s: float, script: Path = SHARED / "mock") -> Iterator[int]:
 
 
 def measure(
-    command: list[object], port: int, scrape: int | None = None, environment: Mapping[str, str] | None = None
+    command: list[object],
+    port: int,
+    scrape: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    quiet: bool = False,
 ) -> Measured:
-    """Run a command and watch the mock's counter; `scrape`: fetch the metrics at this port once a second."""
+    """Run a command and watch the mock's counter.
+
+    `scrape`: fetch the metrics at this port once a second. `quiet`: what it draws on stderr would cost it time.
+    """
     env = {**os.environ, "BASE_URL": f"http://127.0.0.1:{port}/v1", **(environment or {})}
     before, began = calls(port), time.perf_counter()
-    process = subprocess.Popen([str(part) for part in command], env=env, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if quiet else None,
+    )
     marks: list[tuple[float, int, str]] = []
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)

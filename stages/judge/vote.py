@@ -122,4 +122,4 @@ class VoteStage(Stage):
 
 def _shown(option: Option) -> str:
     """Return an answer on one line, cut where it is a whole response."""
-    return f"{' '.join(str(option.answer).split()):.80}"
+    return f"{' '.join(str(option.answer)[:200].split()):.80}"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _SENTENCE_END = re.compile(r"[.!?:](?=\s)|\n")
@@ -20,5 +21,9 @@ def reading_ease(text: str) -> float:
     if not words:
         return 0.0
     sentences = sum(1 for sentence in _SENTENCE_END.split(text) if _WORD.search(sentence))
-    syllables = sum(max(1, len(_VOWELS.findall(_SILENT.sub("", word)))) for word in words)
-    return 206.835 - 1.015 * len(words) / sentences - 84.6 * syllables / len(words)
+    return 206.835 - 1.015 * len(words) / sentences - 84.6 * sum(map(_syllables, words)) / len(words)
+
+
+@lru_cache(maxsize=1 << 16)  # texts say the same words again and again
+def _syllables(word: str) -> int:
+    return max(1, len(_VOWELS.findall(_SILENT.sub("", word))))
