@@ -8,6 +8,10 @@ and places that were free at once would make a storm of one place too many. In t
 number is kept: at 2.5, three places each rest for a fifth of a call's time after it; so a rate below one call at a
 time can be found as well.
 
+Calls that began together come back together, and where a server counts what comes within a second such a crowd is
+refused though the mean would pass. So from the first refusal on calls leave one by one, a crowd spread over most of the
+time of a call.
+
 Invariants: never more calls in flight than given (or 1,024), never none at all; synchronous, and nothing but places
 that rest needs time to pass.
 """
@@ -29,6 +33,10 @@ LEARN = 0.05
 """The weight of a new reply in how long a call takes: the last twenty decide."""
 FIRST_GUESS_S = 0.2
 LONGEST_REST_S = 10.0
+SPREAD = 0.7
+"""The share of a call's time over which all places are taken anew: 1 would leave no room for an estimate too long."""
+CATCH_UP_S = 0.02
+"""What calls that left late may make up for at once: a timer is no more exact."""
 
 
 class AdaptiveLimit:
@@ -47,6 +55,8 @@ class AdaptiveLimit:
         self._resting: list[float] = []
         self._call_s = 0.0
         self._was_full = False
+        self._refuses = False
+        self._leaves_at = -math.inf  # when the next call may leave, of a server that refuses
 
     @property
     def value(self) -> int:
@@ -66,18 +76,22 @@ class AdaptiveLimit:
         """Return 0 where a place is free, the seconds until one has rested, infinity where a call must return first."""
         if self.in_flight >= self.most:
             return math.inf
-        if self._resting:
-            now = self._clock()
-            while self._resting and self._resting[0] <= now:
-                heapq.heappop(self._resting)
-            if self.in_flight < self._places <= self.in_flight + len(self._resting):
-                return self._resting[0] - now
-        return 0.0 if self.in_flight + len(self._resting) < self._places else math.inf
+        if not self._refuses:
+            return 0.0 if self.in_flight < self._places else math.inf
+        now = self._clock()
+        while self._resting and self._resting[0] <= now:
+            heapq.heappop(self._resting)
+        pause = max(0.0, self._leaves_at - now)
+        if self.in_flight + len(self._resting) < self._places:
+            return pause
+        return max(pause, self._resting[0] - now) if self.in_flight < self._places else math.inf
 
     def entered(self) -> int:
         """Take a place; return the call's number."""
         self.in_flight += 1
         self.last += 1
+        if self._refuses:
+            self._leaves_at = max(self._leaves_at, self._clock() - CATCH_UP_S) + SPREAD * self._call_s / self._places
         return self.last
 
     def served(self, seconds: float, work: float, wanted: bool) -> None:
@@ -102,6 +116,7 @@ class AdaptiveLimit:
         """Give the place of a refused call back, when it has rested. True: the server takes nobody at all."""
         used = self.in_flight + len(self._resting)
         self.in_flight -= 1
+        self._refuses = True
         call_s, now = self._call_s or FIRST_GUESS_S, self._clock()
         self._rest(call_s * math.ceil(self._places) / self._places - seconds)
         rests = self._refusals.refused(number, self.last, used, now, call_s)

@@ -24,7 +24,7 @@ def found(server: Server, seconds: float, given: int | None = None, **how: objec
 
 @pytest.mark.parametrize(
     ("call_s", "jitter", "given"),
-    [(0.5, 0.0, None), (2.0, 0.3, None), (0.05, 0.2, None), (0.5, 0.2, 500), (0.002, 0, 100)],
+    [(0.5, 0.0, None), (2.0, 0.0, None), (2.0, 0.3, None), (0.05, 0.2, None), (0.5, 0.2, 500), (0.002, 0, 100)],
 )
 def test_an_unknown_rate_is_used_and_seldom_passed(call_s: float, jitter: float, given: int | None) -> None:
     """100 calls a second, be they long or short; a call of 2 ms needs a fifth of a place."""
