@@ -65,7 +65,8 @@ class Endpoint(Config):
     """The model's name at its server; always given where `base_url` is."""
     api: Literal["chat", "completions"] = "chat"
     api_key_env: OneOrMany[str] = ()
-    """The environment variables that hold the keys; none for a keyless server."""
+    """The environment variables that hold the keys; none for a keyless server. Where KEY is not set, KEY_FILE may name
+    a file with it, such as a container's secret."""
     api_key_file: OneOrMany[FilePath] = ()
     api_key_header: str = "Authorization"
     """The header the key goes into: `Authorization` sends `Bearer KEY`, any other (Azure's `api-key`) the bare key."""

@@ -100,6 +100,13 @@ def _without_keys(data: dict[str, Any], places: Places) -> Repair:
 
 def read_service(path: Path | None, *, env: Mapping[str, str], sets: Sequence[str] = ()) -> Service:
     """Read service.yaml, or without a file what is set above it. Raises ConfigError with every mistake there is."""
+    return read_service_with_places(path, env=env, sets=sets)[0]
+
+
+def read_service_with_places(
+    path: Path | None, *, env: Mapping[str, str], sets: Sequence[str] = ()
+) -> tuple[Service, Places]:
+    """Read as `read_service` does; return also where each value came from."""
     data, places, problems = ({}, Places(), list[Problem]()) if path is None else yamlfile.read_file(path)
     if not isinstance(data, dict):
         raise ConfigError([places.problem((), "write keys with values, for example `listen: 127.0.0.1:8080`")])
@@ -109,4 +116,4 @@ def read_service(path: Path | None, *, env: Mapping[str, str], sets: Sequence[st
     problems += repair.problems
     if problems or service is None:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line))
-    return service
+    return service, places

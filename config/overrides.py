@@ -30,12 +30,20 @@ def apply(data: dict[str, Any], places: Places, env: Mapping[str, str], sets: Se
     problems = []
     for label, path, text in given:
         try:
-            value = yamlfile.read(text, label)[0]
-            places.overrides[_put(data, path, value)] = label
+            value, inner, _ = yamlfile.read(text, label)
+            _note(places, _put(data, path, value), inner, label)
         except (ConfigError, LookupError) as error:
             message = error.problems[0].message if isinstance(error, ConfigError) else str(error.args[0])
             problems.append(Problem(label, 0, (), message))
     return problems
+
+
+def _note(places: Places, loc: Loc, inner: Places, label: str) -> None:
+    """Note that what stands at `loc`, and all inside of it, was given by `label`, whatever gave it before."""
+    for old in [old for old in places.overrides if old[: len(loc)] == loc]:
+        del places.overrides[old]
+    places.overrides.update({(*loc, *inside): label for inside in ((), *inner.lines)})
+    places.files.update({(*loc, *inside): file for inside, file in inner.files.items()})
 
 
 def _put(data: Any, path: list[str], value: Any) -> Loc:

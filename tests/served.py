@@ -154,11 +154,19 @@ class Server:
 def serving(folder: Path, config: Mapping[str, Any]) -> Iterator[Server]:
     """Run `tamis serve` with this service.yaml in a folder."""
     (folder / "service.yaml").write_text(yaml.safe_dump(dict(config)))
+    with listening(folder, Path("service.yaml"), ports=2 if "admin_listen" in config else 1) as server:
+        yield server
+
+
+@contextmanager
+def listening(folder: Path, file: Path, *options: str, ports: int) -> Iterator[Server]:
+    """Run `tamis serve FILE` in a folder, until it listens at so many ports."""
+    command = [TAMIS, "serve", str(file), *options]
     with (folder / "service.log").open("ab") as log:
-        process = subprocess.Popen([TAMIS, "serve", "service.yaml"], cwd=folder, stdout=-1, stderr=log, text=True)
+        process = subprocess.Popen(command, cwd=folder, stdout=-1, stderr=log, text=True)
     assert process.stdout is not None
     try:
-        lines = [process.stdout.readline() for _ in range(2 if "admin_listen" in config else 1)]
+        lines = [process.stdout.readline() for _ in range(ports)]
         assert all(line.startswith("listening on ") for line in lines), (folder / "service.log").read_text()
         yield Server(process, [line.split()[-1] for line in lines])
     finally:

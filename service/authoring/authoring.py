@@ -58,27 +58,18 @@ def expand_constitution(
 
 @config.command("show")
 def show_config(
-    file: Annotated[Path, typer.Argument(metavar="PIPELINE.yaml|SERVICE.yaml", show_default=False)],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="PIPELINE.yaml|SERVICE.yaml", help="Left out: a service without a file.")
+    ] = None,
     sets: Annotated[
         Optional[list[str]],  # noqa: UP045  typer reads Optional, not `| None`, in a list option
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file. Repeatable."),
     ] = None,
 ) -> None:
-    """Print a file's settings as they count: defaults, environment and --set applied, files read in, no key in it."""
-    from config.load import read_pipeline, read_service
-    from config.problems import ConfigError
-    from config.schema import resolved
-    from config.service import Service, shown
-    from config.yamlfile import read_file, write
+    """Print the settings as they count, each with where it was written, and no key or hash of a token in them."""
+    from service.authoring.settings import told
 
-    data = read_file(file)[0]
-    if isinstance(data, dict) and "source" not in data and data.keys() & (Service.model_fields.keys() - {"endpoints"}):
-        typer.echo(write(shown(read_service(file, env=os.environ, sets=sets or ()))), nl=False)
-        return
-    loaded = read_pipeline(file, env=os.environ, sets=sets or ())
-    if loaded.problems or loaded.pipeline is None:
-        raise ConfigError(loaded.problems)
-    typer.echo(write(resolved(loaded.pipeline)), nl=False)
+    typer.echo(told(file, os.environ, sets or ()), nl=False)
 
 
 def _shown(what: str, folder: Traversable, suffix: str, name: str | None) -> str:

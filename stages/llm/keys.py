@@ -24,21 +24,23 @@ class ApiKey:
 
 def read_keys(alias: str, config: Endpoint, env: Mapping[str, str]) -> list[ApiKey]:
     """Return the keys of an endpoint, one of a keyless server if it names none. Raises InputError for all that lack."""
-    problems, keys = [], []
+    problems, keys, files = [], [], [("api_key_file", name) for name in config.api_key_file]
     for variable in config.api_key_env:
         if text := env.get(variable, "").strip():
             keys.append(ApiKey(text, variable))
+        elif name := env.get(f"{variable}_FILE", ""):
+            files.append((f"api_key_env: {variable}_FILE", name))
         else:
             problems.append(f"endpoints.{alias}.api_key_env: the environment variable {variable} is not set")
-    for name in config.api_key_file:
+    for key, name in files:
         try:
             lines = Path(name).read_text(encoding="utf-8").split()
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"endpoints.{alias}.api_key_file: cannot read {name}: {error}")
+            problems.append(f"endpoints.{alias}.{key}: cannot read {name}: {error}")
             continue
         keys += [ApiKey(text, name) for text in lines]
         if not lines:
-            problems.append(f"endpoints.{alias}.api_key_file: {name} is empty; write the key into it, one a line")
+            problems.append(f"endpoints.{alias}.{key}: {name} is empty; write the key into it, one a line")
     problems += [
         f"endpoints.{alias}: the key in {key.origin} has characters that no header can carry"
         for key in keys

@@ -25,6 +25,15 @@ def test_keys_come_from_variables_and_files(tmp_path: Path) -> None:
     assert [key.text for key in read_keys("main", config, {"A": " sk-a\n"})] == ["sk-a", "sk-b", "sk-c"]
 
 
+def test_a_variable_wins_over_the_file_that_stands_in_for_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("sk-from-file\n")
+    env = {"A_FILE": str(tmp_path / "secret"), "B_FILE": str(tmp_path / "absent")}
+    assert [key.text for key in read_keys("main", endpoint(api_key_env="A"), env)] == ["sk-from-file"]
+    assert [key.text for key in read_keys("main", endpoint(api_key_env="A"), {**env, "A": "sk-a"})] == ["sk-a"]
+    with pytest.raises(InputError, match=r"api_key_env: B_FILE: cannot read .*absent"):
+        read_keys("main", endpoint(api_key_env="B"), env)
+
+
 def test_a_keyless_server_has_one_key_that_is_none() -> None:
     assert read_keys("main", endpoint(), {}) == [ApiKey(None, "")]
 

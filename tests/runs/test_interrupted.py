@@ -55,7 +55,7 @@ def test_one_signal_drains_and_the_run_goes_on_later_to_the_same_end(project: Pr
     before = simulator.stats()["calls"]
     process = project.start("run", "pipeline.yaml", "--out", "drained")
     calls_reach(simulator, before + 120)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 75, out + err
     assert "Draining" in err

@@ -89,7 +89,7 @@ def test_the_effective_settings_are_a_pipeline_with_everything_filled_in(folder:
     assert settings["stages"][0]["prompts"] == ["Solve {{ question }}"]
     assert (settings["stages"][0]["candidates"], settings["stages"][0]["max_tokens"]) == (3, 1024)
     (folder / "again.yaml").write_text(shown.stdout)
-    assert tamis("config", "show", "again.yaml").stdout == shown.stdout
+    assert yaml.safe_load(tamis("config", "show", "again.yaml").stdout) == settings
 
 
 def test_settings_with_a_mistake_are_not_shown_and_no_key_ever_is(folder: Path, tamis: Tamis) -> None:
@@ -142,3 +142,54 @@ def test_the_settings_of_a_service_are_shown_without_its_tokens(folder: Path, ta
     (folder / "service.yaml").write_text(f"drain_s: 5\ntenants: [{{name: a, token_sha256: {'ab' * 32}}}]\n")
     shown = yaml.safe_load(tamis("config", "show", "service.yaml", "--set", "jobs.concurrent=2").stdout)
     assert (shown["drain_s"], shown["jobs"], shown["tenants"][0]["token_sha256"]) == (5, {"concurrent": 2}, "(set)")
+
+
+def test_every_setting_says_where_it_was_written_unless_it_is_a_default(
+    folder: Path, tamis: Tamis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "service.yaml").write_text(
+        "drain_s: 5\n"
+        "max_upload_mb: 9\n"
+        "endpoints:\n"
+        '  main: {base_url: http://127.0.0.1:1/v1, model: m, body: {stop: [a, "b\\n# c\\nd"]}}\n'
+        "tenants: [{name: a, token_file: t, quotas: {jobs: 3, disk_mb: 5}}]\n"
+    )
+    monkeypatch.setenv("TAMIS__MAX_UPLOAD_MB", "7")
+    monkeypatch.setenv("TAMIS__JOBS__CONCURRENT", "2")
+    text = tamis("config", "show", "service.yaml", "--set", "drain_s=1", "--set", "tenants.a.quotas={jobs: 4}").stdout
+    marks = [line.strip().partition("  # ") for line in text.splitlines()]
+    assert {value: mark for value, _, mark in marks if mark or value.startswith(("disk_mb", "listen"))} == {
+        "listen: 127.0.0.1:8080": "",
+        "- http://127.0.0.1:1/v1": "service.yaml:4",
+        "model: m": "service.yaml:4",
+        "- a": "service.yaml:4",
+        "- |-": "service.yaml:4",
+        "- name: a": "service.yaml:5",
+        f"token_file: {folder}/t": "service.yaml:5",
+        "jobs: 4": "--set tenants.a.quotas",
+        "disk_mb: null": "",
+        "concurrent: 2": "TAMIS__JOBS__CONCURRENT",
+        "max_upload_mb: 7": "TAMIS__MAX_UPLOAD_MB",
+        "drain_s: 1.0": "--set drain_s",
+    }
+    assert yaml.safe_load(text)["endpoints"]["main"]["body"] == {"stop": ["a", "b\n# c\nd"]}
+
+
+def test_a_value_that_is_given_twice_is_marked_with_what_counts(
+    folder: Path, tamis: Tamis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAMIS__STAGES__0__PROMPTS", "[x]")
+    sets = ("--set", "stages.0.prompts.0={file: p.jinja}", "--set", "seed=1", "--set", "seed=2")
+    shown = tamis("config", "show", "pipeline.yaml", *sets).stdout
+    assert "  - Solve {{ question }}  # --set stages.0.prompts.0\n" in shown
+    assert "\nseed: 2  # --set seed\n" in shown
+
+
+@pytest.mark.parametrize("text", [None, "{}\n", "endpoints: {}\n", "drain_s: 4\n"])
+def test_what_is_no_pipeline_is_shown_as_a_service(folder: Path, tamis: Tamis, text: str | None) -> None:
+    (folder / "service.yaml").write_text(text or "")
+    shown = yaml.safe_load(tamis("config", "show", *([] if text is None else ["service.yaml"])).stdout)
+    assert shown["listen"] == "127.0.0.1:8080"
+    told = tamis("config", "show", "pipeline.yaml", "--set", "listen=127.0.0.1:1")
+    assert told.returncode == 2
+    assert "--set listen" in told.stderr

@@ -25,7 +25,8 @@ from stages.core.errors import InputError
 from stages.core.record import Verdict
 from stages.verify.sandbox import bubblewrap, seccomp, selftest
 
-_REMEDY = "install bubblewrap (Debian: apt-get install bubblewrap) and allow user namespaces"
+_INSTALL = "install bubblewrap (Debian: apt-get install bubblewrap)"
+_ALLOW = "Allow user namespaces and mounts in them; in a container its profile decides that (docs/sandbox.md)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Sandbox:
         self._sound = False
         found = shutil.which(program)
         if sys.platform != "linux" or platform.machine() not in seccomp.MACHINES or found is None:
-            raise InputError(f"code is run in a sandbox only, on Linux with bubblewrap: {_REMEDY}")
+            raise InputError(f"code is run in a sandbox only, on Linux with bubblewrap: {_INSTALL}")
         filters = seccomp.filter_for_everything(), seccomp.filter_for_code()
         most = limits.memory_bytes, limits.disk_bytes, math.ceil(limits.wall_s)
         self._command = bubblewrap.command(found, limits.disk_bytes, *most, filters)
@@ -61,7 +62,7 @@ class Sandbox:
         """Try to get out. Raises InputError with the ways that are open, or with why nothing can be run."""
         found = await selftest.problem(self._run, self._limits.disk_bytes, self._limits.memory_bytes)
         if found:
-            raise InputError(f"the sandbox does not hold, so no code is run: {found}. {_REMEDY.capitalize()}")
+            raise InputError(f"the sandbox does not hold, so no code is run: {found}. {_ALLOW}")
         self._sound = True
 
     async def stop(self) -> None:
@@ -83,7 +84,8 @@ class Sandbox:
             process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env={})
             try:
                 async with asyncio.timeout(self._limits.wall_s):
-                    said, complained = await process.communicate(job)
+                    _hand(process, job)
+                    said, complained = await process.communicate()
             except TimeoutError:
                 return Verdict(False, reason="timeout", detail=f"it took longer than {self._limits.wall_s:g} s")
             finally:
@@ -97,3 +99,10 @@ class Sandbox:
         if not verdict.endswith(b"\n"):
             return Verdict(False, reason="crashed", detail="the process of the tests ended without a verdict")
         return Verdict(**json.loads(verdict))
+
+
+def _hand(process: asyncio.subprocess.Process, job: bytes) -> None:
+    """Give a process its input, unless it has ended already: to uvloop such a write is a mistake, no broken pipe."""
+    if process.stdin is not None and not process.stdin.is_closing():
+        process.stdin.write(job)
+        process.stdin.close()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 from needs import ROOT
 
@@ -43,10 +46,18 @@ def test_programs_are_started_directly_so_that_signals_reach_them() -> None:
         assert all(isinstance(word, str) for word in json.loads(command))
 
 
-def test_the_health_check_asks_where_the_command_serves() -> None:
-    command = json.loads(last("CMD"))
-    port = command[command.index("--metrics-port") + 1]
-    assert f"127.0.0.1:{port}/metrics" in last("HEALTHCHECK")
+def test_without_more_words_the_service_is_started_and_its_settings_lie_outside_of_the_data() -> None:
+    command, file, *_ = json.loads(last("CMD"))
+    assert command == "serve"
+    assert Path(file).is_absolute()
+    assert not Path(file).is_relative_to(last("VOLUME"))
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    said = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), ROOT / "Dockerfile"], check=False, capture_output=True, text=True
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
 def test_everything_that_is_installed_is_copied_and_nothing_else_is_sent() -> None:
@@ -56,7 +67,7 @@ def test_everything_that_is_installed_is_copied_and_nothing_else_is_sent() -> No
     inside = {name: next((moved[to] for to in moved if name.startswith(to)), name) for name in setuptools["packages"]}
     packages = {re.split(r"[./]", folder)[0] for folder in inside.values()}
     modules = {f"{name}.py" for name in setuptools["py-modules"]}
-    assert copied() == packages | modules | {"pyproject.toml", project["project"]["readme"]}
+    assert copied() == packages | modules | {"pyproject.toml", project["project"]["readme"], "deploy/health.py"}
     assert all((ROOT / name).exists() for name in copied())
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == copied()
