@@ -185,8 +185,8 @@ class Batches:
 
     async def _ask(self, live: _Live) -> None:
         cause = await self._asked(live)
-        if not isinstance(cause, Interrupted):
-            await self._register(live, state.ending(live.record, cause))
+        interrupted = isinstance(cause, Interrupted)
+        await self._register(live, live.record if interrupted else state.ending(live.record, cause))
 
     async def _asked(self, live: _Live) -> TamisError | None:
         """Ask what has no answer yet; return what stopped that."""
