@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, Field
 
 from queues.registry import Record, Registry, new_record
@@ -140,8 +141,9 @@ class Files:
                 reader = await asked.request.multipart()
                 while (part := await reader.next()) is not None:
                     await _take(part, new)
-            except ValueError as error:
-                raise ApiError(400, f"the form cannot be read: {error}", code="invalid_form") from None
+            except (ValueError, HttpProcessingError) as error:
+                words = error.message if isinstance(error, HttpProcessingError) else str(error)
+                raise ApiError(400, f"the form cannot be read: {words}", code="invalid_form") from None
             _check(new)
         assert new.record is not None  # noqa: S101  the block has ended without an error
         return File.of(new.record)
