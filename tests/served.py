@@ -20,7 +20,7 @@ import yaml
 from whole_runs import TAMIS, Simulator
 
 PAUSE = threading.Event()
-TOKENS = {"a": "token-of-a-0123456789", "b": "token-of-b-0123456789", "small": "token-of-small-0123456789"}
+TOKENS = {name: f"token-of-{name}-0123456789" for name in ("a", "b", "small", "thrifty")}
 """Tenants, and their tokens."""
 
 
@@ -109,13 +109,15 @@ class Caller:
 
 
 def endpoints(simulator: Simulator) -> dict[str, Any]:
-    """Return the endpoints of a service: `slow` takes one call at a time, and behind `dead` there is nobody."""
+    """Return the endpoints of a service: `slow` takes one call at a time, behind `dead` there is nobody, and
+    behind `absent` not the model."""
     one = {"base_url": simulator.base_url, "model": "simulated"}
     return {
         "main": {**one, "limits": {"max_concurrency": 32}},
         "slow": {**one, "limits": {"max_concurrency": 1}},
         "secret": {**one, "headers": {"X-Route": "behind-the-curtain"}},
         "dead": {"base_url": "http://127.0.0.1:9/v1", "model": "none"},
+        "absent": {**one, "model": "absent", "limits": {"max_concurrency": 4}},
     }
 
 

@@ -15,12 +15,14 @@ from config.service import Quotas, split_address
 from config.service import Service as ServiceConfig
 from config.sources import UploadSource
 from queues.bounded import QueueStatistics
-from queues.registry import Registry
+from queues.registry import Record, Registry
 from service.observe.logs import Log
 from service.observe.metrics import Metrics
 from service.runs.lifecycle import EXIT_STOPPED, signals
 from service.runs.rundir import refused
 from service.serve.aside import Aside
+from service.serve.batches.api import BatchApi
+from service.serve.batches.front import Batches
 from service.serve.errors import in_words
 from service.serve.files import Files
 from service.serve.job import Surroundings
@@ -67,15 +69,18 @@ class Service:
             data / "jobs",
         )
         self.jobs = Jobs(around, config.jobs.concurrent, tasks)
-        self.desk = Desk(registry, self.jobs, uploaded, aside, self.meter)
+        batches = (around, self.files, data / "batches", config.jobs.concurrent, tasks, self._unfinished)
+        self.batches = Batches(*batches)
+        self.desk = Desk(registry, self.jobs, uploaded, aside, self.meter, self._unfinished)
         self._job_api = JobApi(registry, self.jobs, self.desk, around.folder)
+        self._batch_api = BatchApi(registry, self.batches, self.files, self.desk)
         self._operations = Operations(registry, self.metrics, lambda: self.jobs.closing)
         self.metrics.sample(self._queues, lambda: {name: gate.places for name, gate in self.shared.gates.items()})
 
     @cached_property
     def routes(self) -> list[Route]:
         """All that can be asked at the main port."""
-        routes = [*self._job_api.routes(), *self.files.routes(), *self._operations.probes()]
+        routes = [*self._job_api.routes(), *self.files.routes(), *self._batch_api.routes(), *self._operations.probes()]
         if self.config.admin_listen is None and not self.config.tenants:
             routes += self._operations.figures()  # tenants are not to read of each other
         return [*routes, *self._operations.openapi(lambda: document(self.routes, bool(self.config.tenants)))]
@@ -100,16 +105,20 @@ class Service:
         work["warm"] = self._aside.warm()
         self._background = [self.tasks.create_task(coroutine, name=name) for name, coroutine in work.items()]
         await self.jobs.begin()
+        await self.batches.begin()
 
     async def end(self, drain_s: float, abort: asyncio.Event) -> None:
         """Take no more, let what is on its way come home, and stop."""
-        await self.jobs.end(drain_s, abort)
+        await asyncio.gather(self.jobs.end(drain_s, abort), self.batches.end(drain_s, abort))
         for task in self._background:
             task.cancel()
         await self.meter.write()
 
     def _in_use(self, file_id: str) -> bool:
-        return self.jobs.reads(file_id)
+        return self.jobs.reads(file_id) or self.batches.reads(file_id)
+
+    def _unfinished(self, tenant: str) -> list[Record]:
+        return [*self.jobs.unfinished(tenant), *self.batches.unfinished(tenant)]
 
     def _queues(self) -> Mapping[str, QueueStatistics]:
         """Return the queues of all jobs, those before stages of one type as one."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, Field
 
 from queues.registry import Record, Registry, new_record
@@ -65,7 +66,7 @@ class NewFile:
 
 
 class Files:
-    """The files of all tenants. `in_use(id)` tells whether a job that has not ended reads a file."""
+    """The files of all tenants. `in_use(id)` tells whether a job or batch that has not ended reads a file."""
 
     def __init__(self, registry: Registry, folder: Path, max_bytes: int, in_use: Callable[[str], bool]) -> None:
         self._registry, self._folder, self._max_bytes, self._in_use = registry, folder, max_bytes, in_use
@@ -109,11 +110,16 @@ class Files:
             part.unlink(missing_ok=True)
         new.record = await self._registry.add(record)
 
+    async def take_in(self, record: Record, path: Path) -> None:
+        """Make a finished file ours and register it, whatever room there is; one that was taken in before stays."""
+        if await self.find(record.tenant, record.id) is None:
+            await self._registry.add(record.now(bytes=_moved(path, self.path(record))))
+
     async def delete(self, tenant: str, file_id: str) -> None:
         """Delete a tenant's file. Raises ApiError 404, 409."""
         record = await self.get(tenant, file_id)
         if self._in_use(file_id):
-            raise ApiError(409, "a job that has not ended reads this file; cancel it, or wait", code="in_use")
+            raise ApiError(409, "a job or batch that has not ended reads this file; cancel it, or wait", code="in_use")
         await self._registry.delete(file_id)
         self.path(record).unlink(missing_ok=True)
 
@@ -135,8 +141,9 @@ class Files:
                 reader = await asked.request.multipart()
                 while (part := await reader.next()) is not None:
                     await _take(part, new)
-            except ValueError as error:
-                raise ApiError(400, f"the form cannot be read: {error}", code="invalid_form") from None
+            except (ValueError, HttpProcessingError) as error:
+                words = error.message if isinstance(error, HttpProcessingError) else str(error)
+                raise ApiError(400, f"the form cannot be read: {words}", code="invalid_form") from None
             _check(new)
         assert new.record is not None  # noqa: S101  the block has ended without an error
         return File.of(new.record)
@@ -196,6 +203,12 @@ def _named(filename: str) -> str:
     """Return the name that a file is shown by: no folders, nothing that does not print, at most 200 characters."""
     name = filename.replace("\\", "/").rpartition("/")[2]
     return "".join(letter for letter in name if letter.isprintable())[-200:] or "unnamed"
+
+
+def _moved(path: Path, to: Path) -> int:
+    """Put a file where it belongs, and return its size."""
+    path.replace(to)
+    return to.stat().st_size
 
 
 def _ending(filename: str) -> str:

@@ -53,7 +53,7 @@ class JobApi:
         self._registry, self._jobs, self._desk, self._folder = registry, jobs, desk, folder
 
     def routes(self) -> list[Route]:
-        one = "/v1/jobs/{job_id}"
+        one = "/v1/jobs/{job_id:(?!check$)[^/]+}"  # where pipelines are looked over there is no job
         changes = {"cancel": self._jobs.cancel, "pause": self._jobs.pause, "resume": self._resumed}
         return [
             Route("POST", "/v1/jobs", self._submit, "Submit a job.", Job, body=Submission, status=201),

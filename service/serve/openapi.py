@@ -30,7 +30,7 @@ def document(routes: Sequence[Route], tokens: bool) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path = re.sub(r"{(\w+):[^}]*}", r"{\1}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, named, schemas["$defs"], tokens)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(path, route, named, schemas["$defs"], tokens)
     return {
         "openapi": "3.1.0",
         "info": {"title": "tamis", "version": version("tamis"), "description": "Jobs of synthetic data, over HTTP."},
@@ -43,12 +43,12 @@ def document(routes: Sequence[Route], tokens: bool) -> dict[str, Any]:
 
 
 def _operation(
-    route: Route, named: dict[type[BaseModel], Any], schemas: dict[str, Any], tokens: bool
+    path: str, route: Route, named: dict[type[BaseModel], Any], schemas: dict[str, Any], tokens: bool
 ) -> dict[str, Any]:
     media = route.reply if isinstance(route.reply, str) else "application/json"
     schema: dict[str, Any] = {} if isinstance(route.reply, str) else named[route.reply]
     operation: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{path}").strip("_"),
         "summary": route.summary,
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -45,8 +45,18 @@ class Checked(Config):
 class Desk:
     """Takes submissions."""
 
-    def __init__(self, registry: Registry, jobs: Jobs, uploaded: Uploaded, aside: Aside, meter: Meter) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        jobs: Jobs,
+        uploaded: Uploaded,
+        aside: Aside,
+        meter: Meter,
+        unfinished: Callable[[str], list[Record]],
+    ) -> None:
+        """`unfinished(tenant)`: all jobs and batches of a tenant that have not ended."""
         self._registry, self._jobs, self._uploaded, self._aside, self._meter = registry, jobs, uploaded, aside, meter
+        self._unfinished = unfinished
         self._one_at_a_time = asyncio.Lock()
 
     async def check(self, caller: Caller, pipeline: Mapping[str, Any]) -> Check:
@@ -59,7 +69,7 @@ class Desk:
     async def submit(self, caller: Caller, submission: Submission, key: str | None) -> tuple[Record, bool]:
         """Put a job in line, and return it and whether it is new. Raises ApiError 400, 409, 429, 503."""
         digest = hashlib.sha256(orjson.dumps(submission.model_dump(), option=orjson.OPT_SORT_KEYS)).hexdigest()
-        if key is not None and (before := await self._before(caller, key, digest)) is not None:
+        if (before := await self.before(caller, key, digest)) is not None:
             return before, False
         self.within_quotas(caller, 0)
         found = await self._examined(caller, submission.pipeline)
@@ -84,31 +94,36 @@ class Desk:
             try:
                 added = await self._jobs.add(record, key, digest)
             except KeyTaken:
-                raise _taken() from None
+                raise key_taken() from None
         return added, added.id == record.id
 
     def within_quotas(self, caller: Caller, seeds: int, *, one_more: bool = True) -> None:
         """See whether a caller may have another job of so many seeds, or go on with one. Raises ApiError 429, 503."""
         if self._jobs.closing:
             raise ApiError(503, "the service is about to stop; ask again soon", code="draining", headers=_after(30))
-        unfinished, quotas = self._jobs.unfinished(caller.tenant), caller.quotas
+        unfinished, quotas = self._unfinished(caller.tenant), caller.quotas
         if one_more and quotas.jobs is not None and len(unfinished) >= quotas.jobs:
-            raise _quota("jobs", f"{len(unfinished):,} of your jobs have not ended, and you may have {quotas.jobs:,}")
+            raise _quota(
+                "jobs", f"{len(unfinished):,} of your jobs and batches have not ended, and you may have {quotas.jobs:,}"
+            )
         waiting = sum(record.body["seeds"] for record in unfinished)
         if one_more and quotas.queued_seeds is not None and waiting + seeds > quotas.queued_seeds:
-            message = f"your jobs would have {waiting + seeds:,} seeds, and may have {quotas.queued_seeds:,}"
-            raise _quota("queued_seeds", message)
+            have = f"your jobs and batches would have {waiting + seeds:,} seeds and requests"
+            raise _quota("queued_seeds", f"{have}, and may have {quotas.queued_seeds:,}")
         if self._meter.left(caller) == 0:
             message = f"your {quotas.tokens_per_day or 0:,} tokens of today (UTC) are used up"
             raise _quota("tokens_per_day", message, self._meter.renews_in_s())
 
-    async def _before(self, caller: Caller, key: str, digest: str) -> Record | None:
+    async def before(self, caller: Caller, key: str | None, digest: str) -> Record | None:
+        """Return what was submitted with an Idempotency-Key before. Raises ApiError 400, 409."""
+        if key is None:
+            return None
         if not 0 < len(key) <= 255:
             raise ApiError(400, "an Idempotency-Key has 1 to 255 characters", param="Idempotency-Key")
         try:
             return await self._registry.known(caller.tenant, key, digest)
         except KeyTaken:
-            raise _taken() from None
+            raise key_taken() from None
 
     async def _examined(self, caller: Caller, pipeline: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -117,8 +132,10 @@ class Desk:
             raise ApiError(400, error.detail, param="pipeline", code="too_complex") from None
 
 
-def _taken() -> ApiError:
-    return ApiError(409, "this Idempotency-Key came before with another job", param="Idempotency-Key", code="key_taken")
+def key_taken() -> ApiError:
+    return ApiError(
+        409, "this Idempotency-Key came before with something else", param="Idempotency-Key", code="key_taken"
+    )
 
 
 def _quota(code: str, message: str, after_s: int = 60) -> ApiError:

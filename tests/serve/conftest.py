@@ -26,8 +26,11 @@ def open_server(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def server(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """With tenants a and b, and one with small quotas."""
-    quotas = {"small": {"jobs": 2, "queued_seeds": 500, "tokens_per_day": 2000, "disk_mb": 1}}
+    """With tenants a and b, and some with small quotas."""
+    quotas = {
+        "small": {"jobs": 2, "queued_seeds": 500, "tokens_per_day": 2000, "disk_mb": 1},
+        "thrifty": {"tokens_per_day": 500},
+    }
     config = {
         "listen": "127.0.0.1:0",
         "admin_listen": "127.0.0.1:0",

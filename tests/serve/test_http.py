@@ -21,6 +21,7 @@ def said(answer: Answer) -> tuple[int, str, str | None]:
     [
         ("GET", "/nowhere", None, {}, (404, "invalid_request_error", None)),
         ("PUT", "/v1/jobs", b"", {}, (405, "invalid_request_error", None)),
+        ("GET", "/v1/jobs/check", None, {}, (405, "invalid_request_error", None)),
         ("POST", "/v1/jobs", b"{}", {"Content_Type": "text/plain"}, (415, "invalid_request_error", None)),
         ("POST", "/v1/files", b"{}", {}, (415, "invalid_request_error", None)),
         ("POST", "/v1/jobs", b"{", {}, (400, "invalid_request_error", "invalid_json")),
@@ -106,6 +107,7 @@ def test_uploads_are_of_a_kind_and_a_size(
         b'--m\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--m--\r\n',
         b'--m\r\nContent-Disposition: form-data; name="other"; filename="x.jsonl"\r\n\r\nx\r\n--m--\r\n',
         b'--m\r\nContent-Disposition: form-data; name="file"; filename="x.jsonl"\r\n\r\nx',
+        b'--m\r\nContent-Disposition: form-data; name="\x10"\r\n\r\nx\r\n--m--\r\n',
         b"--m\r\nContent-Type: multipart/mixed; boundary=n\r\n\r\n--n\r\n\r\nx\r\n--n--\r\n--m--\r\n",
     ],
 )
@@ -135,7 +137,9 @@ def test_the_document_says_what_is_answered(operator: Caller) -> None:
     jsonschema.Draft202012Validator.check_schema({"$defs": document["components"]["schemas"]})
     job_id = operator.post("/v1/jobs", {"pipeline": additions(operator.seeds(2))}, 201)["id"]
     operator.job(job_id, "complete")
-    parts = {"job_id": job_id, "number": "0", "file_id": operator.seeds(1)}
+    batch = {"input_file_id": operator.upload("x", b"{}", "batch").json["id"], "completion_window": "24h"}
+    batch_id = operator.post("/v1/batches", {**batch, "endpoint": "/v1/embeddings"})["id"]
+    parts = {"job_id": job_id, "number": "0", "file_id": operator.seeds(1), "batch_id": batch_id}
     for path, operations in document["paths"].items():
         (status, reply), *_ = operations.get("get", {"responses": {}})["responses"].items() or [("", {})]
         schema = reply.get("content", {}).get("application/json", {}).get("schema")

@@ -1,0 +1,176 @@
+"""The requests of one batch on their way: asked as a run's calls are, through the same gates, each reply in a ledger.
+
+Invariants: a request whose reply or failure is committed is never asked again, in whatever process; of a file of any
+length about as many requests are in memory as may be on the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from queues.adaptive import MOST
+from queues.ledger import Ledger, Reader, ReplyRow
+from queues.registry import Record
+from service.runs.lifecycle import Activity, Drain, background
+from service.runs.rundir import open_ledger, open_reader
+from service.serve.batches import requests
+from service.serve.batches.requests import CHAT, Request
+from service.serve.batches.results import counted, failure
+from service.serve.batches.state import Expired
+from service.serve.job import CANCEL_S, DISK_EVERY_S, Surroundings, size_of
+from service.serve.state import QuotaSpent
+from service.serve.who import Caller
+from stages.core.base import first_error
+from stages.core.errors import CandidateError, RunStopped, TamisError
+from stages.core.events import CallFinished, Event
+from stages.core.record import Group, Seed
+from stages.llm.endpoint import Endpoint, Hooks, Receipt
+from stages.llm.protocol import Call
+
+STAGE = "batch"
+"""What the calls of batches are counted under."""
+
+
+class _TokensSpent(RunStopped):
+    """The tenant has no tokens left today."""
+
+
+class Course:
+    """One batch whose requests are asked, by `go`; `stop` and `counts` may be called at any time."""
+
+    def __init__(self, around: Surroundings, record: Record, caller: Caller, input_path: Path, folder: Path) -> None:
+        self._around, self._record, self._caller = around, record, caller
+        self._input, self._folder = input_path, folder
+        self._route = "generate" if record.body["endpoint"] == CHAT else "embeddings"
+        self._drain, self._activity = Drain(), Activity()
+        self._abort = asyncio.Event()
+        self._completed = self._failed = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"total": self._record.body["seeds"], "completed": self._completed, "failed": self._failed}
+
+    def stop(self, cause: TamisError, at_most_s: float = CANCEL_S) -> None:
+        """Send nothing more; what is on the wire has so long to come home, and is paid for either way."""
+        self._drain.begin(cause)
+        asyncio.get_running_loop().call_later(at_most_s, self._abort.set)
+
+    async def go(self) -> TamisError | None:
+        """Ask all that has no answer yet, and return what stopped that; None: nothing did. Raises LedgerError."""
+        async with AsyncExitStack() as stack:
+            ledger = await asyncio.to_thread(open_ledger, self._folder, self._around.metrics.committed)
+            stack.push_async_callback(ledger.close)
+            reader = stack.enter_context(open_reader(self._folder))
+            self._completed, self._failed = counted(reader)
+            endpoints = {
+                alias: await stack.enter_async_context(self._endpoint(alias, ledger))
+                for alias in self._record.body["models"]
+            }
+            work: dict[str, Coroutine[Any, Any, None]] = {"disk": self._guard_disk(), "window": self._expire()}
+            work |= {f"watch {alias}": self._watch(endpoint) for alias, endpoint in endpoints.items()}
+            await stack.enter_async_context(background(work))
+            await self._until_drained(self._ask_all(endpoints, ledger, reader))
+        return self._drain.cause
+
+    def _endpoint(self, alias: str, ledger: Ledger) -> Endpoint:
+        config, shared = self._caller.endpoints[alias], self._around.shared
+        hooks = Hooks(partial(self._commit, alias, ledger), self._admit, None, self._observe, self._record.id)
+        return Endpoint(alias, config, shared.gates[alias], shared.keys[alias], hooks)
+
+    async def _until_drained(self, asking: Coroutine[Any, Any, None]) -> None:
+        """Ask to the end, or until what was on the wire when the drain began is home."""
+        work = asyncio.create_task(asking, name=f"requests of {self._record.id}")
+        rest = asyncio.create_task(self._rest(), name="drain")
+        abort = asyncio.create_task(self._abort.wait(), name="abort")
+        try:
+            await asyncio.wait({work, rest, abort}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            for task in (work, rest, abort):
+                task.cancel()
+            await asyncio.gather(work, rest, abort, return_exceptions=True)
+
+    async def _rest(self) -> None:
+        await self._drain.wait()
+        await self._activity.quiet()
+
+    async def _ask_all(self, endpoints: Mapping[str, Endpoint], ledger: Ledger, reader: Reader) -> None:
+        failed, resumed = set(reader.numbers(("failed",))), reader.has_replies()
+        gates = {id(gate): gate for gate in (self._around.shared.gates[alias] for alias in endpoints)}
+        places = sum(gate.limits.max_concurrency or MOST for gate in gates.values())
+        free = asyncio.Semaphore(places + places // 2 + 8)  # some wait for the disk, not for the wire
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                async for request in requests.read(self._input):
+                    if request.number in failed or (resumed and reader.replies(request.number)):
+                        continue
+                    await free.acquire()
+                    asked = tasks.create_task(self._ask(endpoints[request.alias], request, ledger))
+                    asked.add_done_callback(lambda _: free.release())
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+
+    async def _ask(self, endpoint: Endpoint, request: Request, ledger: Ledger) -> None:
+        group = Group(Seed(request.number, request.custom_id, {}))
+        call = Call(STAGE, 0, "request", group, request.body, route=self._route)  # type: ignore[arg-type]  # one of two
+        while True:
+            try:
+                await endpoint.ask(call)
+            except CandidateError as error:
+                words = self._around.shared.disguised(error.detail)
+                await ledger.group(failure(request.number, request.custom_id, error, words), [])
+                self._failed += 1
+            except _TokensSpent:
+                await asyncio.sleep(self._around.meter.renews_in_s())
+                continue
+            except RunStopped as cause:
+                await self._drain.halt(self._disguised(cause))
+            else:
+                self._completed += 1
+            return
+
+    def _admit(self) -> None:
+        if self._drain.cause is not None:
+            raise self._drain.cause
+        if self._around.meter.left(self._caller) == 0:
+            raise _TokensSpent("the tokens of today are used up")
+
+    async def _commit(self, alias: str, ledger: Ledger, call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
+        await ledger.reply(ReplyRow(call.group.seed.no, key, STAGE, alias, raw, *receipt.usage, *receipt[1:]))
+
+    def _observe(self, event: Event) -> None:
+        self._activity(event)
+        if isinstance(event, CallFinished) and (tokens := event.prompt_tokens + event.completion_tokens):
+            self._around.meter.charge(self._caller.tenant, tokens)
+        self._around.metrics(event)
+
+    async def _watch(self, endpoint: Endpoint) -> None:
+        try:
+            await endpoint.watch()
+        except RunStopped as cause:
+            self._drain.begin(self._disguised(cause))
+
+    def _disguised(self, cause: RunStopped) -> RunStopped:
+        """Return a cause in words for the tenant; one that we made ourselves stays what it is."""
+        if cause is self._drain.cause:
+            return cause
+        return RunStopped(self._around.shared.disguised(str(cause)), cause.remedy)
+
+    async def _expire(self) -> None:
+        await asyncio.sleep(max(0.0, self._record.body["expires_at"] - time.time()))
+        self.stop(Expired("the completion window has ended"))
+
+    async def _guard_disk(self) -> None:
+        quota = self._caller.quotas.disk_mb
+        while quota is not None:
+            held = await self._around.registry.total(self._caller.tenant, "bytes")
+            if held + await asyncio.to_thread(size_of, self._folder) > quota * 10**6:
+                self.stop(QuotaSpent("your quota of disk is full"))
+            await asyncio.sleep(DISK_EVERY_S)
