@@ -1,7 +1,7 @@
 // The page: which view stands at which address, who may see it, and what is said where nothing can be shown.
 
 import { Refused, token, Unreachable } from "./api.js";
-import { h, note } from "./dom.js";
+import { h, note, visible } from "./dom.js";
 import { job } from "./job.js";
 import { jobs } from "./jobs.js";
 import { sampleList } from "./samples.js";
@@ -25,7 +25,7 @@ function away(gone) {
 }
 
 function title(text) {
-  document.title = `${text} · tamis`;
+  document.title = `${visible(text)} · tamis`;
 }
 
 async function show() {
@@ -34,7 +34,8 @@ async function show() {
   const signal = leave.signal;
   const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
   const [found, view] = VIEWS.map(([pattern, one]) => [pattern.exec(path), one]).find(([match]) => match) ?? [];
-  const main = h("main", { id: "main", tabindex: "-1" });
+  const main = h("main", { id: "main", tabindex: "-1", "data-at": location.hash, "aria-busy": "true" });
+  const ready = () => main.removeAttribute("aria-busy");
   find("main").replaceWith(main);
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.getAttribute("href") === `#${path || "/"}`;
@@ -44,10 +45,11 @@ async function show() {
   scrollTo(0, 0);
   try {
     if (!found) throw new Error(`there is nothing at ${path}`);
-    await view({ main, signal, away, title, ids: found.slice(1), query: new URLSearchParams(search) });
+    await view({ main, signal, away, ready, title, ids: found.slice(1), query: new URLSearchParams(search) });
   } catch (error) {
     if (!signal.aborted) refused(main, error);
   }
+  ready();
 }
 
 function refused(main, error) {

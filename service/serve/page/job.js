@@ -18,7 +18,7 @@ const MEANING = {
   cancelled: "ended for good; what there was stays",
 };
 
-export async function job({ main, signal, away, title, ids: [id] }) {
+export async function job({ main, signal, away, ready, title, ids: [id] }) {
   const path = `/v1/jobs/${id}`;
   const first = await get(path, signal);
   title(first.name);
@@ -26,6 +26,7 @@ export async function job({ main, signal, away, title, ids: [id] }) {
   page.show(first);
   await repeat(signal, away, async () => {
     await page.count();
+    if (!ENDED.includes(page.job.state)) ready(); // else when its files are listed, too
     for await (const [kind, data] of events(`${path}/events`, signal)) {
       away(false);
       page.show(kind === "progress" ? { ...page.job, progress: data } : data);

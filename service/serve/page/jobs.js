@@ -11,7 +11,7 @@ const COLUMNS = [
 const BUSY_MS = 2000;
 const CALM_MS = 10_000;
 
-export async function jobs({ main, signal, away, title, query }) {
+export async function jobs({ main, signal, away, ready, title, query }) {
   title("Jobs");
   const [wanted, after] = [query.get("state") ?? "", query.get("after") ?? ""];
   const choose = (value) => (location.hash = `#/?${toQuery({ state: value })}`);
@@ -39,6 +39,7 @@ export async function jobs({ main, signal, away, title, query }) {
     none.hidden = Boolean(shown.length);
     set(none, wanted || after ? "There are no such jobs." : "There are no jobs yet. “New job” begins one.");
     turn(pages, page, wanted, after);
+    ready();
     return page.data.some((job) => ["queued", "running"].includes(job.state)) ? BUSY_MS : CALM_MS;
   });
 }
