@@ -118,7 +118,7 @@ class JobWatch(Watch):
         if before is not None:
             came += before.came
             earlier = {"made": before.came} if self._types[name] == "generate" else {"passed": before.went}
-            found += Counter(earlier, rejected=before.rejected, failed=before.failed)
+            found += Counter({**earlier, "rejected": before.rejected, "failed": before.failed})
             reasons += Counter({one.reason: one.count for one in before.reasons if one.state == "rejected"})
         return StageProgress(
             name=name,
