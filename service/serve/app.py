@@ -30,6 +30,7 @@ from service.serve.job_api import JobApi
 from service.serve.jobs import Jobs
 from service.serve.openapi import document
 from service.serve.operations import Operations
+from service.serve.pages import page_routes
 from service.serve.routes import BODY_BYTES, Route, add_routes
 from service.serve.shared import Meter, Shared
 from service.serve.submit import Desk
@@ -38,7 +39,12 @@ from service.serve.who import OPERATOR, Caller, Doorkeeper
 from stages.core.base import first_error
 from stages.core.errors import InputError
 
-HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 NOBODY = Caller(OPERATOR, {}, Quotas())
 
 
@@ -83,6 +89,7 @@ class Service:
         routes = [*self._job_api.routes(), *self.files.routes(), *self._batch_api.routes(), *self._operations.probes()]
         if self.config.admin_listen is None and not self.config.tenants:
             routes += self._operations.figures()  # tenants are not to read of each other
+        routes += page_routes()
         return [*routes, *self._operations.openapi(lambda: document(self.routes, bool(self.config.tenants)))]
 
     def app(self, routes: Sequence[Route]) -> web.Application:

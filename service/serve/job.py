@@ -25,6 +25,7 @@ from service.serve import state
 from service.serve.aside import Aside
 from service.serve.examine import given_of
 from service.serve.feed import Feed
+from service.serve.funnel import settled
 from service.serve.shapes import JobState, Progress
 from service.serve.shared import Meter, Shared
 from service.serve.uploads import Uploaded
@@ -159,6 +160,8 @@ class RunningJob:
         given = Around(None, None, around.shared.groups, record.id, around.aside.finish, disclose)
         async with Course(plan, self._dir(record), self._watch, given) as course:
             self._course = course
+            stages = [(stage.name, str(stage.type)) for stage in plan.pipeline.stages]
+            self._watch.before = await settled(self._dir(record), stages)
             if self._cause is not None:
                 course.stop(self._cause)
             try:
@@ -201,7 +204,10 @@ def _facts(finished: Finished | None, record: Record) -> dict[str, Any]:
     warnings = list(record.body["warnings"])
     if finished.defect:
         warnings.append(f"no report: tamis has a defect ({finished.defect})")
-    return {**{key: finished.manifest[key] for key in ("counts", "tokens", "cost_usd", "wall_s")}, "warnings": warnings}
+    return {
+        **{key: finished.manifest[key] for key in ("counts", "calls", "tokens", "cost_usd", "wall_s")},
+        "warnings": warnings,
+    }
 
 
 def disclosed(pipeline: Pipeline) -> dict[str, Any]:

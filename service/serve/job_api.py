@@ -13,6 +13,7 @@ from queues.registry import Record, Registry
 from service.serve import samples, state
 from service.serve.errors import as_json, not_found
 from service.serve.files import sent
+from service.serve.funnel import funnel
 from service.serve.jobs import Jobs
 from service.serve.paging import PageQuery
 from service.serve.routes import Asked, Route
@@ -22,6 +23,7 @@ from service.serve.shapes import (
     Check,
     Deleted,
     EndpointShown,
+    Funnel,
     Job,
     JobState,
     Listed,
@@ -67,6 +69,7 @@ class JobApi:
             ),
             Route("GET", f"{one}/pipeline", self._pipeline, "The pipeline as it was submitted.", AnyObject),
             Route("GET", f"{one}/events", self._events, "A job as it goes on.", "text/event-stream"),
+            Route("GET", f"{one}/funnel", self._funnel, "Where candidates fell, and why.", Funnel),
             Route("GET", f"{one}/samples", self._samples, "Candidates.", Listed[Sample], query=SampleQuery),
             Route("GET", f"{one}/seeds", self._seeds, "Seeds.", Listed[Seed], query=SeedQuery),
             Route("GET", f"{one}/seeds/{{number}}", self._seed, "A seed with all its candidates, uncut.", Seed),
@@ -129,6 +132,9 @@ class JobApi:
         finally:
             await events.aclose()
         return response
+
+    async def _funnel(self, asked: Asked) -> Funnel:
+        return await funnel(await self._run_dir(asked))
 
     async def _samples(self, asked: Asked) -> Listed[Sample]:
         return await samples.samples(await self._run_dir(asked), asked.query)

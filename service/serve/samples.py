@@ -52,14 +52,14 @@ async def samples(run_dir: Path, query: SampleQuery) -> Listed[Sample]:
     """Return a page of candidates."""
     after = None if query.after is None else _place(query.after)
     wanted = Wanted(query.status, query.stage, query.reason, query.seed, after, query.limit + 1, CHARS + 1)
-    rows = await _read(run_dir, lambda browser: browser.candidates(wanted)) or []
+    rows = await read(run_dir, lambda browser: browser.candidates(wanted)) or []
     found = [_sample(*_one(seed, row), CHARS) for seed, row in rows[: query.limit]]
     return listed(found, len(rows) > query.limit)
 
 
 async def seeds(run_dir: Path, query: SeedQuery) -> Listed[Seed]:
     """Return a page of seeds, by their numbers."""
-    rows = await _read(run_dir, lambda browser: browser.seeds(query.state, query.after, query.limit + 1)) or []
+    rows = await read(run_dir, lambda browser: browser.seeds(query.state, query.after, query.limit + 1)) or []
     return listed([_seed(row, None, CHARS) for row in rows[: query.limit]], len(rows) > query.limit)
 
 
@@ -69,16 +69,16 @@ async def seed(run_dir: Path, number: str) -> Seed:
         raise not_found("seed", number)
     no = int(number)
 
-    def read(browser: Browser) -> tuple[SeedRow | None, list[tuple[SeedRow, CandidateRow]]]:
+    def both(browser: Browser) -> tuple[SeedRow | None, list[tuple[SeedRow, CandidateRow]]]:
         return browser.seed(no), browser.candidates(Wanted(seed=no, limit=CANDIDATES))
 
-    row, candidates = await _read(run_dir, read) or (None, [])
+    row, candidates = await read(run_dir, both) or (None, [])
     if row is None:
         raise not_found("seed", number)
     return _seed(row, [_sample(*_one(row, candidate), None) for _, candidate in candidates], None)
 
 
-async def _read(run_dir: Path, read: Callable[[Browser], T]) -> T | None:
+async def read(run_dir: Path, look: Callable[[Browser], T]) -> T | None:
     """Read in a thread; None where the job has no ledger yet."""
 
     def reading() -> T | None:
@@ -87,7 +87,7 @@ async def _read(run_dir: Path, read: Callable[[Browser], T]) -> T | None:
         except LedgerMissing:
             return None
         with browser:
-            return read(browser)
+            return look(browser)
 
     return await asyncio.to_thread(reading)
 

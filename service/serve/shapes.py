@@ -88,7 +88,11 @@ class JobError(BaseModel):
 
 
 class StageProgress(BaseModel):
-    """One stage of a running job: its queue, the seeds it works on, what it found in this process."""
+    """One stage of a running job: its queue, the seeds it works on, what it found.
+
+    `came` and `went` are candidates, those on their way with them. `per_s`: those it made or saw, over ten seconds. Of
+    earlier processes what they settled counts, as passed where it was only marked.
+    """
 
     name: str
     type: str
@@ -96,6 +100,9 @@ class StageProgress(BaseModel):
     waiting: int
     capacity: int
     busy: int
+    per_s: float
+    came: int
+    went: int
     made: int
     passed: int
     rejected: int
@@ -109,17 +116,55 @@ class Progress(BaseModel):
 
     seeds: int
     seeds_done: int
+    seeds_solved: int
     accepted: int
     rejected: int
     failed: int
     calls: int
     in_flight: int
+    refused: int = Field(description="Calls that were told to come later (429, 503), in this process.")
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None = Field(description="null where some calls have no known price.")
     phase: int
     phases: int
+    phase_seeds: int = Field(description="Seeds that this process has to take through the phase.")
+    phase_done: int
     calls_per_s: float
     accepted_per_s: float
     eta_s: float | None
     stages: list[StageProgress]
+
+
+class Fallen(BaseModel):
+    """How many candidates of a stage were rejected, or failed, for one reason."""
+
+    state: Literal["rejected", "failed"]
+    reason: str
+    count: int
+
+
+class FunnelStage(BaseModel):
+    """One stage of a job: the settled candidates that came to it, fell at it, and went on."""
+
+    id: str
+    object: Literal["funnel_stage"] = "funnel_stage"
+    type: str
+    came: int
+    rejected: int
+    failed: int
+    went: int
+    reasons: list[Fallen] = Field(description="The most frequent first.")
+
+
+class Funnel(BaseModel):
+    """What has become of a job's candidates and seeds, over all processes that ran it. `pending` ones wait in it."""
+
+    object: Literal["funnel"] = "funnel"
+    stages: list[FunnelStage]
+    accepted: int
+    pending: int
+    seeds: dict[str, int] = Field(description="Settled seeds by state.")
 
 
 class Job(BaseModel):
@@ -139,6 +184,7 @@ class Job(BaseModel):
     seeds: int = Field(description="Seeds that it reads.")
     error: JobError | None
     counts: dict[str, Any] | None = Field(description="As in manifest.json; null before it has run.")
+    calls: dict[str, int] | None
     tokens: dict[str, int] | None
     cost_usd: float | None
     wall_s: float | None

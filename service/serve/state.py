@@ -43,7 +43,7 @@ def shown(record: Record, progress: Progress | None = None) -> Job:
         created_at=record.created_at,
         tenant=record.tenant,
         progress=progress,
-        urls={"self": url} | {name: f"{url}/{name}" for name in ("events", "samples", "seeds", "files")},
+        urls={"self": url} | {name: f"{url}/{name}" for name in ("events", "funnel", "samples", "seeds", "files")},
         **body,
     )
 

@@ -86,7 +86,9 @@ class Desk:
             "warnings": found["warnings"],
             "files": [record.id for record in named],
             "bytes": 0,
-            **dict.fromkeys(("stopping", "started_at", "ended_at", "error", "counts", "tokens", "cost_usd", "wall_s")),
+            **dict.fromkeys(
+                ("stopping", "started_at", "ended_at", "error", "counts", "calls", "tokens", "cost_usd", "wall_s")
+            ),
         }
         record = new_record(state.KIND, caller.tenant, "queued", body)
         async with self._one_at_a_time:  # what was within the quotas is registered before the next one is

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from service.observe.watch import Watch, stages_now
 from service.runs.plan import Plan
 from service.runs.session import Session
 from service.serve.feed import Feed
-from service.serve.shapes import Progress, StageProgress
+from service.serve.shapes import FunnelStage, Progress, StageProgress
 from stages.core.events import CallFinished, Event
 from stages.io.manifest import SEED_STATES
 
@@ -30,7 +31,10 @@ HELD = ("calls_in_flight", "groups_in_flight")
 
 
 class JobWatch(Watch):
-    """The observers of one job. `charge` is told of tokens; `beside` is its owner's work that goes on with the job."""
+    """The observers of one job. `charge` is told of tokens; `beside` is its owner's work that goes on with the job.
+
+    `before`: what earlier processes have settled, by stage.
+    """
 
     def __init__(
         self,
@@ -44,12 +48,14 @@ class JobWatch(Watch):
         super().__init__(what)
         self._charge, self._beside = charge, beside
         self.counts = Counts()
+        self.before: dict[str, FunnelStage] = {}
         self.session: Session | None = None
         self.tally: Tally | None = None
         self._metrics, self._feed, self._clock = metrics, feed, clock
         self._types = {stage.name: str(stage.type) for stage in what.pipeline.stages}
         self._types |= {f"{name}.audit": f"{kind}.audit" for name, kind in self._types.items()}
         self._calls, self._accepted, self._left = Rate(RATE_OVER_S), Rate(RATE_OVER_S), Rate(RATE_OVER_S)
+        self._found = {stage.name: Rate(RATE_OVER_S) for stage in what.pipeline.stages}
         self._observers += [self.counts, self._count]
 
     def committed(self, rows: int, seconds: float) -> None:
@@ -82,13 +88,20 @@ class JobWatch(Watch):
         return Progress(
             seeds=self._plan.read,
             seeds_done=int(tally.total("seeds", *SEED_STATES)),
+            seeds_solved=int(tally.total("seeds", "solved")),
             accepted=int(tally.total("accepted")),
             rejected=int(tally.total("candidates", "rejected")),
             failed=int(tally.total("candidates", "failed")),
             calls=int(tally.total("calls", "ok")),
             in_flight=self.activity.in_flight,
+            refused=int(tally.total("rate_limited")),
+            prompt_tokens=int(tally.total("tokens", "prompt")),
+            completion_tokens=int(tally.total("tokens", "completion")),
+            cost_usd=None if tally.total("unpriced_calls") else round(tally.total("cost_usd"), 6),
             phase=tally.phase,
             phases=len(session.pipeline.flows),
+            phase_seeds=tally.phase_seeds,
+            phase_done=tally.phase_left,
             calls_per_s=round(self._calls.per_second, 2),
             accepted_per_s=round(self._accepted.per_second, 3),
             eta_s=round(left / self._left.per_second, 1) if self._left.per_second and left > 0 else None,
@@ -97,8 +110,16 @@ class JobWatch(Watch):
 
     def _stage(self, tally: Tally, now: Mapping[str, StageNow], name: str) -> StageProgress:
         at = now.get(name)  # those that stand between two phases have no queue
-        reasons = {key[2]: int(n) for key, n in self.counts.items() if key[0] == "rejections" and key[1] == name}
-        found = {what: int(tally.found(name, what)) for what in ("made", "passed", "rejected", "failed", "marked")}
+        found = Counter(
+            {what: int(tally.found(name, what)) for what in ("made", "passed", "rejected", "failed", "marked")}
+        )
+        reasons = Counter({key[2]: int(n) for key, n in self.counts.items() if key[:2] == ("rejections", name)})
+        came, before = max(found["made"], int(tally.found(name, "seen"))), self.before.get(name)
+        if before is not None:
+            came += before.came
+            earlier = {"made": before.came} if self._types[name] == "generate" else {"passed": before.went}
+            found += Counter({**earlier, "rejected": before.rejected, "failed": before.failed})
+            reasons += Counter({one.reason: one.count for one in before.reasons if one.state == "rejected"})
         return StageProgress(
             name=name,
             type=self._types[name],
@@ -106,8 +127,11 @@ class JobWatch(Watch):
             waiting=0 if at is None else at.inbox.depth,
             capacity=0 if at is None else at.inbox.capacity,
             busy=0 if at is None else at.busy,
-            reasons=reasons,
-            **found,
+            per_s=round(self._found[name].per_second, 2),
+            came=came,
+            went=max(0, came - found["rejected"] - found["failed"]),
+            reasons=dict(reasons),
+            **{what: found[what] for what in ("made", "passed", "rejected", "failed", "marked")},
         )
 
     async def _tell(self) -> None:
@@ -118,6 +142,8 @@ class JobWatch(Watch):
             self._calls.note(now, tally.total("calls", "ok"))
             self._accepted.note(now, tally.total("accepted"))
             self._left.note(now, tally.phase_left)
+            for name, found in self._found.items():
+                found.note(now, tally.found(name, "made") + tally.found(name, "seen"))
             if (progress := self.progress()) is not None and progress != told:
                 self._feed.publish("progress", progress)
                 told = progress

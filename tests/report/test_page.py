@@ -7,15 +7,14 @@ from pathlib import Path
 
 import orjson
 import pytest
-from needs import need_program
-from playwright.sync_api import Browser, Page, sync_playwright
+from browsing import Watched, chromium
+from playwright.sync_api import Browser
 from whole_runs import Project, arithmetic, identities_hold, simulating
 
 HOSTILE = (
     "</script><script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
     '{{ 7 * 7 }} <a href="javascript:alert(1)">x</a> \u202eright to left\u202c \x1b[31m'
 )
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 
 
 @pytest.fixture(scope="module")
@@ -37,25 +36,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=need_program("chromium"), args=[*QUIET])
+    with chromium() as running:
         yield running
-        running.close()
-
-
-class Watched:
-    """A page that remembers what it asked for and complained of."""
-
-    def __init__(self, browser: Browser, file: Path, width: int, scheme: str, hash_: str = "") -> None:
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-        context.set_default_timeout(120_000)  # ms; a machine under load needs more than half a minute for a page
-        self.page: Page = context.new_page()
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(file.as_uri() + hash_)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -63,7 +45,7 @@ class Watched:
 def test_it_fits_asks_for_nothing_and_complains_of_nothing(
     run: tuple[Project, Path], browser: Browser, width: int, scheme: str
 ) -> None:
-    watched = Watched(browser, run[1], width, scheme)
+    watched = Watched(browser, run[1].as_uri(), width, scheme)
     assert watched.page.title() == "report · tamis report"
     assert watched.page.evaluate("document.documentElement.scrollWidth") == width
     assert watched.page.evaluate("[...document.querySelectorAll('figure svg')].every(one => one.clientWidth > 250)")
@@ -74,7 +56,7 @@ def test_it_fits_asks_for_nothing_and_complains_of_nothing(
 
 
 def test_what_models_and_people_wrote_is_only_ever_text(run: tuple[Project, Path], browser: Browser) -> None:
-    watched = Watched(browser, run[1], 1400, "light")
+    watched = Watched(browser, run[1].as_uri())
     page = watched.page
     topics = page.locator("#coverage td:first-child").all_inner_texts()
     assert any("<script>document.title" in topic and "{{ 7 * 7 }}" in topic for topic in topics)
@@ -90,7 +72,7 @@ def test_what_models_and_people_wrote_is_only_ever_text(run: tuple[Project, Path
 
 
 def test_the_browser_goes_by_keys_filters_and_addresses(run: tuple[Project, Path], browser: Browser) -> None:
-    watched = Watched(browser, run[1], 1400, "light")
+    watched = Watched(browser, run[1].as_uri())
     page = watched.page
     page.locator("#browser").scroll_into_view_if_needed()
     first = page.locator("#seed h3 code").first.inner_text()
@@ -102,7 +84,7 @@ def test_the_browser_goes_by_keys_filters_and_addresses(run: tuple[Project, Path
     assert page.locator(".candidate.accepted").count() > 0
     page.select_option("#state", "unsolved")
     assert page.locator("#place").inner_text() == "no such seed was drawn"
-    again = Watched(browser, run[1], 1400, "light", f"#seed/{second}")
+    again = Watched(browser, f"{run[1].as_uri()}#seed/{second}")
     assert again.page.locator("#seed h3 code").first.inner_text() == second
     assert watched.said == again.said == []
 

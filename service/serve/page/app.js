@@ -1,0 +1,97 @@
+// The page: which view stands at which address, who may see it, and what is said where nothing can be shown.
+
+import { Refused, token, Unreachable } from "./api.js";
+import { h, note, visible } from "./dom.js";
+import { job } from "./job.js";
+import { jobs } from "./jobs.js";
+import { sampleList } from "./samples.js";
+import { seed, seedList } from "./seeds.js";
+import { submit } from "./submit.js";
+
+const VIEWS = [
+  [/^\/?$/, jobs],
+  [/^\/submit$/, submit],
+  [/^\/jobs\/([\w-]+)$/, job],
+  [/^\/jobs\/([\w-]+)\/samples$/, sampleList],
+  [/^\/jobs\/([\w-]+)\/seeds$/, seedList],
+  [/^\/jobs\/([\w-]+)\/seeds\/(\d+)$/, seed],
+];
+const find = (id) => document.getElementById(id);
+let leave = new AbortController();
+
+// The service went away, or is back: said once and quietly, and what is shown stays.
+function away(gone) {
+  find("away").hidden = !gone;
+}
+
+function title(text) {
+  document.title = `${visible(text)} · tamis`;
+}
+
+async function show() {
+  leave.abort();
+  leave = new AbortController();
+  const signal = leave.signal;
+  const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
+  const [found, view] = VIEWS.map(([pattern, one]) => [pattern.exec(path), one]).find(([match]) => match) ?? [];
+  const main = h("main", { id: "main", tabindex: "-1", "data-at": location.hash, "aria-busy": "true" });
+  const ready = () => main.removeAttribute("aria-busy");
+  find("main").replaceWith(main);
+  for (const link of document.querySelectorAll("nav a")) {
+    const here = link.getAttribute("href") === `#${path || "/"}`;
+    here ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+  }
+  away(false);
+  scrollTo(0, 0);
+  try {
+    if (!found) throw new Error(`there is nothing at ${path}`);
+    await view({ main, signal, away, ready, title, ids: found.slice(1), query: new URLSearchParams(search) });
+  } catch (error) {
+    if (!signal.aborted) refused(main, error);
+  }
+  ready();
+}
+
+function refused(main, error) {
+  if (error.status === 401) {
+    askForToken(token.get() ? "This token is not known here." : "This service asks who you are.");
+    if (!main.querySelector("h1")) main.append(h("h1", {}, "Who asks?"));
+    main.append(note("Paste your token above. It stays in this tab, and is forgotten when the tab is closed."));
+    return;
+  }
+  if (!main.querySelector("h1")) main.append(h("h1", {}, error.status === 404 ? "Not here" : "That did not work"));
+  main.prepend(note(`${error.message}.`, "bad"));
+  if (!(error instanceof Refused || error instanceof Unreachable)) console.error(error);
+}
+
+function askForToken(why) {
+  find("access").hidden = false;
+  find("why").textContent = why;
+  find("token").value = "";
+  find("token").focus();
+  find("forget").hidden = !token.get();
+}
+
+find("access").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token.set(find("token").value.trim());
+  find("access").hidden = true;
+  find("who").hidden = !token.get();
+  show();
+});
+find("forget").addEventListener("click", () => {
+  token.set("");
+  find("who").hidden = true;
+  show();
+});
+find("who").addEventListener("click", () => askForToken("Another token, or none:"));
+find("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address says which view is shown
+  find("main").focus();
+});
+addEventListener("hashchange", () => {
+  show();
+  find("main").focus({ preventScroll: true });
+});
+find("who").hidden = !token.get();
+show();

@@ -1,0 +1,117 @@
+// Elements and texts. What comes from elsewhere goes in by textContent, and so is never anything but text; characters
+// that would be invisible, or would turn round what stands beside them, are spelled out.
+
+import { number } from "./human.js";
+
+const HIDDEN =
+  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff]/gu;
+const CHARS = 4000;
+const BLOCK = 16000;
+
+export const visible = (text) =>
+  String(text).replace(HIDDEN, (one) => `⟨U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+
+// h("a", { href: "#/", class: "x", on: { click } }, "text", element, ...)
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "on") for (const [kind, heard] of Object.entries(value)) element.addEventListener(kind, heard);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((one) => one !== null && one !== undefined).map(node));
+  return element;
+}
+
+const node = (child) => (child instanceof Node ? child : document.createTextNode(visible(child)));
+
+// Change a text only where it is another: what is read aloud or marked by the mouse stays.
+export function set(element, text) {
+  const shown = visible(text);
+  if (element.textContent !== shown) element.textContent = shown;
+}
+
+export const button = (text, click, attributes = {}) => h("button", { type: "button", on: { click }, ...attributes }, text);
+
+// A bar that is filled by some share; `set` moves it.
+export function bar(label, kind = "") {
+  const fill = h("i");
+  const element = h("span", { class: `bar ${kind}`, role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+  element.fill = (part, whole) => {
+    const share = whole > 0 ? Math.min(100, (100 * part) / whole) : 0;
+    fill.style.width = `${share.toFixed(2)}%`;
+    element.setAttribute("aria-valuenow", Math.round(share));
+  };
+  element.fill(0, 1);
+  return element;
+}
+
+// A bar in a table that only repeats what the figures beside it say.
+export function strip(part, whole, kind = "") {
+  const fill = h("i");
+  fill.style.width = `${whole > 0 ? Math.min(100, (100 * part) / whole).toFixed(2) : 0}%`;
+  return h("span", { class: `bar ${kind}`, "aria-hidden": "true" }, fill);
+}
+
+// A text that may be of any length: its beginning, and the rest when somebody asks for it, in blocks that cost nothing
+// while they are out of sight.
+export function clamped(text, attributes = {}, chars = CHARS) {
+  const whole = String(text);
+  const shown = h("pre", attributes, whole.slice(0, chars));
+  if (whole.length <= chars) return shown;
+  const more = button(`show all ${number(whole.length)} characters`, () => {
+    shown.replaceChildren(...blocks(whole));
+    shown.tabIndex = 0;
+    shown.classList.add("long");
+    more.remove();
+    shown.focus();
+  });
+  more.className = "more";
+  return h("div", { class: "clamped" }, shown, more);
+}
+
+function blocks(text) {
+  const parts = [];
+  for (let at = 0; at < text.length; ) {
+    let end = Math.min(at + BLOCK, text.length);
+    if (text.codePointAt(end - 1) > 0xffff) end += 1; // not through the middle of a character
+    const line = text.lastIndexOf("\n", end - 1);
+    if (end < text.length && line > at) end = line + 1;
+    parts.push(h("span", { class: "block" }, text.slice(at, end)));
+    at = end;
+  }
+  return parts;
+}
+
+export const note = (text, kind = "") => h("p", { class: `note ${kind}`, role: kind === "bad" ? "alert" : null }, text);
+
+export function section(title, about, ...body) {
+  const id = `about-${title.toLowerCase().replace(/\W+/g, "-")}`;
+  return h(
+    "section",
+    { "aria-labelledby": id },
+    h("header", {}, h("h2", { id }, title), about ? h("p", {}, about) : null),
+    h("div", { class: "body" }, ...body),
+  );
+}
+
+// A table whose columns are [title, class]; `cells` makes a row, `rows` puts rows into it. A `kind` "stack" becomes a
+// list of small cards where there is no room, and remains a table for those who hear it.
+export function table(columns, label, kind = "") {
+  const body = h("tbody", { role: "rowgroup" });
+  const head = columns.map(([title, name]) => h("th", { class: name, role: "columnheader" }, title));
+  const whole = h("table", { "aria-label": label, role: "table" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...head)), body);
+  const element = h("div", { class: `scroll ${kind}` }, whole);
+  element.rows = (rows) => body.replaceChildren(...rows);
+  element.cells = (cells) =>
+    h("tr", { role: "row" }, ...cells.map((cell, at) => h("td", { class: columns[at][1], role: "cell", "data-label": columns[at][0] }, cell)));
+  return element;
+}
+
+export function select(label, options, value, change) {
+  const field = h("select", { on: { change: () => change(field.value) } });
+  for (const [key, text] of options) field.append(h("option", { value: key, selected: key === value }, text));
+  return h("label", {}, `${label} `, field);
+}
+
+export const state = (name) => h("span", { class: `state ${name}` }, name);

@@ -1,0 +1,64 @@
+// The candidates of a job, page by page: those in one state, fallen at one stage or for one reason.
+
+import { get, query as toQuery } from "./api.js";
+import { candidate } from "./candidate.js";
+import { h, select } from "./dom.js";
+import { number, words } from "./human.js";
+
+const LIMIT = 20;
+
+export async function sampleList({ main, signal, title, ids: [id], query }) {
+  const wanted = Object.fromEntries(["status", "stage", "reason", "after"].map((key) => [key, query.get(key) ?? ""]));
+  wanted.status ||= "accepted";
+  const here = (changes) => `#/jobs/${id}/samples?${toQuery({ ...wanted, after: "", ...changes })}`;
+  const [job, counted, page] = await Promise.all([
+    get(`/v1/jobs/${id}`, signal),
+    get(`/v1/jobs/${id}/funnel`, signal),
+    get(`/v1/jobs/${id}/samples?${toQuery({ ...wanted, limit: LIMIT })}`, signal),
+  ]);
+  title(`candidates of ${job.name}`);
+  main.append(
+    h("p", { class: "path" }, h("a", { href: `#/jobs/${id}` }, job.name)),
+    h("h1", {}, "Candidates"),
+    filters(wanted, counted, here),
+    page.data.length
+      ? h("div", { class: "list" }, ...page.data.map((one) => candidate(one, heading(id, one))))
+      : h("p", { class: "none" }, wanted.after ? "There are no more." : "There are none of this kind."),
+    h(
+      "p",
+      { class: "pages" },
+      wanted.after ? h("a", { href: here({}) }, "first page") : null,
+      page.has_more ? h("a", { href: here({ after: page.last_id }) }, "next page") : null,
+    ),
+  );
+}
+
+const heading = (id, one) => [
+  h("a", { href: `#/jobs/${id}/seeds/${one.seed_no}` }, h("code", {}, one.seed_id)),
+  ` candidate ${one.id.split("-")[1]}`,
+  one.topic ? h("small", {}, ` ${one.topic}`) : "",
+];
+
+// Filters that only offer what there is, with how many there are.
+function filters(wanted, counted, here) {
+  const fell = counted.stages.flatMap((stage) => stage.reasons.map((one) => ({ stage: stage.id, ...one })));
+  const total = (match) => fell.filter(match).reduce((sum, one) => sum + one.count, 0);
+  const kinds = ["rejected", "failed"].map((state) => [state, total((one) => one.state === state)]);
+  const states = [["accepted", counted.accepted], ...kinds, ["live", counted.pending]];
+  const offer = (key, names, match) => {
+    const all = names.map((name) => [name, total((one) => one[key] === name && match(one))]).filter(([name, count]) => count || name === wanted[key]);
+    return [["", "any"], ...all.map(([name, count]) => [name, `${words(name)} (${number(count)})`])];
+  };
+  const stages = offer("stage", counted.stages.map((stage) => stage.id), (one) => one.state === wanted.status);
+  const known = [...new Set([...fell.map((one) => one.reason), wanted.reason])].filter(Boolean).sort();
+  const reasons = offer("reason", known, (one) => one.state === wanted.status && (!wanted.stage || one.stage === wanted.stage));
+  const go = (changes) => (location.hash = here(changes));
+  const status = states.map(([name, count]) => [name, `${name === "live" ? "on their way" : name} (${number(count)})`]);
+  return h(
+    "div",
+    { role: "group", class: "filters", "aria-label": "Which candidates" },
+    select("state", status, wanted.status, (value) => go({ status: value, stage: "", reason: "" })),
+    wanted.status === "rejected" || wanted.status === "failed" ? select("fell at", stages, wanted.stage, (value) => go({ stage: value, reason: "" })) : null,
+    wanted.status === "rejected" || wanted.status === "failed" ? select("for", reasons, wanted.reason, (value) => go({ reason: value })) : null,
+  );
+}
