@@ -113,14 +113,15 @@ def allow_many_connections() -> None:
 
 
 def collect_garbage_rarely() -> None:
-    """Let the cycle collector run a hundred times less often, and never over what was loaded at the start.
+    """Let the cycle collector run some hundred times less often, and never over what was loaded at the start.
 
-    Calls make many objects and few cycles; by default the collector takes a tenth of a run's CPU
-    (`scripts/bench costs`), and a full collection over the groups in flight stops the loop for a quarter of a second.
+    Calls make many objects and few cycles. The threshold stands above what the groups in flight add when many begin at
+    once: at 70,000 the collector went through them again and again, for a sixth of the CPU of a run with several stages
+    (`scripts/bench throughput --sieve`); a full collection stops the loop for a quarter of a second.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(70_000, 20, 20)
+    gc.set_threshold(300_000, 20, 20)
 
 
 @contextlib.contextmanager
