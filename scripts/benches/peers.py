@@ -1,8 +1,8 @@
 """How fast a run goes beside other tools that ask a model for each row: the same mock, in turn, in one sitting.
 
 The scripts that drive them lie beside the project, in ../shared/bench/peers; each tool lives in a virtual environment
-of its own (--environments), made if it is not there. Each is first asked for fewer calls at several concurrencies, and
-then measured at the one that suited it best. Rates are of the middle 80 % of the calls, by the mock's own counter, so
+of its own (--environments), made if it is not there. Each is first tried at several concurrencies, and then measured
+at the one that suited it best. Rates are of the middle 80 % of the calls, by the mock's own counter, so
 a tool's start and end count for nothing. CPU is that of the processes that the tool has waited for.
 """
 
@@ -22,7 +22,7 @@ from benches.throughput import load, row
 
 @dataclass(frozen=True)
 class Peer:
-    """A tool: what to install, the script that drives it, and the environment variables that suit it best."""
+    """A tool: what to install (words), the script that drives it, and the environment variables that suit it best."""
 
     package: str
     script: str
@@ -31,7 +31,7 @@ class Peer:
 
 PEERS = {
     "curator": Peer("bespokelabs-curator", "run_curator.py", {}),
-    "distilabel": Peer("distilabel[openai]", "run_distilabel.py", {"TUNED": "1", "NO_CACHE_WRITES": "1"}),
+    "distilabel": Peer("distilabel[openai] requests", "run_distilabel.py", {"TUNED": "1", "NO_CACHE_WRITES": "1"}),
     "data-designer": Peer("data-designer", "run_datadesigner.py", {}),
 }
 
@@ -65,13 +65,13 @@ def environment(folder: Path, peer: Peer) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", peer.package], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *peer.package.split()], check=True)
     return python
 
 
 def suits(name: str, python: Path, port: int, options: argparse.Namespace) -> int:
     """Return the concurrency at which a peer is fastest."""
-    rates = {many: ask(name, python, port, options.calls // 4, many).steady for many in options.concurrency}
+    rates = {many: ask(name, python, port, options.calls, many).steady for many in options.concurrency}
     print(f"{name}: " + ", ".join(f"{rate:,.0f}/s at {many:,}" for many, rate in rates.items()), flush=True)
     return max(rates, key=lambda many: rates[many])
 
