@@ -68,6 +68,7 @@ class Container:
     """One that runs. `process` is crun, and ends as what is inside ends."""
 
     name: str
+    user: tuple[int, int]
     process: subprocess.Popen[str]
 
     def signal(self, number: int) -> None:
@@ -80,7 +81,8 @@ class Container:
 
     def does(self, *command: str) -> int:
         """Run a command inside, and return its exit code."""
-        return subprocess.run([*_crun(), "exec", self.name, *command], check=False, capture_output=True).returncode
+        inside = [*_crun(), "exec", "--user", f"{self.user[0]}:{self.user[1]}", self.name, *command]
+        return subprocess.run(inside, check=False, capture_output=True).returncode
 
     def status(self) -> dict[str, str]:
         """Return what the kernel says of the first process inside."""
@@ -109,7 +111,7 @@ class Engine:
             command = [*_crun(), "run", "--bundle", str(bundle), name]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True)
         try:
-            yield Container(name, process)
+            yield Container(name, self.image.user, process)
         finally:
             subprocess.run([*_crun(), "delete", "--force", name], check=False, capture_output=True)
             process.wait(30)
@@ -135,7 +137,6 @@ class Engine:
                 "cwd": config["WorkingDir"],
                 "noNewPrivileges": True,
                 "capabilities": dict.fromkeys(sets, none),
-                "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 65536, "soft": 65536}],
             },
             "root": {"path": str(self.image.root), "readonly": True},
             "mounts": [*_kernel(), *self._mounts(mounts)],
