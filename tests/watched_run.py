@@ -16,6 +16,7 @@ from stages.core.events import (
     Event,
     GroupSettled,
     GroupStarted,
+    ReplyKept,
     VerdictGiven,
 )
 
@@ -52,7 +53,8 @@ def events() -> Iterator[Event]:
             yield CallRetried(alias, "generate", "rate_limited", 0.5)
             yield CallStarted(alias, "generate")
         cost = None if alias == "strong" else 0.001
-        yield CallFinished(alias, "generate", "ok", 0.2, 0.5, 60, 40, 10, 5, cost)
+        yield CallFinished(alias, "generate", "ok", 0.2, 0.5, 60, 40, 10, 5, cost, n == 1)
+        yield ReplyKept(alias, "generate", 0.004)
     for _ in range(2):
         yield CandidatesMade("generate", "generated", 4)
     for _ in range(7):

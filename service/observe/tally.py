@@ -27,7 +27,7 @@ SUMS = {"made": ("generated", "derived", "given"), "seen": ("passed", "rejected"
 
 
 class Counts(dict[tuple[str, ...], float]):
-    """An observer that counts by name and labels, as `metrics.py` lists them; `accepted` is the display's alone."""
+    """An observer that counts by name and labels, as `catalogue.py` lists them."""
 
     def __missing__(self, key: tuple[str, ...]) -> float:
         return 0
@@ -40,12 +40,11 @@ class Counts(dict[tuple[str, ...], float]):
                 self._call_finished(event)
             case CallRetried():
                 self["retries", event.endpoint, event.cause] += 1
+                self["backoff_seconds", event.endpoint] += event.delay_s
             case CandidatesMade():
                 self["candidates", event.stage, event.origin] += event.total
             case VerdictGiven():
-                self["candidates", event.stage, event.outcome] += 1
-                if event.outcome == "rejected":
-                    self["rejections", event.stage, event.reason] += 1
+                self._verdict_given(event)
             case GroupStarted():
                 self["groups_in_flight",] += 1
             case GroupSettled():
@@ -55,6 +54,13 @@ class Counts(dict[tuple[str, ...], float]):
             case Collapsing() if event.what != "effect":
                 self._collapsing(event)
 
+    def _verdict_given(self, event: VerdictGiven) -> None:
+        self["candidates", event.stage, event.outcome] += 1
+        if event.outcome == "rejected":
+            self["rejections", event.stage, event.reason] += 1
+        elif event.outcome == "failed":
+            self["failures", event.stage, event.reason] += 1
+
     def _collapsing(self, event: Collapsing) -> None:
         alarm = event.what == "alarm"
         self["collapse_alarms", event.stage] += alarm
@@ -62,7 +68,7 @@ class Counts(dict[tuple[str, ...], float]):
             self["collapse_steps", event.stage, event.step, "taken" if alarm else "undone"] += 1
 
     def _call_finished(self, event: CallFinished) -> None:
-        endpoint, stage, outcome, _, _, prompt, completion, reasoning, cached, cost_usd = event
+        endpoint, stage, outcome, _, _, prompt, completion, reasoning, cached, cost_usd, truncated = event
         self["calls_in_flight", endpoint] -= 1
         self["calls", endpoint, stage, outcome] += 1
         if outcome == "refused":
@@ -72,6 +78,7 @@ class Counts(dict[tuple[str, ...], float]):
             self["tokens", endpoint, "completion"] += completion
             self["tokens", endpoint, "reasoning"] += reasoning
             self["tokens", endpoint, "cached"] += cached
+            self["truncated", endpoint, stage] += truncated
             if cost_usd is None:
                 self["unpriced_calls", endpoint, stage] += 1
             else:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
 
-from queues.bounded import QueueStatistics
 from queues.ledger import Reader
 from service.observe import logs
 from service.observe.metrics import Metrics
 from service.observe.progress import Progress, Shown, StageNow
+from service.observe.sampled import Sample, of_gates, of_queues, of_sessions
 from service.observe.tally import Counts, Tally
 from service.runs.lifecycle import Activity
 from service.runs.plan import Plan
@@ -79,7 +80,9 @@ class ConsoleWatch(Watch):
     def begin(
         self, session: Session, manifest: Mapping[str, Any], reader: Reader
     ) -> dict[str, Coroutine[Any, Any, None]]:
-        self.metrics.sample(lambda: _queues(session), session.limits)
+        self.metrics.sample(lambda: chain(*_samples(session)))
+        self.metrics.began()
+        self.metrics.counts["jobs", "running"] = 1
         work = {"loop lag": self.metrics.measure_lag()}
         if self._log is not None:
             self._observers.append(self._log)
@@ -88,6 +91,8 @@ class ConsoleWatch(Watch):
         return work
 
     def end(self) -> None:
+        self.metrics.ended()
+        self.metrics.counts["jobs", "running"] = 0
         if self._log is not None:
             self._log.close()
 
@@ -113,5 +118,7 @@ def stages_now(session: Session) -> dict[str, StageNow]:
     }
 
 
-def _queues(session: Session) -> dict[str, QueueStatistics]:
-    return {name: now.inbox for name, now in stages_now(session).items()}
+def _samples(session: Session) -> Iterator[Iterable[Sample]]:
+    yield of_queues({name: now.inbox for name, now in stages_now(session).items()})
+    yield of_gates(session.gate_of)
+    yield of_sessions([session])

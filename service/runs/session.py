@@ -86,11 +86,11 @@ class Session:
         groups, shared = limits_of(used), gates or {}
         self._own = {name: Gate(limits, name) for name, (limits, _) in groups.items() if name not in shared}
         self.gates = {name: self._own.get(name) or shared[name] for name in groups}
-        self._gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
+        self.gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
         self.endpoints: dict[str, Endpoint] = {}
         for alias, endpoint in used.items():
             of_run = Hooks(partial(self._commit, alias), self._admit, reused, observe, job)
-            made = (alias, endpoint, self._gate_of[alias], keys[alias], of_run)
+            made = (alias, endpoint, self.gate_of[alias], keys[alias], of_run)
             home = Home(partial(self._came_home, alias), batches)
             if endpoint.mode == "live" and (sent := under_way(alias, decisions)):
                 raise InputError(
@@ -107,9 +107,9 @@ class Session:
         self.store = LedgerStore(ledger, reader)
         self.pipeline = Pipeline(build(config.stages, tools), self.store, sizes, observe, self._arrive)
 
-    def limits(self) -> dict[str, float]:
-        """Return how many calls each alias may have on the wire now; those of one group share the number."""
-        return {alias: float(gate.places) for alias, gate in self._gate_of.items()}
+    def budget_left(self) -> dict[str, float]:
+        """Return, of each budget of calls, tokens or dollars that there is, the share that is left."""
+        return self._spending.left()
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return, by name, what must run beside the pipeline: dispatchers of its own gates, watchers of endpoints."""

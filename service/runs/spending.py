@@ -38,6 +38,16 @@ class Spending:
         self.tokens += receipt.usage.prompt_tokens + receipt.usage.completion_tokens
         self.usd += receipt.cost_usd or 0.0
 
+    def left(self) -> dict[str, float]:
+        """Return, of each budget there is, the share that is left by what has come back."""
+        budget = self._budget
+        spent = (
+            ("calls", self.calls, budget.calls),
+            ("tokens", self.tokens, budget.tokens),
+            ("usd", self.usd, budget.usd),
+        )
+        return {name: max(0.0, 1 - used / most) if most else 0.0 for name, used, most in spent if most is not None}
+
     def check(self) -> None:
         """Raise BudgetReached if another call could pass the budget."""
         budget = self._budget

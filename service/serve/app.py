@@ -18,6 +18,7 @@ from queues.bounded import QueueStatistics
 from queues.registry import Record, Registry
 from service.observe.logs import Log
 from service.observe.metrics import Metrics
+from service.observe.sampled import Sample, of_gates, of_queues, of_sessions
 from service.runs.lifecycle import EXIT_STOPPED, signals
 from service.runs.rundir import refused
 from service.serve.aside import Aside
@@ -81,7 +82,7 @@ class Service:
         self._job_api = JobApi(registry, self.jobs, self.desk, around.folder)
         self._batch_api = BatchApi(registry, self.batches, self.files, self.desk)
         self._operations = Operations(registry, self.metrics, lambda: self.jobs.closing)
-        self.metrics.sample(self._queues, lambda: {name: gate.places for name, gate in self.shared.gates.items()})
+        self.metrics.sample(self._samples)
 
     @cached_property
     def routes(self) -> list[Route]:
@@ -126,6 +127,11 @@ class Service:
 
     def _unfinished(self, tenant: str) -> list[Record]:
         return [*self.jobs.unfinished(tenant), *self.batches.unfinished(tenant)]
+
+    def _samples(self) -> Iterator[Sample]:
+        yield from of_queues(self._queues())
+        yield from of_gates(self.shared.gates)
+        yield from of_sessions(job.session for job in self.jobs.running() if job.session is not None)
 
     def _queues(self) -> Mapping[str, QueueStatistics]:
         """Return the queues of all jobs, those before stages of one type as one."""

@@ -21,6 +21,7 @@ from service.runs.finish import Finished
 from service.runs.lifecycle import Interrupted, ending_of
 from service.runs.plan import Plan
 from service.runs.rundir import LEDGER
+from service.runs.session import Session
 from service.serve import state
 from service.serve.aside import Aside
 from service.serve.examine import given_of
@@ -89,6 +90,11 @@ class RunningJob:
 
     def progress(self) -> Progress | None:
         return None if self._watch is None else self._watch.progress()
+
+    @property
+    def session(self) -> Session | None:
+        """What makes its calls, while it does."""
+        return None if self._watch is None else self._watch.session
 
     def stages(self) -> Mapping[str, StageNow]:
         return {} if self._watch is None else self._watch.stages()

@@ -64,15 +64,19 @@ class JobWatch(Watch):
     def begin(
         self, session: Session, manifest: Mapping[str, Any], reader: Reader
     ) -> dict[str, Coroutine[Any, Any, None]]:
+        self._metrics.began()
         self.session, self.tally = session, self._tally(self.counts, manifest, reader)
         return {"progress": self._tell(), "beside": self._beside()}
 
     def end(self) -> None:
-        """Take back from the metrics what the job holds no longer."""
+        """Take back from the metrics what the job holds no longer, once."""
+        if self.session is None:
+            return
         for (name, *labels), count in self.counts.items():
             if name in HELD:
                 self._metrics.counts[(name, *labels)] -= count
         self.session = None
+        self._metrics.ended()
 
     def stages(self) -> dict[str, StageNow]:
         """Look at the stages, by their types; of several of one type at any."""

@@ -28,6 +28,7 @@ from service.runs.lifecycle import allow_many_connections
 from service.simulator.asked import Asked, Kind, Refusal, read
 from service.simulator.batches import BatchFront
 from service.simulator.draws import Draws
+from service.simulator.gauges import CONTENT_TYPE, Load
 from service.simulator.limits import Clock, Limiter
 from service.simulator.options import Options
 from service.simulator.replies import Composer
@@ -74,6 +75,8 @@ class Simulator:
         self._batches = BatchFront(options.batch_s, clock, self._in_batch, self._authorise)
         per_minute = (options.rpm, options.tpm)
         self._limiter = Limiter(*per_minute, concurrency, advice, clock, options.rpd, options.halve_after)
+        slots, context = options.slots or 0, options.context or 0
+        self._load = Load(options.models, slots * context or None)
         self._slots = asyncio.Semaphore(options.slots) if options.slots else contextlib.nullcontext()
 
     def app(self) -> web.Application:
@@ -82,6 +85,7 @@ class Simulator:
         app.add_routes(self._batches.routes())
         app.add_routes([web.get("/v1/models", self._models), web.get("/health", self._health)])
         app.add_routes([web.get("/stats", self._stats), web.post("/stats/reset", self._reset)])
+        app.add_routes([web.get("/metrics", self._metrics)])
         return app
 
     @web.middleware
@@ -137,7 +141,8 @@ class Simulator:
         if options.latency:
             chance = Draws(options.seed, "latency", call.asked.digest, call.arrival).source("delay")
             async with self._slots:
-                await asyncio.sleep(chance.lognormvariate(math.log(options.latency), options.jitter))
+                with self._load.running(call.asked.reserved_tokens):
+                    await asyncio.sleep(chance.lognormvariate(math.log(options.latency), options.jitter))
         if call.fault in {"error", "reset"}:
             if call.fault == "reset":
                 _cut_off(request)
@@ -197,6 +202,9 @@ class Simulator:
         told |= {"answered": len(counts.answered), "in_flight": limiter.in_flight, "peak": limiter.peak}
         told["batches"] = self._batches.created
         return _json(orjson.dumps(told))
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._load.exposed(self._limiter.in_flight), headers={"Content-Type": CONTENT_TYPE})
 
     async def _reset(self, request: web.Request) -> web.Response:
         """Forget what has arrived and been answered too: the same run gives the same faults again."""

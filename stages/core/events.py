@@ -37,6 +37,15 @@ class CallFinished(NamedTuple):
     reasoning_tokens: int = 0
     cached_tokens: int = 0
     cost_usd: float | None = 0.0
+    truncated: bool = False
+
+
+class ReplyKept(NamedTuple):
+    """A reply that came over the wire is durable; `seconds` after it came."""
+
+    endpoint: str
+    stage: str
+    seconds: float
 
 
 class CallRetried(NamedTuple):
@@ -126,6 +135,7 @@ class Collapsing(NamedTuple):
 Event = (
     CallStarted
     | CallFinished
+    | ReplyKept
     | CallRetried
     | ServerChanged
     | CallReplayed

@@ -119,5 +119,6 @@ class BatchEndpoint(Endpoint):
         done = self._home.commit(answered, receipt)
         if observe is not None:
             observe(CallStarted(self.alias, stage))
-            observe(CallFinished(self.alias, stage, "ok", answered.took_s, 0.0, *usage, receipt.cost_usd))
+            truncated = any(choice.truncated for choice in answered.reply.choices)
+            observe(CallFinished(self.alias, stage, "ok", answered.took_s, 0.0, *usage, receipt.cost_usd, truncated))
         return done

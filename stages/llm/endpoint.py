@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 from config.schema import Endpoint as EndpointConfig
 from queues.gate import Gate, Lease, NeverAdmitted
 from stages.core.errors import BudgetReached, CandidateError, RunStopped
-from stages.core.events import CallFinished, CallOutcome, CallReplayed, CallRetried, CallStarted, Observe
+from stages.core.events import CallFinished, CallOutcome, CallReplayed, CallRetried, CallStarted, Observe, ReplyKept
 from stages.llm.embedded import EmbeddedServer
 from stages.llm.failures import Failure
 from stages.llm.keys import ApiKey
@@ -103,6 +103,11 @@ class Endpoint:
         if self._embedded is not None:
             await self._embedded.watch()
 
+    @property
+    def left_alone(self) -> int:
+        """How many of its servers are left alone now, having failed again and again."""
+        return self._servers.left_alone
+
     def __repr__(self) -> str:
         return f"<Endpoint {self.alias}: {self._servers!r}, behind {self._gate!r}>"
 
@@ -140,7 +145,10 @@ class Endpoint:
         while True:
             outcome, receipt = await self._attempt(call, body)
             if isinstance(outcome, Served):
+                came = self._policy.clock()
                 await self._commit(call, key, outcome.raw, receipt)
+                if self._hooks.observe is not None:
+                    self._hooks.observe(ReplyKept(self.alias, call.stage, self._policy.clock() - came))
                 return outcome.reply
             if retries is None:
                 retries = Retries(self._policy, self.alias)
@@ -226,4 +234,5 @@ def _finished(alias: str, stage: str, outcome: Served | Failure | None, receipt:
     if not isinstance(outcome, Served):
         label: CallOutcome = "cancelled" if outcome is None else _OUTCOMES.get(outcome.cause, "error")
         return CallFinished(alias, stage, label, wait_s, duration_s)
-    return CallFinished(alias, stage, "ok", wait_s, duration_s, *usage, cost_usd)
+    truncated = any(choice.truncated for choice in outcome.reply.choices)
+    return CallFinished(alias, stage, "ok", wait_s, duration_s, *usage, cost_usd, truncated)

@@ -80,6 +80,11 @@ class Servers:
         told = f"{sum(server.outstanding for server in self._servers)} in flight, keys: {len(self._ring)}"
         return ", ".join([told, *(f"{server} {server.breaker!r}" for server in self._servers if server.breaker.open)])
 
+    @property
+    def left_alone(self) -> int:
+        """How many servers get no calls now but a probe."""
+        return sum(one.breaker.open for one in self._servers)
+
     async def open(self, urls: Sequence[str]) -> None:
         api, query, clock = self._config.api, self._config.query, self._policy.clock
         self._servers = [
@@ -160,8 +165,7 @@ class Servers:
 
     def _tell(self, server: _Server, down: bool) -> None:
         if self._observe is not None:
-            now_down = sum(one.breaker.open for one in self._servers)
-            self._observe(ServerChanged(self._alias, repr(server), down, now_down))
+            self._observe(ServerChanged(self._alias, repr(server), down, self.left_alone))
 
     async def _exchange(self, url: URL, key: ApiKey, body: bytes) -> Served | Failure:
         try:

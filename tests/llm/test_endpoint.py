@@ -14,7 +14,7 @@ from queues.gate import Gate, GateLimits, Lease
 from queues.line import Priority
 from queues.pace import Clock
 from stages.core.errors import BudgetReached, CandidateError, RunStopped, TamisError
-from stages.core.events import CallFinished, CallReplayed, CallRetried, CallStarted
+from stages.core.events import CallFinished, CallReplayed, CallRetried, CallStarted, ReplyKept
 from stages.llm.endpoint import Receipt
 from stages.llm.protocol import Usage
 
@@ -333,8 +333,9 @@ async def test_every_attempt_starts_and_finishes_for_observers(server: ScriptedS
         ("invalid", 0.75),
         ("server_error", 1.5),
     ]
-    last = run.events[-1]
+    last, kept = run.events[-2:]
     assert isinstance(last, CallFinished)
+    assert isinstance(kept, ReplyKept)
     assert (last.prompt_tokens, last.completion_tokens, last.cost_usd) == (10, 5, None)
 
 

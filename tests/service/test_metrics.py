@@ -14,9 +14,11 @@ from virtual_time import run
 from watched_run import events, watched_pipeline
 
 from queues.bounded import BoundedQueue
+from queues.gate import Gate, GateLimits
 from service.observe.metrics import Metrics, serve_metrics
+from service.observe.sampled import of_gates, of_queues
 from stages.core.errors import InputError
-from stages.core.events import CallFinished, CallReplayed, CallStarted, ServerChanged, VerdictGiven
+from stages.core.events import CallFinished, CallReplayed, CallStarted, VerdictGiven
 
 
 @pytest.fixture
@@ -49,6 +51,9 @@ def test_every_series_is_there_from_the_start_at_zero(metrics: Metrics) -> None:
         ("tamis_candidates_total", {"stage": "select", "outcome": "passed"}),
         ("tamis_rejections_total", {"stage": "verify", "reason": "wrong_answer"}),
         ("tamis_rejections_total", {"stage": "dedupe", "reason": "duplicate"}),
+        ("tamis_failures_total", {"stage": "judge", "reason": "unreadable"}),
+        ("tamis_truncated_total", {"endpoint": "main", "stage": "generate"}),
+        ("tamis_accepted_total", {}),
         ("tamis_seeds_total", {"outcome": "unsolved"}),
         ("tamis_groups_in_flight", {}),
     ]
@@ -72,6 +77,13 @@ def test_no_series_is_made_that_the_pipeline_cannot_have(metrics: Metrics) -> No
         ("tamis_rate_limited_total", {"endpoint": "main"}, 1),
         ("tamis_retries_total", {"endpoint": "main", "cause": "rate_limited"}, 1),
         ("tamis_tokens_total", {"endpoint": "main", "kind": "prompt"}, 360),
+        ("tamis_truncated_total", {"endpoint": "main", "stage": "generate"}, 1),
+        ("tamis_truncated_total", {"endpoint": "strong", "stage": "generate"}, 0),
+        ("tamis_backoff_seconds_total", {"endpoint": "main"}, 0.5),
+        ("tamis_call_commit_seconds_count", {"endpoint": "main", "stage": "generate"}, 6),
+        ("tamis_call_commit_seconds_sum", {"endpoint": "strong", "stage": "generate"}, 0.008),
+        ("tamis_completion_tokens_bucket", {"endpoint": "main", "stage": "generate", "le": "32.0"}, 0),
+        ("tamis_completion_tokens_bucket", {"endpoint": "main", "stage": "generate", "le": "64.0"}, 6),
         ("tamis_tokens_total", {"endpoint": "main", "kind": "completion"}, 240),
         ("tamis_tokens_total", {"endpoint": "strong", "kind": "reasoning"}, 20),
         ("tamis_tokens_total", {"endpoint": "strong", "kind": "cached"}, 10),
@@ -88,6 +100,8 @@ def test_no_series_is_made_that_the_pipeline_cannot_have(metrics: Metrics) -> No
         ("tamis_candidates_total", {"stage": "judge", "outcome": "failed"}, 1),
         ("tamis_rejections_total", {"stage": "verify", "reason": "wrong_answer"}, 4),
         ("tamis_rejections_total", {"stage": "generate", "reason": "truncated"}, 1),
+        ("tamis_failures_total", {"stage": "judge", "reason": "unreadable"}, 1),
+        ("tamis_accepted_total", {}, 1),
         ("tamis_seeds_total", {"outcome": "solved"}, 1),
         ("tamis_groups_in_flight", {}, 1),
     ],
@@ -107,28 +121,39 @@ def test_a_replayed_call_is_no_call(metrics: Metrics) -> None:
     assert value(metrics, "tamis_calls_total", endpoint="main", stage="generate", outcome="ok") == 0
 
 
-def test_the_servers_that_are_left_alone_are_shown_as_they_are_now(metrics: Metrics) -> None:
-    metrics(ServerChanged("main", "a:80", down=True, now_down=2))
-    assert value(metrics, "tamis_breaker_open", endpoint="main") == 2
-    metrics(ServerChanged("main", "a:80", down=False, now_down=1))
-    assert value(metrics, "tamis_breaker_open", endpoint="main") == 1
-
-
 def test_two_runs_in_one_process_do_not_mix(observed: Metrics) -> None:
     assert value(Metrics(watched_pipeline()), "tamis_seeds_total", outcome="solved") == 0
 
 
-def test_queues_and_limits_are_read_when_a_scrape_asks(metrics: Metrics) -> None:
+def test_queues_are_read_when_a_scrape_asks(metrics: Metrics) -> None:
     seconds = 0.0
     queue: BoundedQueue[int] = BoundedQueue(8, clock=lambda: seconds)
-    metrics.sample(lambda: {"judge": queue.statistics()}, lambda: {"main": 16})
+    metrics.sample(lambda: of_queues({"judge": queue.statistics()}))
     assert value(metrics, "tamis_queue_depth", stage="judge") == 0
     queue.put_nowait(1)
     seconds = 3.0
     assert value(metrics, "tamis_queue_depth", stage="judge") == 1
     assert value(metrics, "tamis_queue_capacity", stage="judge") == 8
     assert value(metrics, "tamis_queue_oldest_seconds", stage="judge") == 3
-    assert value(metrics, "tamis_concurrency_limit", endpoint="main") == 16
+
+
+async def test_a_gate_shows_its_limits_and_who_waits_for_what(metrics: Metrics) -> None:
+    gate = Gate(GateLimits(max_concurrency=1, requests_per_minute=600))
+    metrics.sample(lambda: of_gates({"main": gate}))
+    assert value(metrics, "tamis_concurrency_limit", endpoint="main") == 1
+    assert value(metrics, "tamis_limit_per_minute", endpoint="main", kind="requests") == 600
+    assert value(metrics, "tamis_limit_per_minute", endpoint="main", kind="tokens") is None
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(gate.run())
+        lease = await gate.admit()
+        waiter = tasks.create_task(gate.admit())
+        await asyncio.sleep(0)
+        assert value(metrics, "tamis_calls_waiting", endpoint="main", lacks="concurrency") == 1
+        assert value(metrics, "tamis_calls_waiting", endpoint="main", lacks="pace") == 0
+        lease.done()
+        (await waiter).done()
+        running.cancel()
+    assert value(metrics, "tamis_calls_waiting", endpoint="main", lacks="concurrency") == 0
 
 
 def test_commits_are_timed(metrics: Metrics) -> None:
@@ -183,7 +208,11 @@ def _seconds(work: Callable[[], None]) -> float:
 
 
 def test_the_names_are_as_prometheus_wants_them(observed: Metrics) -> None:
-    observed.sample(lambda: {"judge": BoundedQueue[int](8).statistics()}, lambda: {"main": 16})
+    gate = Gate(GateLimits(16, 600, 10_000))
+    queue = BoundedQueue[int](8).statistics()
+    observed.sample(
+        lambda: [*of_queues({"judge": queue}), *of_gates({"main": gate}), (("budget_left_ratio", "usd"), 1.0)]
+    )
     promtool = need_program("promtool")
     check = subprocess.run(
         [promtool, "check", "metrics"], input=generate_latest(observed.registry), capture_output=True, check=False

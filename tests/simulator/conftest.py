@@ -35,6 +35,13 @@ class Client:
             assert reply.status == 200
             return await reply.json()
 
+    async def figures(self) -> dict[str, float]:
+        """Return what it says at /metrics, by name."""
+        async with self._session.get(self.base_url.removesuffix("/v1") + "/metrics") as reply:
+            assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            lines = [line for line in (await reply.text()).splitlines() if not line.startswith("#")]
+        return {line.partition("{")[0]: float(line.split()[-1]) for line in lines}
+
     async def stats(self) -> dict[str, Any]:
         return await self.get("/stats")
 

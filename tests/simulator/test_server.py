@@ -200,3 +200,25 @@ async def test_a_client_that_leaves_is_no_answered_call(simulated) -> None:
         call.cancel()
         await endpoint.in_flight(0)
         assert (await endpoint.stats())["answered"] == 0
+
+
+async def test_it_says_of_its_load_what_vllm_would(simulated) -> None:
+    """Two slots, three calls: two run, one waits, and the cache holds what the two may take."""
+    async with (
+        simulated(Options(accuracy=1.0, latency=0.3, slots=2, context=1000)) as endpoint,
+        asyncio.TaskGroup() as tasks,
+    ):
+        calls = [tasks.create_task(endpoint.ask(f"What is {n} + 2?", max_tokens=490)) for n in range(3)]
+        async with asyncio.timeout(10):
+            while (load := await endpoint.figures())["vllm:num_requests_waiting"] == 0:
+                pass
+        assert load["vllm:num_requests_running"] == 2
+        assert load["vllm:num_requests_waiting"] == 1
+        assert 0.49 < load["vllm:kv_cache_usage_perc"] < 0.52
+        await asyncio.wait(calls)
+        assert set((await endpoint.figures()).values()) == {0.0}
+
+
+async def test_without_slots_or_context_it_knows_of_no_cache(simulated) -> None:
+    async with simulated(Options(accuracy=1.0)) as endpoint:
+        assert await endpoint.figures() == {"vllm:num_requests_running": 0, "vllm:num_requests_waiting": 0}

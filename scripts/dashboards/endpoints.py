@@ -1,0 +1,247 @@
+"""Endpoints and their limits: what is asked of them, what holds calls back, and what the server itself says."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from panels import choice, figure, lines, ours, page
+from queries import mean, most, now, of, per_second, quantile, quantiles, share, total
+
+ENDPOINT = 'endpoint=~"$endpoint"'
+SERVED = 'outcome="ok"'
+WRONG = 'outcome=~"error|timeout|invalid"'
+CALLS = "calls_total"
+MODEL = 'model_name=~"$model"'
+
+
+def limit(kind: str) -> str:
+    return most("limit_per_minute", "endpoint", "max", ENDPOINT, f'kind="{kind}"')
+
+
+def tokens(kinds: str) -> str:
+    return per_second("tokens_total", "endpoint", ENDPOINT, f'kind=~"{kinds}"')
+
+
+ORDER = [
+    figure(
+        "Served",
+        "Attempts answered per second.",
+        "reqps",
+        per_second(CALLS, "", ENDPOINT, SERVED),
+        green=0.1,
+        yellow=0.01,
+        red=0,
+    ),
+    figure(
+        "Attempts that fail",
+        "Errors, time-outs and unreadable bodies, as a share of the attempts.",
+        "percentunit",
+        share(per_second(CALLS, "", ENDPOINT, WRONG), per_second(CALLS, "", ENDPOINT)),
+        green=0,
+        yellow=0.01,
+        red=0.05,
+    ),
+    figure(
+        "Attempts refused",
+        "Answers 429 and 503 as a share of the attempts.",
+        "percentunit",
+        share(per_second("rate_limited_total", "", ENDPOINT), per_second(CALLS, "", ENDPOINT)),
+        green=0,
+        yellow=0.01,
+        red=0.05,
+    ),
+    figure(
+        "Slow calls (p95)",
+        "One attempt in twenty takes longer than this on the wire.",
+        "s",
+        quantile(0.95, "call_duration_seconds", "", ENDPOINT),
+        green=0,
+        yellow=30,
+        red=120,
+    ),
+    figure(
+        "Waiting at the gate",
+        "Calls that wait for a place, for pace, for tokens, or for the end of a cool-down.",
+        "short",
+        total("calls_waiting", ENDPOINT),
+        green=0,
+        yellow=500,
+        red=2000,
+    ),
+    figure(
+        "Servers left alone",
+        "Servers that failed again and again.",
+        "short",
+        total("breaker_open", ENDPOINT),
+        green=0,
+        yellow=1,
+        red=2,
+    ),
+]
+
+RATE = [
+    lines(
+        "Rate",
+        "Attempts that come back, by endpoint and outcome.",
+        "reqps",
+        (per_second(CALLS, "endpoint, outcome", ENDPOINT), "{{endpoint}}: {{outcome}}"),
+        stacked=True,
+    ),
+    lines(
+        "Errors and retries",
+        "Attempts made again, by what went wrong.",
+        "reqps",
+        (per_second("retries_total", "endpoint, cause", ENDPOINT), "{{endpoint}}: {{cause}}"),
+        stacked=True,
+    ),
+    lines("Duration", "Time on the wire.", "s", *quantiles("call_duration_seconds", "endpoint", ENDPOINT)),
+    lines(
+        "Servers left alone",
+        "Servers of an endpoint that failed again and again. They are asked now and then whether they are back.",
+        "short",
+        (most("breaker_open", "endpoint", "max", ENDPOINT), "{{endpoint}}"),
+    ),
+]
+
+LIMITS = [
+    lines(
+        "In flight",
+        "Calls on the wire, and how many may be.",
+        "short",
+        (now("calls_in_flight", "endpoint", ENDPOINT), "{{endpoint}}"),
+        (now("concurrency_limit", "endpoint", ENDPOINT), "{{endpoint}}: limit"),
+    ),
+    lines(
+        "Free places",
+        "Share of the concurrency limit that is free. Near 0: the limit holds the run back, not the work.",
+        "percentunit",
+        (
+            "1 - "
+            + share(now("calls_in_flight", "endpoint", ENDPOINT), now("concurrency_limit", "endpoint", ENDPOINT)),
+            "{{endpoint}}",
+        ),
+    ),
+    lines(
+        "Requests by their limit",
+        "Attempts per minute as a share of what may go, where a rate is set. At 1 the rate holds the run back.",
+        "percentunit",
+        (
+            share("60 * " + per_second(CALLS, "endpoint", ENDPOINT), limit("requests")),
+            "{{endpoint}}",
+        ),
+    ),
+    lines(
+        "Tokens by their limit",
+        "Tokens per minute as a share of what may go, where a rate is set. What is reserved and not used comes back.",
+        "percentunit",
+        (
+            share("60 * " + tokens("prompt|completion"), limit("tokens")),
+            "{{endpoint}}",
+        ),
+    ),
+]
+
+WAITS = [
+    lines(
+        "Who waits for what",
+        "Calls at the gate, by what the first of them lacks.",
+        "short",
+        (most("calls_waiting", "endpoint, lacks", "max", ENDPOINT), "{{endpoint}}: {{lacks}}"),
+        stacked=True,
+    ),
+    lines("Wait", "Time at the gate, before the wire.", "s", *quantiles("call_wait_seconds", "endpoint", ENDPOINT)),
+    lines(
+        "Where a call's time goes",
+        "Seconds of an average attempt: at our gate, on the wire, until our ledger has it, and put off for a retry.",
+        "s",
+        (mean("call_wait_seconds", "", ENDPOINT), "limiter"),
+        (mean("call_duration_seconds", "", ENDPOINT), "server"),
+        (mean("call_commit_seconds", "", ENDPOINT), "ledger"),
+        (share(per_second("backoff_seconds_total", "", ENDPOINT), per_second(CALLS, "", ENDPOINT)), "put off"),
+        stacked=True,
+    ),
+    lines(
+        "In batches",
+        "Requests that the provider works on in batches.",
+        "short",
+        (now("in_batches", "endpoint", ENDPOINT), "{{endpoint}}"),
+    ),
+]
+
+SERVER = [
+    lines(
+        "Running at the server",
+        "vLLM's running requests, beside the calls that we have on the wire. The rest of those waits.",
+        "short",
+        (f"sum by (model_name) (vllm:num_requests_running{{{MODEL}}})", "{{model_name}}: running"),
+        (now("calls_in_flight", "endpoint", ENDPOINT), "{{endpoint}}: on the wire"),
+    ),
+    lines(
+        "Waiting at the server",
+        "vLLM's waiting requests, beside the calls that wait at our gate. Who waits there and not here shows that our "
+        "limit is higher than is of use.",
+        "short",
+        (f"sum by (model_name) (vllm:num_requests_waiting{{{MODEL}}})", "{{model_name}}: at the server"),
+        (
+            f"max by (endpoint) (sum by (endpoint, instance) ({of('calls_waiting', ENDPOINT)}))",
+            "{{endpoint}}: at our gate",
+        ),
+    ),
+    lines(
+        "KV cache",
+        "Share of vLLM's KV cache in use. Near 1 it preempts requests: fewer at a time finish sooner.",
+        "percentunit",
+        (f"max by (model_name) (vllm:kv_cache_usage_perc{{{MODEL}}})", "{{model_name}}"),
+    ),
+    lines(
+        "Length of replies",
+        "Completion tokens of a reply.",
+        "short",
+        *quantiles("completion_tokens", "endpoint", ENDPOINT),
+    ),
+]
+
+TOKENS = [
+    lines(
+        "Tokens",
+        "Reasoning tokens are part of the completion, cached ones part of the prompt.",
+        "cps",
+        (per_second("tokens_total", "endpoint, kind", ENDPOINT), "{{endpoint}}: {{kind}}"),
+    ),
+    lines(
+        "Cached prompts",
+        "Share of the prompt tokens that the server had in its cache.",
+        "percentunit",
+        (
+            share(tokens("cached"), tokens("prompt")),
+            "{{endpoint}}",
+        ),
+    ),
+    lines(
+        "Cost",
+        "US dollars per second, where the price is known.",
+        "currencyUSD",
+        (per_second("cost_usd_total", "endpoint", ENDPOINT), "{{endpoint}}"),
+        stacked=True,
+    ),
+    lines(
+        "Calls of unknown price",
+        "Served calls whose endpoint has no `price`, or whose reply had no usage. Their cost is not in the cost.",
+        "reqps",
+        (per_second("unpriced_calls_total", "endpoint", ENDPOINT), "{{endpoint}}"),
+    ),
+]
+
+
+def endpoints() -> Dashboard:
+    text = "What is asked of endpoints, which limit holds calls back, and what vLLM says of itself where it is scraped."
+    rows = {
+        "In good order": ORDER,
+        "Rate, errors, duration": RATE,
+        "Limits": LIMITS,
+        "Waiting": WAITS,
+        "At the server": SERVER,
+        "Tokens and cost": TOKENS,
+    }
+    model = choice("model", "Model at vLLM", "label_values(vllm:num_requests_running, model_name)")
+    more = ours("endpoint", "Endpoint", "calls_total"), model
+    return page("tamis-endpoints", "tamis: endpoints and limits", text, rows, *more)

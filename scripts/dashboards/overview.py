@@ -1,0 +1,181 @@
+"""The first look: is what runs in good order, what comes out of it, and what does it take."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from panels import bars, figure, lines, page
+from queries import most, now, per_second, quantile, share, so_far, total
+
+CALLS, ACCEPTED = "calls_total", "accepted_total"
+WRONG = 'outcome=~"error|timeout|invalid"'
+ENDED = 'outcome=~"solved|unsolved|failed"'
+MADE = 'outcome=~"generated|derived|given"'
+ALERTS = 'ALERTS{job=~"$job", instance=~"$instance", alertname=~"Tamis.+", alertstate="firing"}'
+
+ORDER = [
+    figure(
+        "Alerts",
+        "Alerts of tamis that fire now. The runbook says what each of them asks for.",
+        "short",
+        f"count({ALERTS}) or vector(0)",
+        green=0,
+        yellow=1,
+        red=3,
+    ),
+    figure(
+        "Jobs that run",
+        "Jobs under way; a run of the command line is one.",
+        "short",
+        total("jobs", 'state="running"'),
+        green=1,
+        yellow=1,
+        red=0,
+    ),
+    figure(
+        "Accepted",
+        "Accepted candidates per second, of the seeds that have ended.",
+        "cps",
+        per_second(ACCEPTED),
+        green=0.01,
+        yellow=0.001,
+        red=0,
+    ),
+    figure(
+        "Seeds solved",
+        "Share of the seeds that ended with at least one accepted candidate, over the range shown.",
+        "percentunit",
+        share(so_far("seeds_total", "", 'outcome="solved"'), so_far("seeds_total", "", ENDED)),
+        green=0.5,
+        yellow=0.25,
+        red=0,
+    ),
+    figure(
+        "Attempts that fail",
+        "Errors, time-outs and unreadable bodies, as a share of the attempts. Refusals are counted beside.",
+        "percentunit",
+        share(per_second(CALLS, "", WRONG), per_second(CALLS)),
+        green=0,
+        yellow=0.01,
+        red=0.05,
+    ),
+    figure(
+        "Attempts refused",
+        "Answers 429 and 503 as a share of the attempts: above 1 % a limit is set too high, or not known.",
+        "percentunit",
+        share(per_second("rate_limited_total"), per_second(CALLS)),
+        green=0,
+        yellow=0.01,
+        red=0.05,
+    ),
+    figure(
+        "Slow calls (p95)",
+        "One attempt in twenty takes longer than this on the wire.",
+        "s",
+        quantile(0.95, "call_duration_seconds"),
+        green=0,
+        yellow=30,
+        red=120,
+    ),
+    figure(
+        "Event loop lag (p99)",
+        "How late the event loop wakes. Above 100 ms this process is short of CPU, and slower than its endpoints.",
+        "s",
+        quantile(0.99, "event_loop_lag_seconds"),
+        green=0,
+        yellow=0.05,
+        red=0.1,
+    ),
+]
+
+YIELD = [
+    bars(
+        "Funnel",
+        "Candidates made, candidates that passed each stage, and candidates accepted, over the range shown.",
+        "short",
+        (so_far("candidates_total", "stage, outcome", MADE), "{{stage}}: made"),
+        (so_far("candidates_total", "stage", 'outcome="passed"'), "{{stage}}: passed"),
+        (so_far(ACCEPTED), "accepted"),
+    ),
+    lines(
+        "Accepted and made",
+        "Candidates per second. What is accepted comes in bursts where a stage compares all seeds.",
+        "cps",
+        (per_second("candidates_total", "", MADE), "made"),
+        (per_second(ACCEPTED), "accepted"),
+    ),
+    lines(
+        "Seeds",
+        "Seeds that leave, by outcome. A parked seed waits in the ledger and leaves once more, in a later phase.",
+        "cps",
+        (per_second("seeds_total", "outcome"), "{{outcome}}"),
+        stacked=True,
+    ),
+    bars(
+        "Reasons of rejections",
+        "Rejected candidates by stage and reason, over the range shown.",
+        "short",
+        (so_far("rejections_total", "stage, reason"), "{{stage}}: {{reason}}"),
+    ),
+]
+
+WORK = [
+    lines(
+        "Calls",
+        "Attempts that come back, by how they ended.",
+        "reqps",
+        (per_second(CALLS, "outcome"), "{{outcome}}"),
+        stacked=True,
+    ),
+    lines(
+        "Jobs",
+        "Jobs by state. What is queued waits for a place.",
+        "short",
+        (now("jobs", "state"), "{{state}}"),
+        stacked=True,
+    ),
+    lines(
+        "Fullest queues",
+        "How full the queue before each stage is. The stage after a full one is the slow one.",
+        "percentunit",
+        (share(now("queue_depth", "stage"), now("queue_capacity", "stage")), "{{stage}}"),
+    ),
+    lines(
+        "Servers left alone",
+        "Servers of an endpoint that failed again and again. They are asked now and then whether they are back.",
+        "short",
+        (most("breaker_open", "endpoint"), "{{endpoint}}"),
+    ),
+]
+
+COST = [
+    lines(
+        "Tokens",
+        "Reasoning tokens are part of the completion, cached ones part of the prompt.",
+        "cps",
+        (per_second("tokens_total", "kind"), "{{kind}}"),
+    ),
+    bars(
+        "Cost",
+        "US dollars over the range shown, by endpoint and stage, where the price is known.",
+        "currencyUSD",
+        (so_far("cost_usd_total", "endpoint, stage"), "{{endpoint}}: {{stage}}"),
+    ),
+    lines(
+        "Calls per accepted",
+        "Attempts made for each candidate accepted, over the range shown up to each moment.",
+        "short",
+        (share(so_far(CALLS), so_far(ACCEPTED)), "calls"),
+    ),
+    lines(
+        "Cost per accepted",
+        "US dollars spent for each candidate accepted, over the range shown up to each moment.",
+        "currencyUSD",
+        (share(so_far("cost_usd_total"), so_far(ACCEPTED)), "cost"),
+    ),
+]
+
+
+def overview() -> Dashboard:
+    text = "All that tamis does here: is it in good order, what comes out, what it takes."
+    rows = {"In good order": ORDER, "Yield": YIELD, "Work": WORK, "Tokens and cost": COST}
+    return page("tamis-overview", "tamis: overview", text, rows)

@@ -1,0 +1,151 @@
+"""Panels, rows, variables and annotations as all dashboards have them, by Grafana's own library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    BigValueColorMode,
+    BigValueGraphMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    StackingMode,
+    TooltipDisplayMode,
+    VisibilityMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    AnnotationQuery,
+    DashboardLinkType,
+    DashboardSpecialValueMapOptions,
+    DataSourceRef,
+    GridPos,
+    SpecialValueMap,
+    SpecialValueMatch,
+    Threshold,
+    ThresholdsMode,
+    ValueMappingResult,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+from queries import CHOSEN, Query, of
+
+SOURCE = DataSourceRef("prometheus", "${datasource}")
+WIDTH, STAT_HEIGHT, HEIGHT = 24, 4, 8
+QUIET = "No traffic"
+Panel = Any
+"""A builder of a panel; the library has a class for each kind, and none for them all."""
+
+
+def _panel(panel: Panel, title: str, text: str, unit: str, queries: Sequence[Query], height: int) -> Panel:
+    quiet = DashboardSpecialValueMapOptions(SpecialValueMatch.NULL_AND_NAN, ValueMappingResult(QUIET, "text", None, 0))
+    panel.title(title).description(text).unit(unit).datasource(SOURCE).height(height)
+    panel.mappings([SpecialValueMap(quiet)]).no_value(QUIET)
+    for index, (expr, legend) in enumerate(queries):
+        query = prometheus.Dataquery().expr(expr).legend_format(legend).range().datasource(SOURCE)
+        panel.with_target(query.ref_id(chr(ord("A") + index)))
+    return panel
+
+
+def figure(title: str, text: str, unit: str, expr: str, *, green: float, yellow: float, red: float) -> Panel:
+    """Return one number whose colour tells; `green` above `red` means that more is better."""
+    steps = [Threshold(None, "red"), Threshold(yellow, "yellow"), Threshold(green, "green")]
+    if green < red:
+        steps = [Threshold(None, "green"), Threshold(yellow, "yellow"), Threshold(red, "red")]
+    panel = _panel(stat.Panel(), title, text, unit, [(expr, title)], STAT_HEIGHT)
+    panel.thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
+    panel.color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.AREA)
+    return panel.reduce_options(_last())
+
+
+def lines(title: str, text: str, unit: str, *queries: Query, stacked: bool = False) -> Panel:
+    panel = _panel(timeseries.Panel(), title, text, unit, queries, HEIGHT)
+    panel.min(0).line_width(1).fill_opacity(20 if stacked else 0).show_points(VisibilityMode.NEVER)
+    panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL if stacked else StackingMode.NONE))
+    panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
+    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
+    return panel.legend(legend.show_legend(True))
+
+
+def bars(title: str, text: str, unit: str, *queries: Query) -> Panel:
+    panel = _panel(bargauge.Panel(), title, text, unit, queries, HEIGHT)
+    panel.min(0).orientation(VizOrientation.HORIZONTAL).display_mode(BarGaugeDisplayMode.BASIC)
+    return panel.reduce_options(_last())
+
+
+def _last() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs(["lastNotNull"])
+
+
+class Event(AnnotationQuery):
+    """An annotation whose value is its time, in ms; the library does not know these keys of Prometheus's plugin."""
+
+    def to_json(self) -> dict[str, object]:
+        return super().to_json() | {"useValueForTime": True, "titleFormat": self.name, "textFormat": "{{instance}}"}
+
+
+class Built:
+    """A thing that is there already, for a library that takes builders."""
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def build(self) -> Any:
+        return self._thing
+
+
+def _events() -> list[Built]:
+    """Jobs that begin and end, and processes that Prometheus sees no longer: a run's, when it is over."""
+    alive = of("build_info")
+    gone = f"max_over_time(timestamp({alive})[10m:15s]) * 1000 unless {alive}"
+    kinds = {
+        "A job begins": ("green", f"{of('job_started_timestamp_seconds')} * 1000"),
+        "A job ends": ("blue", f"{of('job_ended_timestamp_seconds')} * 1000"),
+        "A process is gone": ("purple", gone),
+    }
+    return [
+        Built(Event(name=name, datasource=SOURCE, icon_color=colour, expr=expr))
+        for name, (colour, expr) in kinds.items()
+    ]
+
+
+def choice(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    """Return a variable whose values are those of a label; `.+` stands for all of them."""
+    variable = dashboard.QueryVariable(name).label(label).datasource(SOURCE)
+    variable.query({"query": query, "refId": name}).refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+    variable.sort(VariableSort.ALPHABETICAL_ASC).multi(True).include_all(True).all_value(".+")
+    return variable.current(VariableOption(text="All", value="$__all", selected=True))
+
+
+def ours(name: str, label: str, figure_of: str) -> dashboard.QueryVariable:
+    """Return a variable with the values of a label of one of our figures, within the chosen jobs."""
+    chosen = "" if name == "job" else f"{{{CHOSEN[0]}}}" if name == "instance" else f"{{{', '.join(CHOSEN)}}}"
+    return choice(name, label, f"label_values(tamis_{figure_of}{chosen}, {name})")
+
+
+def page(
+    uid: str, title: str, text: str, rows: Mapping[str, Sequence[Panel]], *more: dashboard.QueryVariable
+) -> dashboard.Dashboard:
+    """Put a dashboard together. The panels of a row share its width evenly."""
+    built = dashboard.Dashboard(title).uid(uid).description(text).tags(["tamis"]).readonly()
+    built.time("now-30m", "now").refresh("10s").version(1)
+    built.with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+    for variable in (ours("job", "Job", "build_info"), ours("instance", "Instance", "build_info"), *more):
+        built.with_variable(variable)
+    built.annotations(_events())
+    link = dashboard.DashboardLink("tamis").type(DashboardLinkType.DASHBOARDS).tags(["tamis"])
+    built.link(link.keep_time(True).include_vars(True).as_dropdown(False))
+    top = number = 0
+    for name, panels in rows.items():
+        number += 1
+        built.with_row(dashboard.Row(name).id(number).grid_pos(GridPos(x=0, y=top, w=WIDTH, h=1)))
+        width, height = WIDTH // len(panels), panels[0].build().grid_pos.h
+        for place, panel in enumerate(panels):
+            number += 1
+            built.with_panel(panel.id(number).grid_pos(GridPos(x=place * width, y=top + 1, w=width, h=height)))
+        top += 1 + height
+    return built

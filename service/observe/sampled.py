@@ -1,0 +1,49 @@
+"""What is a state rather than an event, read when a scrape asks for it: queues, gates, budgets, servers left alone.
+
+Each function yields samples as `catalogue.py` names them: the name and the values of its labels, and the figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from queues.bounded import QueueStatistics
+from queues.gate import Gate
+from service.observe.catalogue import LACKS
+from service.runs.session import Session
+
+Sample = tuple[tuple[str, ...], float]
+
+
+def of_queues(queues: Mapping[str, QueueStatistics]) -> Iterator[Sample]:
+    """Yield what the queue before each stage holds."""
+    for stage, queue in queues.items():
+        yield ("queue_depth", stage), queue.depth
+        yield ("queue_capacity", stage), queue.capacity
+        yield ("queue_oldest_seconds", stage), queue.oldest_s
+
+
+def of_gates(gates: Mapping[str, Gate]) -> Iterator[Sample]:
+    """Yield the limits of each alias, and who waits for them; aliases of one group show the same figures."""
+    for endpoint, gate in gates.items():
+        now = gate.statistics()
+        yield ("concurrency_limit", endpoint), now.limit
+        for lack in LACKS:
+            yield ("calls_waiting", endpoint, lack), now.waiting if lack == now.waiting_for else 0
+        if (requests := gate.per_minute("requests")) is not None:
+            yield ("limit_per_minute", endpoint, "requests"), requests
+        if (tokens := gate.per_minute("tokens")) is not None:
+            yield ("limit_per_minute", endpoint, "tokens"), tokens
+
+
+def of_sessions(sessions: Iterable[Session]) -> Iterator[Sample]:
+    """Yield, of the jobs that run, the least that is left of a budget, and the most servers that one leaves alone."""
+    left: dict[str, float] = {}
+    alone: dict[str, int] = {}
+    for session in sessions:
+        for budget, share in session.budget_left().items():
+            left[budget] = min(share, left.get(budget, 1.0))
+        for alias, endpoint in session.endpoints.items():
+            alone[alias] = max(endpoint.left_alone, alone.get(alias, 0))
+    yield from ((("budget_left_ratio", budget), share) for budget, share in left.items())
+    yield from ((("breaker_open", alias), servers) for alias, servers in alone.items())

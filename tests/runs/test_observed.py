@@ -1,0 +1,103 @@
+"""Runs that a real Prometheus watches: every panel has its data, and alerts fire on faults and clear after them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from dashboards import ANNOTATIONS, QUERIES
+from prometheus_server import hastened, prometheus
+from whole_runs import Project, arithmetic
+
+from service.simulator.options import Options
+from service.simulator.server import running
+
+SERVER = Options(port=0, latency=0.05, accuracy=0.8, slots=8, context=4096)
+
+
+def host_of(url: str) -> str:
+    return url.removeprefix("http://").partition("/")[0]
+
+
+def pipeline(project: Project, base_url: str, seeds: int, limits: dict[str, Any], **more: Any) -> None:
+    """Write a pipeline from whose stages seeds leave one by one, with a price and a budget."""
+    config = arithmetic(project, base_url, seeds, **more)
+    config["endpoints"]["main"] |= {"limits": limits, "price": {"input_per_mtok": 1, "output_per_mtok": 4}}
+    config["stages"][4] = {"type": "dedupe", "mode": "online"}
+    project.write(config)
+
+
+@asynccontextmanager
+async def run_of(project: Project) -> AsyncIterator[str]:
+    """Run the project's pipeline while the block lasts, then tell it to stop; yield where its metrics are."""
+    process = project.start("run", "pipeline.yaml", "--out", "run", "--no-progress", "--metrics-port", "0")
+    assert process.stderr is not None
+    said = await asyncio.to_thread(process.stderr.readline)
+    assert said.startswith("metrics at "), said
+    try:
+        yield host_of(said.split()[-1])
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGTERM)
+        out, err = await asyncio.to_thread(process.communicate, timeout=60)
+    assert "Traceback" not in out + err, err
+
+
+async def test_every_query_of_every_dashboard_returns_data(project: Project) -> None:
+    limits = {"max_concurrency": 16, "requests_per_minute": 12_000, "tokens_per_minute": 5_000_000}
+    async with running(SERVER) as base_url, AsyncExitStack() as stack:
+        pipeline(project, base_url, 4000, limits, budget={"calls": 10**6})
+        async with run_of(project) as target:
+            targets = {"tamis": [target], "vllm": [host_of(base_url)]}
+            server = await stack.enter_async_context(prometheus(targets, project.folder))
+            await server.has_data([*QUERIES, ("annotation", ANNOTATIONS["A job begins"])])
+        await server.has_data([("annotation", ANNOTATIONS["A process is gone"])])
+
+
+async def test_alerts_fire_on_faults_and_clear_after_them(project: Project) -> None:
+    """A server refuses, dies, comes back with a worse model, and is well again."""
+    good = replace(SERVER, accuracy=0.9)
+    async with AsyncExitStack() as stack:
+        async with running(replace(good, refuse=0.9)) as base_url:
+            good = replace(good, port=int(base_url.rpartition(":")[2].removesuffix("/v1")))
+            pipeline(project, base_url, 20_000, {"max_concurrency": 8})
+            target = await stack.enter_async_context(run_of(project))
+            targets = {"tamis": [target]}
+            server = await stack.enter_async_context(prometheus(targets, project.folder, hastened()))
+            await server.tells("TamisRefusalStorm")
+        await server.tells("TamisBreakerOpen", "TamisStalled", quiet=["TamisRefusalStorm"])
+        async with running(replace(good, accuracy=0.05)):
+            await server.tells("TamisAcceptanceFell", quiet=["TamisBreakerOpen", "TamisStalled"])
+        async with running(good):
+            await server.tells(quiet=["TamisAcceptanceFell", "TamisBreakerOpen", "TamisStalled"])
+
+
+async def test_a_collapse_and_a_budget_that_is_nearly_spent_are_told_until_the_run_is_over(project: Project) -> None:
+    async with running(Options(port=0, collapse=800, latency=0.05)) as base_url, AsyncExitStack() as stack:
+        sliding_pipeline(project, base_url)
+        async with run_of(project) as target:
+            targets = {"tamis": [target]}
+            server = await stack.enter_async_context(prometheus(targets, project.folder, hastened()))
+            await server.tells("TamisCollapse")
+            await server.tells("TamisBudgetNear")
+        await server.tells(quiet=["TamisCollapse", "TamisBudgetNear"])
+
+
+def sliding_pipeline(project: Project, base_url: str) -> None:
+    """Write a pipeline whose one stage soon repeats itself, and whose budget is nearly spent by then."""
+    project.rows("seeds.jsonl", [{"id": f"s{n:04}", "example": f"task {n}"} for n in range(4000)])
+    stage = {"type": "generate", "endpoint": "main", "prompts": ["Write one new task. Example: {{ example }}"]}
+    project.write(
+        {
+            "seed": 5,
+            "endpoints": {"main": {"base_url": base_url, "model": "simulated", "limits": {"max_concurrency": 8}}},
+            "source": {"type": "jsonl", "path": "seeds.jsonl", "id": "id"},
+            "stages": [stage | {"temperature": 0.7}],
+            "budget": {"calls": 2000},
+        }
+    )
