@@ -90,7 +90,7 @@ class JobError(BaseModel):
 class StageProgress(BaseModel):
     """One stage of a running job: its queue, the seeds it works on, what it found.
 
-    `came` and `went` are candidates, those on their way with them. `per_s`: those it made or saw, over ten seconds. Of
+    `came` and `went` are candidates, those on their way with them; `per_s`: how many came, over ten seconds. Of
     earlier processes what they settled counts, as passed where it was only marked.
     """
 

@@ -118,7 +118,7 @@ class JobWatch(Watch):
             {what: int(tally.found(name, what)) for what in ("made", "passed", "rejected", "failed", "marked")}
         )
         reasons = Counter({key[2]: int(n) for key, n in self.counts.items() if key[:2] == ("rejections", name)})
-        came, before = max(found["made"], int(tally.found(name, "seen"))), self.before.get(name)
+        came, before = _came(tally, name), self.before.get(name)
         if before is not None:
             came += before.came
             earlier = {"made": before.came} if self._types[name] == "generate" else {"passed": before.went}
@@ -147,7 +147,7 @@ class JobWatch(Watch):
             self._accepted.note(now, tally.total("accepted"))
             self._left.note(now, tally.phase_left)
             for name, found in self._found.items():
-                found.note(now, tally.found(name, "made") + tally.found(name, "seen"))
+                found.note(now, _came(tally, name))
             if (progress := self.progress()) is not None and progress != told:
                 self._feed.publish("progress", progress)
                 told = progress
@@ -161,3 +161,8 @@ class JobWatch(Watch):
         if stage is not None:
             event = event._replace(stage=self._types.get(stage, "other"))  # type: ignore[call-arg]  # it has one
         self._metrics(event)
+
+
+def _came(tally: Tally, stage: str) -> int:
+    """Return the candidates that a stage made or was given; what it made it may have seen, too."""
+    return int(max(tally.found(stage, "made"), tally.found(stage, "seen")))

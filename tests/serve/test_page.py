@@ -37,28 +37,28 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def done(open_server: Server) -> dict[str, Any]:
-    """Return a job that is complete."""
-    caller = open_server.caller()
-    job = caller.post("/v1/jobs", {"pipeline": additions(caller.seeds(30))}, 201)
-    found: dict[str, Any] = caller.job(job["id"], "complete")
-    return found
-
-
-@pytest.fixture(scope="module")
-def hostile(open_server: Server) -> str:
-    """Return the id of a job whose seeds and candidates are of the worst kind."""
+def ended(open_server: Server) -> dict[str, Any]:
+    """Return two complete jobs: `good`, and `hostile`, whose seeds and candidates are of the worst kind."""
     caller = open_server.caller()
     texts = [HOSTILE, "x" * LONG, "\u202e" * 50 + "אבג", ""]
-    rows = [{"id": HOSTILE, "question": HOSTILE, "kind": HOSTILE, "given": text} for text in texts]
-    rows = [{**row, "id": f"{number} {row['id']}", "answer": 2} for number, row in enumerate(rows)]
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    rows = [{"id": f"{n} {HOSTILE}", "question": HOSTILE, "kind": HOSTILE, "given": texts[n]} for n in range(4)]
+    lines = "".join(json.dumps({**row, "answer": 2}, ensure_ascii=False) + "\n" for row in rows)
     file_id = caller.upload("hostile.jsonl", lines.encode()).json["id"]
     source = {"type": "upload", "file_id": file_id, "id": "id", "candidates": "given", "topic": "kind"}
-    pipeline = {"source": source, "stages": [{"type": "verify", "check": "numeric", "against": "{{ answer }}"}]}
-    job = caller.post("/v1/jobs", {"pipeline": pipeline}, 201)
-    caller.job(job["id"], "complete")
-    return str(job["id"])
+    hostile = {"source": source, "stages": [{"type": "verify", "check": "numeric", "against": "{{ answer }}"}]}
+    pipelines = {"good": additions(caller.seeds(70)), "hostile": hostile}
+    made = {name: caller.post("/v1/jobs", {"pipeline": one}, 201)["id"] for name, one in pipelines.items()}
+    return {name: caller.job(job, "complete") for name, job in made.items()}
+
+
+@pytest.fixture
+def done(ended: dict[str, Any]) -> Any:
+    return ended["good"]
+
+
+@pytest.fixture
+def hostile(ended: dict[str, Any]) -> str:
+    return str(ended["hostile"]["id"])
 
 
 def own(watched: Watched, server: Server) -> bool:
@@ -94,8 +94,7 @@ def test_it_comes_with_a_policy_that_allows_nothing_else_and_needs_no_token(serv
     assert server.caller().ask("GET", "/v1/jobs").headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 def test_every_view_fits_in_any_light_and_asks_nobody_else(
     open_server: Server, done: dict[str, Any], hostile: str, browser: Browser, width: int, scheme: str
 ) -> None:
@@ -160,10 +159,10 @@ def test_its_figures_are_those_of_the_job(open_server: Server, done: dict[str, A
     page, counts = watched.page, done["counts"]
     expect(page.locator("a[download]").first).to_be_visible()
     assert figure(page, "accepted") == str(counts["candidates"]["accepted"])
-    assert figure(page, "seeds done") == "30"
-    assert figure(page, "calls") == "60"
+    assert figure(page, "seeds done") == "70"
+    assert figure(page, "calls") == "140"
     verify = page.locator(".stages tbody tr").nth(1).locator("td").all_inner_texts()
-    assert (verify[0], verify[2]) == ("verify", "60")
+    assert (verify[0], verify[2]) == ("verify", "140")
     wrong = page.locator("tr", has_text="wrong answer")
     assert wrong.locator("td").nth(2).inner_text() == str(counts["candidates"]["rejected"]["wrong_answer"])
     wrong.get_by_role("link").click()
@@ -172,11 +171,10 @@ def test_its_figures_are_those_of_the_job(open_server: Server, done: dict[str, A
 
 
 def test_rejected_candidates_are_filtered_leafed_through_and_linked_to(
-    open_server: Server, operator: Caller, browser: Browser
+    open_server: Server, done: dict[str, Any], browser: Browser
 ) -> None:
-    job = operator.job(operator.post("/v1/jobs", {"pipeline": additions(operator.seeds(70))}, 201)["id"], "complete")
-    rejected = job["counts"]["candidates"]["rejected"]
-    watched = Watched(browser, f"{open_server.urls[0]}/#/jobs/{job['id']}/samples")
+    rejected = done["counts"]["candidates"]["rejected"]
+    watched = Watched(browser, f"{open_server.urls[0]}/#/jobs/{done['id']}/samples")
     page = watched.page
     page.get_by_label("state").select_option("rejected")
     expect(page.locator(".candidate.rejected").first).to_be_visible()
@@ -249,6 +247,8 @@ def test_the_editor_lists_every_mistake_and_leads_to_it(
     assert page.evaluate(chosen) == '"{{ qestion }}"'
     line = 1 + area.input_value().split("{{ qestion }}")[0].count("\n")
     assert str(line) in page.locator(".numbers-of-lines .bad").all_inner_texts()
+    expect(page.locator(".hints h3")).to_have_text("stages[0]")
+    expect(page.locator(".hints .at")).to_contain_text("prompts")
     area.fill('{"name": "x",\n "seed": 7,\n}')
     expect(page.locator(".errors")).to_contain_text("line 3 there is a comma before this brace")
     page.get_by_label("start from").select_option("answers that are judged")
@@ -268,34 +268,33 @@ PAINTED = """() => new Promise((done) => {
 })"""
 """How many milliseconds it takes to scroll through all of a long text."""
 PLACES = """async (text) => {
-    const { read, span } = await import("/page/places.js");
+    const { read, span, write } = await import("/page/places.js");
     const { value, spans, fault } = read(text);
     const cut = (place) => text.slice(...span(spans, place));
-    return [value, fault, cut("stages[1].by"), cut("stages[1].by.nothing[2]"), cut("stages[7].x"), cut("none")];
+    const cuts = ["stages[1].by", "stages[1].by.nothing[2]", "stages[7].x"].map(cut);
+    return [value, fault, ...cuts, read(write(value)).value];
 }"""
+FAULTS = {
+    '{"a": [1, 2': "a comma or a closing bracket",
+    '{"a" 1}': "a colon is missing",
+    "{a: 1}": "a key in quotes",
+    '{"a": "x\n"}': "no closing quote",
+    '{"a": "\\x"}': "an escape",
+    "[1,]": "a comma before this bracket",
+    "{} {}": "after the end",
+    "": "before it is complete",
+    "[" * 100_000: "nested deeper",
+}
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"a": [1, 2', "a comma or a closing bracket"),
-        ('{"a" 1}', "a colon is missing"),
-        ("{a: 1}", "a key in quotes"),
-        ('{"a": "x\n"}', "no closing quote"),
-        ('{"a": "\\x"}', "an escape"),
-        ("[1,]", "a comma before this bracket"),
-        ("{} {}", "after the end"),
-        ("", "before it is complete"),
-        ("[" * 100_000, "nested deeper"),
-    ],
-)
-def test_places_and_faults_of_a_text_are_found(open_server: Server, browser: Browser, text: str, message: str) -> None:
+def test_places_and_faults_of_a_text_are_found(open_server: Server, browser: Browser) -> None:
     page = Watched(browser, open_server.urls[0]).page
-    good = '{"stages": [{"type": "a\\"}"}, {"by": {"x": -1.5e3}}], "é": "\u202e"}'
-    value, fault, *cut = page.evaluate(PLACES, good)
-    assert (value, fault) == (json.loads(good), None)
-    assert cut == ['{"x": -1.5e3}', '{"x": -1.5e3}', '[{"type": "a\\"}"}, {"by": {"x": -1.5e3}}]', "{"]
-    assert message in page.evaluate(PLACES, text)[1]["message"]
+    good = '{"stages": [{"type": "a\\"}"}, {"by": {"x": -1.5e3}}], "é": "\u202e", "long": ["' + "x" * 200 + '", [[]]]}'
+    value, fault, *cut, again = page.evaluate(PLACES, good)
+    assert (value, fault, again) == (json.loads(good), None, json.loads(good))
+    assert cut == ['{"x": -1.5e3}', '{"x": -1.5e3}', '[{"type": "a\\"}"}, {"by": {"x": -1.5e3}}]']
+    for text, message in FAULTS.items():
+        assert message in page.evaluate(PLACES, text)[1]["message"]
 
 
 def test_a_token_is_asked_for_kept_in_the_tab_and_forgotten(server: Server, a: Caller, browser: Browser) -> None:

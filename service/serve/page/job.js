@@ -4,6 +4,7 @@ import { ask, download, events, get, repeat, token, Unreachable } from "./api.js
 import { bar, button, h, note, section, set, table } from "./dom.js";
 import { brief, bytes, dollars, duration, number, percent, rate, when } from "./human.js";
 import { figures } from "./jobs.js";
+import { write } from "./places.js";
 import { seedRows } from "./seeds.js";
 import { funnel, reasons } from "./stages.js";
 
@@ -27,13 +28,26 @@ export async function job({ main, signal, away, ready, title, ids: [id] }) {
   await repeat(signal, away, async () => {
     await page.count();
     if (!ENDED.includes(page.job.state)) ready(); // else when its files are listed, too
-    for await (const [kind, data] of events(`${path}/events`, signal)) {
-      away(false);
-      page.show(kind === "progress" ? { ...page.job, progress: data } : data);
-      if (kind === "end") return page.ended();
+    const looked = whileLookedAt(signal);
+    try {
+      for await (const [kind, data] of events(`${path}/events`, looked)) {
+        away(false);
+        page.show(kind === "progress" ? { ...page.job, progress: data } : data);
+        if (kind === "end") return page.ended();
+      }
+    } catch (error) {
+      if (!looked.aborted || signal.aborted) throw error;
     }
-    return 1000; // the service ended the stream, perhaps to start anew
+    return 1000; // nobody looks, or the service ended the stream, perhaps to start anew
   });
+}
+
+// Browsers hold six connections to one place: a stream that nobody looks at gives its own back.
+function whileLookedAt(signal) {
+  const hidden = new AbortController();
+  const look = () => document.hidden && hidden.abort();
+  document.addEventListener("visibilitychange", look, { signal: AbortSignal.any([signal, hidden.signal]) });
+  return AbortSignal.any([signal, hidden.signal]);
 }
 
 const quiet = () => {}; // the stream of events meets the same, and tells it
@@ -182,7 +196,8 @@ class JobPage {
   pipeline() {
     const text = h("pre", { class: "code", tabindex: "0" });
     const open = async () => {
-      if (text.textContent === "") set(text, JSON.stringify(await get(`/v1/jobs/${this.id}/pipeline`), null, 2));
+      if (text.textContent !== "") return;
+      set(text, await get(`/v1/jobs/${this.id}/pipeline`).then(write, (error) => error.message));
     };
     const again = h("a", { href: `#/submit?from=${this.id}` }, "Begin a new job with it");
     return h("div", {}, h("details", { on: { toggle: open } }, h("summary", {}, "Show it"), text), h("p", {}, again));

@@ -73,7 +73,7 @@ function row(list) {
     if (job.stopping) set(pill.firstChild, named);
     done.fill(found.share, 1);
     set(seeds, `${number(found.done)} of ${number(found.seeds)}`);
-    set(accepted, number(found.accepted));
+    set(accepted, found.begun ? number(found.accepted) : "");
     set(calls, found.calls === null ? "" : number(found.calls));
     set(perSecond, found.callsPerS === null ? "" : rate(found.callsPerS));
     set(cost, found.cost === null ? (found.begun ? "unknown" : "") : dollars(found.cost));

@@ -1,4 +1,4 @@
-// Where in a JSON text each value stands, and what is wrong with a text that is no JSON.
+// JSON as people write it: where in a text each value stands, what is wrong with a text that is none, and how it is set.
 
 const WORD = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 const SPACE = /[ \t\r\n]*/y;
@@ -96,6 +96,20 @@ class Scanner {
     } while (this.is(","));
     if (!this.is("]")) throw new Fault(this.at, "a comma or a closing bracket is missing here");
   }
+}
+
+// Return a value as text for people: what is short stands on one line.
+export function write(value, indent = "", width = 96) {
+  const nested = typeof value === "object" && value !== null;
+  const many = nested ? Object.entries(value) : [];
+  if (!many.length) return JSON.stringify(value);
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  const named = ([key, one], inner) => (open === "{" ? `${JSON.stringify(key)}: ` : "") + write(one, inner, width);
+  const deep = many.some(([, one]) => typeof one === "object" && one !== null && Object.values(one).some((part) => typeof part === "object" && part !== null));
+  const short = `${open}${many.map((one) => named(one, indent)).join(", ")}${close}`;
+  if (indent && !deep && !short.includes("\n") && short.length + indent.length <= width) return short;
+  const inner = `${indent}  `;
+  return `${open}\n${many.map((one) => inner + named(one, inner)).join(",\n")}\n${indent}${close}`;
 }
 
 // Return where a place stands in the text, or the nearest one above it that does.

@@ -3,8 +3,9 @@
 import { ask, get, query as toQuery, start, upload } from "./api.js";
 import { button, h, note, section, select, set } from "./dom.js";
 import { editor } from "./editor.js";
+import { hints, keysAt } from "./hints.js";
 import { bytes, number, percent, when } from "./human.js";
-import { lineOf, read, span } from "./places.js";
+import { lineOf, placeAt, read, span, write } from "./places.js";
 import { columnsOf, TEMPLATES } from "./templates.js";
 
 const TYPING_MS = 400;
@@ -15,19 +16,21 @@ let draft = ""; // what was written before somebody looked elsewhere
 export async function submit({ main, signal, title, query }) {
   title("New job");
   const from = query.get("from");
-  const [endpoints, files, begun] = await Promise.all([
+  const [schema, endpoints, files, begun] = await Promise.all([
+    get("/v1/schema", signal),
     get("/v1/endpoints", signal),
     get(`/v1/files?${toQuery({ purpose: "seeds", limit: 100 })}`, signal),
     from ? get(`/v1/jobs/${from}/pipeline`, signal) : null,
   ]);
-  new SubmitPage(main, signal, endpoints.data, files.data).begin(begun ? JSON.stringify(begun, null, 2) : draft);
+  new SubmitPage(main, signal, schema, endpoints.data, files.data).begin(begun ? write(begun) : draft);
 }
 
 class SubmitPage {
-  constructor(main, signal, endpoints, files) {
-    Object.assign(this, { signal, endpoints, template: FIRST, made: "", key: "", checking: null, timer: 0, found: null });
+  constructor(main, signal, schema, endpoints, files) {
+    Object.assign(this, { signal, schema, endpoints, template: FIRST, made: "", key: "", checking: null, timer: 0, took: 0 });
     this.given = { endpoint: endpoints[0]?.id ?? "main", file: "", columns: [] };
-    this.editor = editor("pipeline as JSON", () => this.typed(), () => {});
+    this.editor = editor("pipeline as JSON", () => this.typed(), () => this.hint());
+    this.hints = hints();
     this.verdict = h("p", { id: "checked", class: "verdict", role: "status" });
     this.errors = h("ol", { class: "errors", "aria-label": "what is wrong" });
     this.warnings = h("div");
@@ -49,8 +52,9 @@ class SubmitPage {
         h("div", { class: "filters", role: "group" },
           select("start from", Object.keys(TEMPLATES).map((name) => [name, name]), FIRST, (name) => this.fill(name)),
           button("Start over", () => this.fill(this.template)), this.back),
-        this.editor.element, this.verdict, this.errors, this.warnings,
-        h("p", { class: "aside" }, "Stages may name these endpoints: ", ...known)),
+        h("div", { class: "desk" },
+          h("div", {}, this.editor.element, this.verdict, this.errors, this.warnings, h("p", { class: "aside" }, "Stages may name these endpoints: ", ...known)),
+          this.hints)),
       section("Submit", "",
         h("p", { class: "fields" }, h("label", { for: "priority" }, "priority"), this.priority, h("label", { for: "limit" }, "only so many seeds"), this.limit, this.go), this.said),
     );
@@ -66,20 +70,20 @@ class SubmitPage {
     this.back.hidden = before === this.made || before === "";
     this.back.onclick = () => ((this.editor.text = before), (this.back.hidden = true));
     this.template = name;
-    this.made = JSON.stringify(TEMPLATES[name](this.given), null, 2);
+    this.made = write(TEMPLATES[name](this.given));
     this.editor.text = this.made;
   }
 
   // A file is chosen: a template is made anew for its columns, and what somebody wrote gets its id and stays.
   async chosen(id, name) {
     if (!id) return;
-    const beginning = await start(`/v1/files/${id}/content`, BEGINNING, this.signal);
+    const beginning = await start(`/v1/files/${id}/content`, BEGINNING, this.signal).catch((error) => (set(this.sent, error.message), ""));
     this.given = { ...this.given, file: id, columns: columnsOf(name, beginning).filter((one) => /^[A-Za-z_]\w*$/.test(one)) };
     set(this.sent, this.given.columns.length ? `Its columns: ${this.given.columns.join(", ").slice(0, 500)}` : "");
     if (this.editor.text === this.made) return this.fill(this.template);
     const { value, fault } = read(this.editor.text);
     if (fault || value === null || typeof value !== "object") return;
-    this.editor.text = JSON.stringify({ ...value, source: { type: "upload", ...value.source, file_id: id } }, null, 2);
+    this.editor.text = write({ ...value, source: { type: "upload", ...value.source, file_id: id } });
   }
 
   async upload(file) {
@@ -96,12 +100,19 @@ class SubmitPage {
   }
 
   typed() {
+    this.hint();
     draft = this.editor.text === this.made ? "" : this.editor.text;
     this.key = "";
-    this.found = null;
     clearTimeout(this.timer);
     this.checking?.abort();
-    this.timer = setTimeout(() => this.check(), TYPING_MS);
+    this.timer = setTimeout(() => this.check(), Math.max(TYPING_MS, 2 * this.took)); // a long source takes its time
+  }
+
+  // Say what may stand where the cursor is; while the text is no JSON what was said before stays.
+  hint() {
+    const { value, spans, fault } = read(this.editor.text);
+    if (fault || value === null || typeof value !== "object" || Array.isArray(value)) return;
+    this.hints.show(keysAt(this.schema, value, placeAt(spans, this.editor.offset)));
   }
 
   async check() {
@@ -113,10 +124,12 @@ class SubmitPage {
     this.checking = new AbortController();
     this.verdict.className = "verdict";
     set(this.verdict, "Looking it over …");
+    const begun = performance.now();
     try {
       const found = await ask("POST", "/v1/jobs/check", { body: { pipeline: value }, signal: this.checking.signal });
-      this.found = found.valid ? value : null;
-      this.tell(found.errors.map((one) => ({ ...one, span: span(spans, one.loc) })), text, found);
+      this.took = performance.now() - begun;
+      const errors = found.errors.map((one) => ({ ...one, span: span(spans, one.loc) }));
+      this.tell(errors.sort((one, other) => one.span[0] - other.span[0]), text, found);
     } catch (error) {
       if (error.name !== "AbortError") this.tell([{ loc: "", message: error.message, span: [0, 1] }], text);
     }
