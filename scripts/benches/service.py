@@ -15,13 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from benches.mock import ROOT, TAMIS, free_port
 from benches.service_clients import Crowd
-from benches.service_http import Asker
+from benches.service_http import Asker, requests_of, seeds_of
 
 ENDED = ("complete", "budget", "failed", "cancelled", "completed", "expired")
 
@@ -108,7 +109,10 @@ async def crowd(service: Service, clients: int, kill: float) -> None:
                 down_s = time.perf_counter() - killed
                 print(f"killed with {before:,} of {crowd.wanted:,} ended; answered again after {down_s:.1f} s")
     async with Asker(service.url) as asker:
-        there = {one["id"]: one.get("state") or one["status"] for one in await asker.all("jobs", "batches")}
+        things = await asker.all("jobs", "batches")
+    there = {one["id"]: one.get("state") or one["status"] for one in things}
+    for words, times in Counter(one["error"]["message"] for one in things if one.get("error")).most_common(5):
+        print(f"{times:,} jobs: {words:.200}")
     lost = [name for name in crowd.taken if name not in there]
     odd = {name: state for name, state in there.items() if state not in ENDED}
     twice = await asyncio.to_thread(paid_twice, service.folder / "data" / "jobs")
@@ -137,7 +141,7 @@ async def listened(service: Service, listeners: int, seeds: int, rounds: int) ->
     """Run one job after another, every other one with listeners, and hold their rates against each other."""
     rates: dict[int, list[float]] = {0: [], listeners: []}
     async with Asker(service.url) as asker:
-        warm_up = await asker.submit(seeds // 10, "warm-up")
+        warm_up = await asker.submit(await asker.upload("seeds.jsonl", seeds_of(seeds // 10), "seeds"), "warm-up")
         await asker.when(f"/v1/jobs/{warm_up}", lambda job: job["state"] in ENDED)
         for number in range(2 * rounds):
             listening = listeners * (number % 2)
@@ -149,7 +153,8 @@ async def listened(service: Service, listeners: int, seeds: int, rounds: int) ->
 
 async def rate(asker: Asker, seeds: int, listeners: int) -> float:
     """Return the calls per second of a job in its middle, its listeners having come before that."""
-    job = await asker.submit(seeds, f"{time.time_ns()}")
+    file_id = await asker.upload("seeds.jsonl", seeds_of(seeds), "seeds")
+    job = await asker.submit(file_id, file_id)
     await asker.when(f"/v1/jobs/{job}", lambda shown: shown["progress"] is not None)
     async with asker.listening(job, listeners):
         marks: list[tuple[float, int]] = []
@@ -166,7 +171,8 @@ async def batched(service: Service, requests: int) -> None:
     async with Asker(service.url) as asker:
         idle = service.peak_mb()
         began = time.perf_counter()
-        batch = await asker.batch(requests, "bench")
+        file_id = await asker.upload("requests.jsonl", requests_of(requests), "batch")
+        batch = await asker.batch(file_id, file_id)
         shown = await asker.when(f"/v1/batches/{batch}", lambda one: one["status"] in ENDED, every_s=0.5)
         took, counts = time.perf_counter() - began, shown["request_counts"]
         print(f"\na batch of {requests:,}: {shown['status']}, {counts}, {took:.0f} s, {requests / took:,.0f}/s", end="")

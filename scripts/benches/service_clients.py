@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import aiohttp
-from benches.service_http import Asker
+from benches.service_http import Asker, requests_of, seeds_of
 
 T = TypeVar("T")
 
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 """How long a client asks again whose connection was refused or broke."""
 TERMINAL = {"complete", "budget", "failed", "cancelled", "completed", "expired"}
 
@@ -41,8 +41,9 @@ class Crowd:
     async def _job(self, number: int) -> None:
         chance = random.Random(number)
         async with Asker(self._url) as asker:
-            seeds = chance.randint(5, 60)
-            path = "/v1/jobs/" + await self._insisting(lambda: asker.submit(seeds, f"job-{number}"))
+            seeds = seeds_of(chance.randint(5, 60))
+            file_id = await self._insisting(lambda: asker.upload("seeds.jsonl", seeds, "seeds"))
+            path = "/v1/jobs/" + await self._insisting(lambda: asker.submit(file_id, f"job-{number}"))
             self.taken.add(path.rpartition("/")[2])
             while (state := (await self._ask(asker, "GET", path))["state"]) not in TERMINAL:
                 does = chance.random()
@@ -61,8 +62,9 @@ class Crowd:
     async def _batch(self, number: int) -> None:
         chance = random.Random(-number)
         async with Asker(self._url) as asker:
-            requests = chance.randint(5, 100)
-            path = "/v1/batches/" + await self._insisting(lambda: asker.batch(requests, f"batch-{number}"))
+            requests = requests_of(chance.randint(5, 100))
+            file_id = await self._insisting(lambda: asker.upload("requests.jsonl", requests, "batch"))
+            path = "/v1/batches/" + await self._insisting(lambda: asker.batch(file_id, f"batch-{number}"))
             self.taken.add(path.rpartition("/")[2])
             while (await self._ask(asker, "GET", path))["status"] not in TERMINAL:
                 if chance.random() < 0.05:

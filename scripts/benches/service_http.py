@@ -43,7 +43,7 @@ class Asker:
         self._url = url
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=120)
+        timeout = aiohttp.ClientTimeout(total=300)
         self._session = aiohttp.ClientSession(
             self._url, timeout=timeout, connector=aiohttp.TCPConnector(limit=0, force_close=True)
         )
@@ -65,13 +65,11 @@ class Asker:
         form.add_field("file", content, filename=name)
         return str((await self._well(await self.ask("POST", "/v1/files", data=form)))["id"])
 
-    async def submit(self, seeds: int, key: str) -> str:
+    async def submit(self, file_id: str, key: str) -> str:
         """Have a job taken; with a key that came before it is the same one."""
-        file_id = await self.upload("seeds.jsonl", seeds_of(seeds), "seeds")
         return await self._made("/v1/jobs", {"pipeline": pipeline(file_id)}, key)
 
-    async def batch(self, requests: int, key: str) -> str:
-        file_id = await self.upload("requests.jsonl", requests_of(requests), "batch")
+    async def batch(self, file_id: str, key: str) -> str:
         body = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
         return await self._made("/v1/batches", body, key)
 
