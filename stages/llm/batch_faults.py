@@ -67,11 +67,13 @@ class Faults:
         outcome = Outcome()
         cause = "expired" if batch.status == "expired" else "no_reply"
         lost = Failure(Kind.AGAIN, cause, f"did not answer it; its batch is {batch.status}")
-        if batch.status == "cancelled":
+        cut_short = batch.status in ("cancelled", "failed")
+        if cut_short:
+            how = "was cancelled at the provider" if batch.status == "cancelled" else f"failed: {_words_of(batch)}"
             remedy = "What it did not answer is asked for again when the run goes on"
-            outcome.stop = RunStopped(f"{self._alias}: the batch {batch.id} was cancelled at the provider", remedy)
+            outcome.stop = RunStopped(f"{self._alias}: the batch {batch.id} {how}", remedy)
         for key, failure in {**dict.fromkeys(silent, lost), **failures}.items():
-            if batch.status != "cancelled" or failure.kind is Kind.CANDIDATE:
+            if not cut_short or failure.kind is Kind.CANDIDATE:
                 self._judge(key, failure, outcome)
         return outcome
 
@@ -106,7 +108,12 @@ class Faults:
         if outcome.failed or (full and (self._progress or not alone)):
             self._progress = False
             return outcome  # the others are in the next batch
-        words = "; ".join(str(error.message or error.code) for error in errors) or "for no reason that it told"
         remedy = "Let fewer requests into a batch, with batch.max_requests" if full else ""
-        outcome.stop = RunStopped(f"{self._alias} refused the batch {batch.id}: {words}", remedy)
+        outcome.stop = RunStopped(f"{self._alias} refused the batch {batch.id}: {_words_of(batch)}", remedy)
         return outcome
+
+
+def _words_of(batch: Batch) -> str:
+    """Return why the provider says that a batch failed."""
+    errors = (batch.errors and batch.errors.data) or []
+    return "; ".join(str(error.message or error.code) for error in errors) or "for no reason that it told"

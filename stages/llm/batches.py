@@ -209,7 +209,7 @@ class Batches:
             self._tell(sent, counts.total - counts.completed - counts.failed if counts else sent.promised.calls)
             await self._policy.sleep(self._config.batch.poll_s)
         asked = {key: (seed, stage) for key, seed, stage in orjson.loads(sent.asked)}
-        if batch.status == "failed":
+        if batch.status == "failed" and not batch.output_file_id:
             outcome = self.faults.refused(batch, list(asked), alone=self.under_way == 1)
         else:
             outcome = await self._collect(batch, asked)

@@ -300,3 +300,29 @@ def test_a_run_with_mode_batch_goes_through_the_service_and_makes_what_a_live_ru
     assert sum(count.completed for count in counts) == committed(project, "batch") == committed(project, "live")
     made = [project.manifest(run)["counts"]["candidates"] for run in ("batch", "live")]
     assert made[0] == made[1]
+
+
+def test_a_batch_that_fails_in_the_middle_stops_such_a_run_and_its_replies_are_not_paid_for_again(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """A provider's quota of the day ends the batch; with another provider the run goes on."""
+    project, folder = Project(tmp_path), tmp_path / "service"
+    folder.mkdir()
+    pipeline = arithmetic(project, simulator.base_url, seeds=15)
+    one = {"model": "simulated", "limits": {"max_concurrency": 8}}
+
+    def through(base_url: str, *options: str, code: int = 0) -> str:
+        config = {"listen": "127.0.0.1:0", "endpoints": {"main": {**one, "base_url": base_url}}}
+        with serving(folder, config) as server:
+            asked = {"mode": "batch", "batch": {"poll_s": 0.1}, "base_url": f"{server.urls[0]}/v1", "model": "main"}
+            project.write({**pipeline, "endpoints": {"main": asked}})
+            return project.tamis("run", "pipeline.yaml", "--out", "run", *options, code=code)
+
+    with simulating("--accuracy", "0.6", "--rpd", "30") as short:
+        assert "failed: main answered 429" in through(short.base_url, code=75)
+        assert committed(project, "run") == short.stats()["answered"] + short.stats()["repeats"] == 30
+    before = simulator.stats()
+    through(simulator.base_url, "--resume")
+    paid = sum(simulator.stats()[kind] - before[kind] for kind in ("answered", "repeats"))
+    assert committed(project, "run") == 30 + paid
+    assert project.manifest("run")["counts"]["candidates"]["failed"] == 0

@@ -69,7 +69,7 @@ class Batches:
     async def begin(self) -> None:
         """Take up what earlier processes left."""
         for record in await self._around.registry.all(state.KIND, state.UNFINISHED):
-            self._live[record.id] = _Live(record)
+            self._take(record)
         self._schedule()
 
     async def end(self, drain_s: float, abort: asyncio.Event) -> None:
@@ -97,7 +97,7 @@ class Batches:
         """Take a batch, and return it, or the one that came with this key before."""
         added = await self._around.registry.add(record, key, digest)
         if added.id == record.id:
-            self._live[record.id] = _Live(record)
+            self._take(record)
             self._schedule()
         return added
 
@@ -129,10 +129,16 @@ class Batches:
         self._schedule()
         return record
 
+    def _take(self, record: Record) -> None:
+        self._live[record.id] = _Live(record)
+        # one that waits in line for so long expires there
+        asyncio.get_running_loop().call_later(record.body["expires_at"] - time.time(), self._schedule)
+
     def _schedule(self) -> None:
         """Start what can go on. Of those that ask there are so many at once: first come tenants with the fewest."""
         for live in list(self._live.values()):
-            if live.task is None and live.record.state != "in_progress" and not self._closing:
+            asks = live.record.state == "in_progress" and not state.is_over(live.record)
+            if live.task is None and not asks and not self._closing:
                 live.task = self._tasks.create_task(self._go_on(live), name=live.record.id)
         while not self._closing:
             asking = [live for live in self._live.values() if live.record.state == "in_progress"]
@@ -150,14 +156,20 @@ class Batches:
             await steps.get(live.record.state, self._finish)(live)
         except (LedgerFailed, OSError, RunStopped):  # the disk: what there is is safe, and there may be room again
             self._around.log.exception("storage", batch=live.record.id)
+            if state.is_over(live.record):
+                await self._fail(live, "storage", "the service's disk failed until the completion window had ended")
             await asyncio.sleep(AGAIN_S)
         except Exception as error:  # a defect of tamis, or a ledger that is damaged, ends this batch and no other
             self._around.log.exception("defect", batch=live.record.id)
-            message = f"tamis has a defect: {type(error).__name__}; the operator's log has the details"
-            await self._register(live, state.failed(live.record, [BatchFault(code="defect", message=message)]))
+            words = f"tamis has a defect: {type(error).__name__}; the operator's log has the details"
+            await self._fail(live, "defect", words)
         finally:
             live.task = None
         self._schedule()
+
+    async def _fail(self, live: _Live, code: str, message: str) -> None:
+        if live.record.state in state.UNFINISHED:
+            await self._register(live, state.failed(live.record, [BatchFault(code=code, message=message)]))
 
     async def _look_over(self, live: _Live) -> None:
         record = live.record
@@ -194,11 +206,18 @@ class Batches:
         caller = self._around.callers.get(record.tenant)
         if caller is None or not set(record.body["models"]) <= set(caller.endpoints):
             return RunStopped("an endpoint that it names is not in service.yaml any more, or not yours")
-        live.course = Course(self._around, record, caller, await self._input(record), self._dir(record))
+        path = await self._input(record)
+        if state.is_over(record):
+            return state.Expired("the completion window has ended")
+        if self._closing:
+            return Interrupted("the service was told to stop")
+        if live.record.state != "in_progress":  # cancelled meanwhile
+            return None
+        live.course = Course(self._around, record, caller, path, self._dir(record))
         try:
             cause = await live.course.go()
         except InputError as error:
-            cause = error
+            cause = InputError(self._around.shared.disguised(str(error)))
         finally:
             live.record = live.record.now(counts=live.course.counts)
             live.course = None

@@ -73,6 +73,11 @@ def cancelled(record: Record) -> Record:
     return moved(cancelling, "cancelled") if record.state == "validating" else cancelling  # nothing was asked
 
 
+def is_over(record: Record) -> bool:
+    """Tell whether a batch's completion window has ended."""
+    return bool(record.body["expires_at"] <= time.time())
+
+
 def ending(record: Record, cause: TamisError | None) -> Record:
     """Return a batch of which nothing more is asked, for this cause or (None) because all was: its files are due."""
     if record.state == "cancelling":  # whatever else stopped it
