@@ -13,7 +13,7 @@ from asked import Series
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from PIL import Image
 
 mpl.use("agg")
@@ -36,7 +36,7 @@ def shown(value: float, unit: str) -> str:
     if unit == "s":
         return f"{value * 1000:.3g} ms" if 0 < value < 1 else f"{value:.3g} s"
     after = {"reqps": " req/s", "cps": " /s"}.get(unit, "")
-    return (f"{value / 1000:.3g}k" if value >= 10_000 else f"{value:.3g}") + after
+    return (f"{value / 1000:.4g}k" if value >= 1000 else f"{value:.3g}") + after
 
 
 def drawn(board: dict[str, Any], found: dict[int, list[Series]]) -> bytes:
@@ -105,7 +105,8 @@ def _stat(
 
 def _bars(axes: Axes, series: Sequence[Series], unit: str) -> None:
     last = [(one.legend, [value for value in one.values if not math.isnan(value)]) for one in series]
-    ends = [(legend, values[-1]) for legend, values in last if values and values[-1] > 0][:12]
+    ends = [(legend, values[-1]) for legend, values in last if values]
+    ends = ([end for end in ends if end[1] > 0] or ends)[:12]
     axes.axis("off")
     axes.set_ylim(max(len(ends), 4) - 0.4, -0.6)
     for place, (legend, value) in enumerate(ends):
@@ -117,9 +118,12 @@ def _bars(axes: Axes, series: Sequence[Series], unit: str) -> None:
 
 
 def _lines(axes: Axes, panel: dict[str, Any], series: list[Series], unit: str) -> None:
+    if stacked := panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal":
+        series = [
+            one for one in series if any(value > 0 for value in one.values)
+        ]  # a line of nothing hides those below
     told = sorted(series, key=lambda one: -max((v for v in one.values if not math.isnan(v)), default=0.0))
     kept = {id(one) for one in told[:MOST_LEGENDS]}
-    stacked = panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal"
     base: dict[float, float] = {}
     for place, one in enumerate(series):
         colour = COLOURS[place % len(COLOURS)]
@@ -132,8 +136,8 @@ def _lines(axes: Axes, panel: dict[str, Any], series: list[Series], unit: str) -
         axes.plot(one.at, values, color=colour, linewidth=1, label=one.legend if id(one) in kept else None)
     axes.set_ylim(bottom=0)
     axes.tick_params(colors=FAINT, labelsize=7, length=0)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at / 60:.0f}:{at % 60:02.0f}"))
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at // 60:.0f}:{at % 60:02.0f}"))
+    axes.xaxis.set_major_locator(MultipleLocator(30))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(value, unit)))
     axes.grid(color=EDGE, linewidth=0.5)
