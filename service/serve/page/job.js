@@ -10,6 +10,7 @@ import { funnel, reasons } from "./stages.js";
 
 const ENDED = ["complete", "budget", "failed", "cancelled"];
 const FUNNEL_MS = 4000;
+const SOON_MS = 1500;
 const SEEDS = ["solved", "unsolved", "failed", "expanded", "parked"];
 const MEANING = {
   queued: "waits for a place among the jobs that run",
@@ -36,9 +37,10 @@ export async function job({ main, signal, away, ready, title, ids: [id] }) {
         if (kind === "end") return page.ended();
       }
     } catch (error) {
+      if (error.code === "listeners") return page.show(await get(path, signal)), SOON_MS; // too many listen already
       if (!looked.aborted || signal.aborted) throw error;
     }
-    return 1000; // nobody looks, or the service ended the stream, perhaps to start anew
+    return SOON_MS; // nobody looks, or the service ended the stream, perhaps to start anew
   });
 }
 
