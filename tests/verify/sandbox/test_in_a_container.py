@@ -93,29 +93,6 @@ def test_code_is_not_run_nothing_is_paid_and_the_message_says_why_and_what_to_do
         assert simulator.stats()["calls"] == 0
 
 
-def test_code_is_run_where_only_the_kernel_s_settings_are_read_only(bubblewrap: str, tmp_path: Path) -> None:
-    """As in a container whose profile allows namespaces: the self-test holds there, without a count of them at 0."""
-    project = Project(tmp_path)
-    codes = [
-        "def double(x): return 2 * x",
-        "import ctypes\ndef double(x): return 4 + ctypes.CDLL(None).unshare(1 << 28)",
-    ]
-    project.rows("seeds.jsonl", [{"id": "double", "task": "Double it.", "codes": codes, "test": TESTS}])
-    project.write(
-        {
-            "source": {"type": "jsonl", "path": "seeds.jsonl", "id": "id", "candidates": "codes"},
-            "stages": [{"type": "verify", "check": "python", "tests": "{{ test }}", "entry_point": "double"}],
-            "outputs": [{"format": "sft", "prompt": "{{ task }}"}],
-        }
-    )
-    container = [bubblewrap, "--dev-bind", "/", "/", "--ro-bind", "/proc/sys", "/proc/sys", "--unshare-user"]
-    command = [*container, "--cap-drop", "ALL", "--", TAMIS, "run", "pipeline.yaml", "--out", "run"]
-    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert [row["id"] for row in project.lines("run", "accepted.jsonl")] == ["double/0"]
-    assert [row["reason"] for row in project.lines("run", "rejected.jsonl")] == ["wrong_answer"]
-
-
 def test_what_needs_no_sandbox_works_as_anywhere(confined: Confined, tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.rows("seeds.jsonl", [{"id": "double", "question": "2 + 2?", "answer": 4, "candidates": ["It is 4."]}])
