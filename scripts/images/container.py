@@ -1,7 +1,7 @@
 """A container from an unpacked image, run by crun as an engine would: its user, a read-only root, no capability.
 
-The seccomp profile is the one that Podman and Buildah come with (Docker's default has the same origin), read for a
-process without capabilities, as engines do.
+The seccomp profiles are the one that Podman and Buildah come with, read for a process without capabilities as they read
+it, and the same with the calls refused that Docker and containerd refuse besides.
 """
 
 from __future__ import annotations
@@ -18,28 +18,37 @@ from pathlib import Path
 from typing import Any
 
 PROFILE = Path("/usr/share/containers/seccomp.json")
-SANDBOX = ("clone", "unshare", "mount", "umount2", "pivot_root", "sethostname")
-"""The calls that the sandbox of code makes and that the profile guards."""
+SANDBOX = ("clone", "unshare", "mount", "umount2", "pivot_root")
+"""The calls that the sandbox of code makes and that profiles guard."""
 _ARCHITECTURES = {"x86_64": ("amd64", "SCMP_ARCH_X86_64"), "aarch64": ("arm64", "SCMP_ARCH_AARCH64")}
 _HIDDEN = ("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug")
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_NAMESPACES = {"index": 0, "value": 0x7E020000, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
 
 
-def profile(also: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the default profile in the runtime's words; `also` are calls that it is made to allow."""
+def default_profile() -> dict[str, Any]:
+    """Return the profile of Podman and Buildah in the runtime's words."""
     given = json.loads(PROFILE.read_text())
     short, name = _ARCHITECTURES[platform.machine()]
     others = next((one["subArchitectures"] for one in given["archMap"] if one["architecture"] == name), [])
-    rules = []
-    for rule in given["syscalls"]:
-        names = [call for call in rule["names"] if call not in also]
-        if names and _holds(rule, short):
-            kept = {key: rule[key] for key in ("action", "errnoRet", "args") if rule.get(key)}
-            rules.append({"names": names, **kept})
-    if also:
-        rules.append({"names": list(also), "action": "SCMP_ACT_ALLOW"})
+    kept = ("names", "action", "errnoRet", "args")
+    rules = [{key: rule[key] for key in kept if rule.get(key)} for rule in given["syscalls"] if _holds(rule, short)]
     errno = {"defaultErrnoRet": given["defaultErrnoRet"]} if "defaultErrnoRet" in given else {}
     return {"defaultAction": given["defaultAction"], **errno, "architectures": [name, *others], "syscalls": rules}
+
+
+def guarded_profile(also: Sequence[str] = ()) -> dict[str, Any]:
+    """Return it with what Docker and containerd refuse besides: namespaces and mounts. `also` are calls to allow."""
+    profile = default_profile()
+    refused = {*SANDBOX, "clone3", "setns", "umount", "sethostname"}
+    rules = [{**rule, "names": [call for call in rule["names"] if call not in refused]} for rule in profile["syscalls"]]
+    rules = [rule for rule in rules if rule["names"]]
+    rules.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38})
+    if "clone" not in also:
+        rules.append({"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [_NAMESPACES]})
+    if also:
+        rules.append({"names": list(also), "action": "SCMP_ACT_ALLOW"})
+    return {**profile, "defaultErrnoRet": 1, "syscalls": rules}
 
 
 def _holds(rule: Mapping[str, Any], architecture: str) -> bool:
@@ -98,7 +107,7 @@ class Engine:
     image: Image
     folder: Path
     data: Path
-    seccomp: Mapping[str, Any] = field(default_factory=profile)
+    seccomp: Mapping[str, Any] = field(default_factory=guarded_profile)
 
     @contextmanager
     def running(self, *words: str, mounts: Mapping[str, Path] | None = None) -> Iterator[Container]:
