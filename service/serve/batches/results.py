@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,12 +50,13 @@ def write(batch_id: str, requests: Path, folder: Path, unasked: tuple[str, str])
     `unasked`: code and words for those requests that have neither a reply nor failed. Raises LedgerError, RunStopped.
     """
     completed = failed = left = 0
-    # with no ledger nothing was asked
-    reader = Reader(folder / LEDGER) if (folder / LEDGER).exists() else None
-    failures = _failures(reader)
-    next_failed = next(failures, None)
     name = batch_id.rpartition("-")[2]
-    with replacing(folder / OUTPUT) as output, replacing(folder / ERRORS) as errors:
+    with ExitStack() as stack:
+        there = (folder / LEDGER).exists()  # there is none where nothing was asked
+        reader = stack.enter_context(Reader(folder / LEDGER)) if there else None
+        output, errors = (stack.enter_context(replacing(folder / file)) for file in (OUTPUT, ERRORS))
+        failures = _failures(reader)
+        next_failed = next(failures, None)
         for number, custom_id in custom_ids(requests):
             told = {"id": f"batch_req_{name}_{number}", "custom_id": custom_id}
             replies = reader.replies(number) if reader is not None else {}
@@ -64,16 +66,12 @@ def write(batch_id: str, requests: Path, folder: Path, unasked: tuple[str, str])
             elif next_failed is not None and next_failed.no == number:
                 failed += 1
                 _put(errors, told, *_answer(orjson.loads(next_failed.data)))
+                next_failed = next(failures, None)
             else:
                 left += 1
                 error = {"code": unasked[0], "message": unasked[1]}
                 errors.write(orjson.dumps({**told, "response": None, "error": error}) + b"\n")
-            if next_failed is not None and next_failed.no == number:
-                next_failed = next(failures, None)
-    usage = _usage(reader)
-    if reader is not None:
-        reader.close()
-    return Results(completed, failed, left, usage)
+        return Results(completed, failed, left, _usage(reader))
 
 
 def _failures(reader: Reader | None) -> Iterator[SeedRow]:
