@@ -12,8 +12,8 @@ Calls that began together come back together, and where a server counts what com
 refused though the mean would pass. So from the first refusal on calls leave one by one, a crowd spread over most of the
 time of a call.
 
-Invariants: never more calls in flight than given (or 1,024), never none at all; synchronous, and nothing but places
-that rest needs time to pass.
+Invariants: never more calls in flight than given (or 1,024), never none at all; synchronous, and time matters only for
+places that rest and, where a server refuses, for when the next call leaves.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class AdaptiveLimit:
         return "rising" if self._refusals.rising else "refusals"
 
     def wait(self) -> float:
-        """Return 0 where a place is free, the seconds until one has rested, infinity where a call must return first."""
+        """Return the seconds until a call may leave; infinity where another one must return first."""
         if self.in_flight >= self.most:
             return math.inf
         if not self._refuses:

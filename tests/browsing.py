@@ -27,7 +27,7 @@ class Watched:
     def __init__(self, browser: Browser, url: str, width: int = 1400, scheme: str = "light") -> None:
         self.said: list[str] = []
         self.asked: list[str] = []
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]  # light or dark
         context.set_default_timeout(120_000)  # ms; a machine under load needs more than half a minute for a page
         self.page: Page = context.new_page()
         self.page.on("console", lambda message: self.said.append(message.text))

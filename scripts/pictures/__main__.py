@@ -23,14 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "runs")]
 
 from asked import Asked  # noqa: E402  the path above leads there
-from dashboards import DASHBOARDS  # noqa: E402
-from drawing import drawn  # noqa: E402
-from prometheus_server import hastened, prometheus  # noqa: E402
-from test_observed import host_of, run_of  # noqa: E402
-from whole_runs import Project, arithmetic  # noqa: E402
+from dashboards import DASHBOARDS  # noqa: E402  the path above leads there
+from drawing import drawn  # noqa: E402  the path above leads there
+from prometheus_server import hastened, prometheus  # noqa: E402  the path above leads there
+from test_observed import host_of, run_of  # noqa: E402  the path above leads there
+from whole_runs import Project, arithmetic  # noqa: E402  the path above leads there
 
-from service.simulator.options import Options  # noqa: E402
-from service.simulator.server import running  # noqa: E402
+from service.simulator.options import Options  # noqa: E402  the path above leads there
+from service.simulator.server import running  # noqa: E402  the path above leads there
 
 MAKER = Options(port=0, model=["small"], latency=0.4, jitter=0.4, accuracy=0.8, slots=16, context=512)
 JUDGE = Options(port=0, model=["strong"], latency=0.25, jitter=0.3, slots=12, context=4096, sensitivity=0.9)

@@ -24,7 +24,7 @@ from service.observe.watch import Watch
 from service.runs import rundir
 from service.runs.fingerprint import differences
 from service.runs.finish import Finished, finish
-from service.runs.lifecycle import Drain, Ending, Interrupted, RunState, background, ending_of
+from service.runs.lifecycle import Drain, Ending, Interrupted, RunState, background, ending_of, until_rest
 from service.runs.plan import Plan
 from service.runs.session import OnReply, Session
 from service.runs.store import fresh_groups
@@ -162,17 +162,7 @@ class Course:
 
     async def _supervise(self, phase: Coroutine[Any, Any, None]) -> bool:
         """Run a phase to its end, or until the drain has come to rest; after a spent budget the next one may begin."""
-        work = asyncio.create_task(phase, name="phase")
-        rest = asyncio.create_task(self._rest(), name="drain")
-        abort = asyncio.create_task(self._abort.wait(), name="abort")
-        try:
-            await asyncio.wait({work, rest, abort}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                await work
-        finally:
-            for task in (work, rest, abort):
-                task.cancel()
-            await asyncio.gather(work, rest, abort, return_exceptions=True)
+        await until_rest(phase, self._rest(), self._abort)
         spent = isinstance(self.drain.cause, BudgetReached)
         return not self._abort.is_set() and (spent or not self.drain.begun)
 

@@ -106,6 +106,22 @@ class Activity:
             await asyncio.sleep(QUIET_S)
 
 
+async def until_rest(work: Coroutine[Any, Any, None], rest: Coroutine[Any, Any, None], abort: asyncio.Event) -> None:
+    """Run `work` to its end, or until `rest` returns (a drain has come home) or `abort` is set; then it is cut off.
+
+    Raises what `work` raises.
+    """
+    working, *_ = tasks = [asyncio.ensure_future(one) for one in (work, rest, abort.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def allow_many_connections() -> None:
     """Raise the soft limit of open files to the hard one: a call in flight is a descriptor, and there are thousands."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

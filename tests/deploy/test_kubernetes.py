@@ -128,7 +128,7 @@ def test_the_batch_run_is_a_pipeline_without_mistakes_that_goes_on_where_a_pod_w
     job, pod = manifest("Job", "tamis-batch")["spec"], pods()["batch"]
     for name, text in manifest("ConfigMap", "tamis-batch")["data"].items():
         (tmp_path / name).write_text(text)
-    (key,) = read_pipeline(tmp_path / "pipeline.yaml", env={}).pipeline.endpoints["main"].api_key_file  # type: ignore[union-attr]
+    (key,) = read_pipeline(tmp_path / "pipeline.yaml", env={}).pipeline.endpoints["main"].api_key_file  # type: ignore[union-attr]  # it is good
     assert str(Path(key).parent) in mounted(pod)
     (tmp_path / "key").write_text("sk-any")
     pipeline = checked(tmp_path / "pipeline.yaml", [f"endpoints.main.api_key_file={tmp_path}/key"], print)

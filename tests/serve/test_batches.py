@@ -32,7 +32,7 @@ def test_a_thousand_requests_are_answered_and_what_fails_is_told_by_request(clie
     assert batch.status == "completed"
     assert batch.request_counts is not None
     assert batch.request_counts.to_dict() == {"total": 1000, "completed": 990, "failed": 10}
-    assert batch.created_at <= batch.in_progress_at <= batch.finalizing_at <= batch.completed_at  # type: ignore[operator]
+    assert batch.created_at <= batch.in_progress_at <= batch.finalizing_at <= batch.completed_at  # type: ignore[operator]  # all are given
     assert (batch.metadata, batch.model, batch.errors) == ({"night": "monday"}, "main", None)
     output, errors = client.lines(batch.output_file_id), client.lines(batch.error_file_id)
     assert [line["custom_id"] for line in output] == [f"r{n}" for n in range(1000) if n % 100 != 50]

@@ -17,7 +17,7 @@ from typing import Any
 from queues.adaptive import MOST
 from queues.ledger import Ledger, Reader, ReplyRow
 from queues.registry import Record
-from service.runs.lifecycle import Activity, Drain, background
+from service.runs.lifecycle import Activity, Drain, background, until_rest
 from service.runs.rundir import open_ledger, open_reader
 from service.serve.batches import requests
 from service.serve.batches.requests import CHAT, Request
@@ -31,7 +31,7 @@ from stages.core.errors import CandidateError, RunStopped, TamisError
 from stages.core.events import CallFinished, Event
 from stages.core.record import Group, Seed
 from stages.llm.endpoint import Endpoint, Hooks, Receipt
-from stages.llm.protocol import Call
+from stages.llm.protocol import Call, Route
 
 STAGE = "batch"
 """What the calls of batches are counted under."""
@@ -47,7 +47,7 @@ class Course:
     def __init__(self, around: Surroundings, record: Record, caller: Caller, input_path: Path, folder: Path) -> None:
         self._around, self._record, self._caller = around, record, caller
         self._input, self._folder = input_path, folder
-        self._route = "generate" if record.body["endpoint"] == CHAT else "embeddings"
+        self._route: Route = "generate" if record.body["endpoint"] == CHAT else "embeddings"
         self._drain, self._activity = Drain(), Activity()
         self._abort = asyncio.Event()
         self._completed = self._failed = 0
@@ -75,27 +75,13 @@ class Course:
             work: dict[str, Coroutine[Any, Any, None]] = {"disk": self._guard_disk(), "window": self._expire()}
             work |= {f"watch {alias}": self._watch(endpoint) for alias, endpoint in endpoints.items()}
             await stack.enter_async_context(background(work))
-            await self._until_drained(self._ask_all(endpoints, ledger, reader))
+            await until_rest(self._ask_all(endpoints, ledger, reader), self._rest(), self._abort)
         return self._drain.cause
 
     def _endpoint(self, alias: str, ledger: Ledger) -> Endpoint:
         config, shared = self._caller.endpoints[alias], self._around.shared
         hooks = Hooks(partial(self._commit, alias, ledger), self._admit, None, self._observe, self._record.id)
         return Endpoint(alias, config, shared.gates[alias], shared.keys[alias], hooks)
-
-    async def _until_drained(self, asking: Coroutine[Any, Any, None]) -> None:
-        """Ask to the end, or until what was on the wire when the drain began is home."""
-        work = asyncio.create_task(asking, name=f"requests of {self._record.id}")
-        rest = asyncio.create_task(self._rest(), name="drain")
-        abort = asyncio.create_task(self._abort.wait(), name="abort")
-        try:
-            await asyncio.wait({work, rest, abort}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                await work
-        finally:
-            for task in (work, rest, abort):
-                task.cancel()
-            await asyncio.gather(work, rest, abort, return_exceptions=True)
 
     async def _rest(self) -> None:
         await self._drain.wait()
@@ -119,7 +105,7 @@ class Course:
 
     async def _ask(self, endpoint: Endpoint, request: Request, ledger: Ledger) -> None:
         group = Group(Seed(request.number, request.custom_id, {}))
-        call = Call(STAGE, 0, "request", group, request.body, route=self._route)  # type: ignore[arg-type]  # one of two
+        call = Call(STAGE, 0, "request", group, request.body, route=self._route)
         while True:
             try:
                 await endpoint.ask(call)
