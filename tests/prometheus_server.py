@@ -32,6 +32,7 @@ def hastened() -> str:
     """Return the rules as they are, but for their durations."""
     text = RULES.read_text(encoding="utf-8")
     text = re.sub(r"(\[|offset )(\d+[hm])\b", lambda found: found[1] + HASTE[found[2]], text)
+    text = text.replace("oldest_seconds) > 120", "oldest_seconds) > 1")
     return re.sub(r"for: \d+m", "for: 1s", text)
 
 

@@ -1,16 +1,19 @@
-"""Runs that a real Prometheus watches: every panel has its data, and alerts fire on faults and clear after them."""
+"""Runs that a real Prometheus watches: every panel has its data, and every alert fires on a fault and clears after it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import subprocess
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from dashboards import ANNOTATIONS, QUERIES
+from needs import need_program
 from prometheus_server import hastened, prometheus
 from whole_runs import Project, arithmetic
 
@@ -18,6 +21,13 @@ from service.simulator.options import Options
 from service.simulator.server import running
 
 SERVER = Options(port=0, latency=0.05, accuracy=0.8, slots=8, context=4096)
+
+
+class Watched(NamedTuple):
+    """A run in a process of its own, and where its metrics are (host:port)."""
+
+    pid: int
+    target: str
 
 
 def host_of(url: str) -> str:
@@ -33,14 +43,14 @@ def pipeline(project: Project, base_url: str, seeds: int, limits: dict[str, Any]
 
 
 @asynccontextmanager
-async def run_of(project: Project) -> AsyncIterator[str]:
-    """Run the project's pipeline while the block lasts, then tell it to stop; yield where its metrics are."""
+async def run_of(project: Project) -> AsyncIterator[Watched]:
+    """Run the project's pipeline while the block lasts, then tell it to stop."""
     process = project.start("run", "pipeline.yaml", "--out", "run", "--no-progress", "--metrics-port", "0")
     assert process.stderr is not None
     said = await asyncio.to_thread(process.stderr.readline)
     assert said.startswith("metrics at "), said
     try:
-        yield host_of(said.split()[-1])
+        yield Watched(process.pid, host_of(said.split()[-1]))
     finally:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGTERM)
@@ -52,11 +62,20 @@ async def test_every_query_of_every_dashboard_returns_data(project: Project) -> 
     limits = {"max_concurrency": 16, "requests_per_minute": 12_000, "tokens_per_minute": 5_000_000}
     async with running(SERVER) as base_url, AsyncExitStack() as stack:
         pipeline(project, base_url, 4000, limits, budget={"calls": 10**6})
-        async with run_of(project) as target:
-            targets = {"tamis": [target], "vllm": [host_of(base_url)]}
+        async with run_of(project) as run:
+            targets = {"tamis": [run.target], "vllm": [host_of(base_url)]}
             server = await stack.enter_async_context(prometheus(targets, project.folder))
             await server.has_data([*QUERIES, ("annotation", ANNOTATIONS["A job begins"])])
+            await asyncio.to_thread(promtool_finds_nothing_wrong, f"http://{run.target}/metrics")
         await server.has_data([("annotation", ANNOTATIONS["A process is gone"])])
+
+
+def promtool_finds_nothing_wrong(url: str) -> None:
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        check = subprocess.run(
+            [need_program("promtool"), "check", "metrics"], input=reply.read(), capture_output=True, check=False
+        )
+    assert (check.returncode, check.stdout + check.stderr) == (0, b"")
 
 
 async def test_alerts_fire_on_faults_and_clear_after_them(project: Project) -> None:
@@ -66,8 +85,8 @@ async def test_alerts_fire_on_faults_and_clear_after_them(project: Project) -> N
         async with running(replace(good, refuse=0.9)) as base_url:
             good = replace(good, port=int(base_url.rpartition(":")[2].removesuffix("/v1")))
             pipeline(project, base_url, 20_000, {"max_concurrency": 8})
-            target = await stack.enter_async_context(run_of(project))
-            targets = {"tamis": [target]}
+            run = await stack.enter_async_context(run_of(project))
+            targets = {"tamis": [run.target]}
             server = await stack.enter_async_context(prometheus(targets, project.folder, hastened()))
             await server.tells("TamisRefusalStorm")
         await server.tells("TamisBreakerOpen", "TamisStalled", quiet=["TamisRefusalStorm"])
@@ -80,8 +99,8 @@ async def test_alerts_fire_on_faults_and_clear_after_them(project: Project) -> N
 async def test_a_collapse_and_a_budget_that_is_nearly_spent_are_told_until_the_run_is_over(project: Project) -> None:
     async with running(Options(port=0, collapse=800, latency=0.05)) as base_url, AsyncExitStack() as stack:
         sliding_pipeline(project, base_url)
-        async with run_of(project) as target:
-            targets = {"tamis": [target]}
+        async with run_of(project) as run:
+            targets = {"tamis": [run.target]}
             server = await stack.enter_async_context(prometheus(targets, project.folder, hastened()))
             await server.tells("TamisCollapse")
             await server.tells("TamisBudgetNear")
@@ -101,3 +120,74 @@ def sliding_pipeline(project: Project, base_url: str) -> None:
             "budget": {"calls": 2000},
         }
     )
+
+
+async def test_a_full_queue_is_told_while_its_stage_is_slow(project: Project) -> None:
+    """The judge's server becomes slow, and then quick again."""
+    quick = replace(SERVER, slots=64)
+    async with AsyncExitStack() as stack:
+        base_url = await stack.enter_async_context(running(SERVER))
+        async with running(replace(quick, latency=4)) as judge_url:
+            quick = replace(quick, port=int(judge_url.rpartition(":")[2].removesuffix("/v1")))
+            config = arithmetic(project, base_url, 20_000)
+            config["endpoints"]["slow"] = config["endpoints"]["main"] | {"base_url": judge_url}
+            config["stages"][2]["endpoint"] = "slow"
+            config["stages"][4] = {"type": "dedupe", "mode": "online"}
+            project.write(config)
+            run = await stack.enter_async_context(run_of(project))
+            server = await stack.enter_async_context(prometheus({"tamis": [run.target]}, project.folder, hastened()))
+            await server.tells("TamisQueueSaturated")
+        async with running(quick):
+            await server.tells(quiet=["TamisQueueSaturated"])
+
+
+async def test_slow_commits_are_told_while_the_disk_is_slow(project: Project) -> None:
+    async with running(SERVER) as base_url, AsyncExitStack() as stack:
+        pipeline(project, base_url, 20_000, {"max_concurrency": 8})
+        run = await stack.enter_async_context(run_of(project))
+        server = await stack.enter_async_context(prometheus({"tamis": [run.target]}, project.folder, hastened()))
+        await server.has_data([("commits", "rate(tamis_ledger_commit_seconds_count[4s]) > 0")])
+        async with slow_disk(run.pid):
+            await server.tells("TamisLedgerSlow")
+        await server.tells(quiet=["TamisLedgerSlow"])
+
+
+async def test_a_late_event_loop_is_told_while_the_process_lacks_cpu(project: Project) -> None:
+    async with running(SERVER) as base_url, AsyncExitStack() as stack:
+        pipeline(project, base_url, 20_000, {"max_concurrency": 8})
+        run = await stack.enter_async_context(run_of(project))
+        server = await stack.enter_async_context(prometheus({"tamis": [run.target]}, project.folder, hastened()))
+        async with starved(run.pid):
+            await server.tells("TamisLoopLag")
+        await server.tells(quiet=["TamisLoopLag"])
+
+
+@asynccontextmanager
+async def slow_disk(pid: int) -> AsyncIterator[None]:
+    """Let every fsync of the process take 1.2 s longer while the block lasts."""
+    calls = "fsync,fdatasync"
+    program = [need_program("strace"), "-f", "-p", str(pid), "-e", f"trace={calls}", "-o", "/dev/null"]
+    tracer = await asyncio.create_subprocess_exec(*program, "-e", f"inject={calls}:delay_enter=1200000")
+    try:
+        yield
+    finally:
+        tracer.terminate()
+        await tracer.wait()
+
+
+@asynccontextmanager
+async def starved(pid: int) -> AsyncIterator[None]:
+    """Let the process run for a third of the time, as a machine with too much to do, while the block lasts."""
+
+    async def by_turns() -> None:
+        while True:
+            for told, seconds in ((signal.SIGSTOP, 0.6), (signal.SIGCONT, 0.3)):
+                os.kill(pid, told)
+                await asyncio.sleep(seconds)
+
+    turns = asyncio.create_task(by_turns())
+    try:
+        yield
+    finally:
+        turns.cancel()
+        os.kill(pid, signal.SIGCONT)
