@@ -27,7 +27,7 @@ from service.observe.histogram import Histogram
 from service.observe.sampled import Sample
 from service.observe.tally import Counts
 from stages.core.errors import InputError
-from stages.core.events import CallFinished, DiversityMeasured, Event, InBatches, ReplyKept
+from stages.core.events import CallFinished, DiversityMeasured, Event, ReplyKept
 
 DIVERSITY = {
     "duplicate_ratio": "repeated",
@@ -84,8 +84,6 @@ class Metrics:
                 times.tokens.observe(event.completion_tokens)
         elif isinstance(event, ReplyKept):
             self._times((event.endpoint, event.stage)).commit.observe(event.seconds)
-        elif isinstance(event, InBatches):
-            self.counts["in_batches", event.endpoint] = event.requests
         elif isinstance(event, DiversityMeasured):
             for name, field in DIVERSITY.items():
                 value = getattr(event, field)

@@ -19,6 +19,7 @@ from stages.core.events import (
     Event,
     GroupSettled,
     GroupStarted,
+    InBatches,
     VerdictGiven,
 )
 from stages.io.manifest import SEED_STATES
@@ -41,6 +42,8 @@ class Counts(dict[tuple[str, ...], float]):
             case CallRetried():
                 self["retries", event.endpoint, event.cause] += 1
                 self["backoff_seconds", event.endpoint] += event.delay_s
+            case InBatches():
+                self["in_batches", event.endpoint] += event.change
             case CandidatesMade():
                 self["candidates", event.stage, event.origin] += event.total
             case VerdictGiven():

@@ -144,7 +144,11 @@ class RunningJob:
             await asyncio.gather(preparing, stopped, return_exceptions=True)
 
     async def _plan(self, record: Record, caller: Caller) -> Plan:
-        """Return what will run. Raises InputError with all that is wrong, CandidateError."""
+        """Return what will run. Raises InputError with all that is wrong, CandidateError.
+
+        Whose run has begun is not asked again whether its servers are there: one that is away is waited for as in the
+        middle of a run, since it may well have been restarted together with this service.
+        """
         asked = await self._around.uploaded.asked(caller, record.body["pipeline"])
         found = await self._around.aside.examine(asked)
         if found["errors"]:
@@ -155,7 +159,8 @@ class RunningJob:
         keys = {alias: self._around.shared.keys[alias] for alias in used}
         source, scan = open_source(pipeline.source), Scan(**found["scan"])
         plan = Plan(pipeline, source, scan, keys, found["fingerprint"], record.body["limit"])
-        await plan.preflight()
+        if not (self._dir(record) / LEDGER).exists():
+            await plan.preflight()
         return plan
 
     async def _through(self, plan: Plan, caller: Caller, now: Callable[[], Record]) -> Record | None:

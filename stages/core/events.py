@@ -67,10 +67,10 @@ class ServerChanged(NamedTuple):
 
 
 class InBatches(NamedTuple):
-    """So many requests of an endpoint are in batches at the provider now, and have no outcome yet."""
+    """Requests of an endpoint went into batches at the provider, or (below 0) had their outcome or are left there."""
 
     endpoint: str
-    requests: int
+    change: int
 
 
 class CallReplayed(NamedTuple):

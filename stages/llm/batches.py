@@ -130,9 +130,11 @@ class Batches:
         await self._home.wait()
 
     def close(self) -> None:
-        """Drop what was not sent; its groups ask again."""
+        """Drop what was not sent; its groups ask again. What is at the provider is nothing of this process any more."""
         for spool in self._unsent:
             spool.file.close()
+        for batch in self._left:
+            self._tell(batch, 0)
 
     async def run(self) -> None:
         """Send and follow batches until cancelled; they go on at the provider. Raises RunStopped."""
@@ -206,7 +208,7 @@ class Batches:
         """Wait for a batch's end, and commit what it brought."""
         while (batch := await self._patiently(lambda: self._api.retrieve(sent.batch))).status not in ENDED:
             counts = batch.request_counts
-            self._tell(sent, counts.total - counts.completed - counts.failed if counts else sent.promised.calls)
+            self._tell(sent.id, counts.total - counts.completed - counts.failed if counts else sent.promised.calls)
             await self._policy.sleep(self._config.batch.poll_s)
         asked = {key: (seed, stage) for key, seed, stage in orjson.loads(sent.asked)}
         if batch.status == "failed" and not batch.output_file_id:
@@ -251,13 +253,14 @@ class Batches:
         await self._hooks.decisions.make(KIND, self._alias, body)
         self.faults.learn(outcome.failed, outcome.again)
         self.promised.add(sent.promised, -1)
-        self._tell(sent, 0)
+        self._tell(sent.id, 0)
         self._count(-1)
 
-    def _tell(self, sent: Sent, left: int) -> None:
-        self._left[sent.id] = left
-        if self._observe is not None:
-            self._observe(InBatches(self._alias, self._left.total()))
+    def _tell(self, batch: str, left: int) -> None:
+        """Tell how many requests of a batch have no outcome yet."""
+        change, self._left[batch] = left - self._left[batch], left
+        if change and self._observe is not None:
+            self._observe(InBatches(self._alias, change))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T | Failure]]) -> T:
         """Return what an attempt brings, made again as long as that may help. Raises RunStopped."""

@@ -22,7 +22,7 @@ from service.simulator.options import Options
 from service.simulator.server import running
 from stages.core.base import Postponed
 from stages.core.errors import BudgetReached, CandidateError, InputError, RunStopped
-from stages.core.events import CallFinished
+from stages.core.events import CallFinished, InBatches
 from stages.core.record import Group, Seed
 from stages.llm.batch_endpoint import BatchEndpoint, Home
 from stages.llm.batches import SETTLE_S, Answered, BatchHooks
@@ -211,6 +211,20 @@ async def test_killed_anywhere_again_and_again_nothing_is_sent_twice_and_no_repl
         assert stats["repeats"] == 0, "no request was answered twice"
         assert stats["batches"] == len([end for end in there.ends() if end["ended"] == "completed"])
         assert set(there.replies.values()) == {1}
+
+
+async def test_what_is_in_batches_is_told_while_it_is_and_by_nobody_when_the_process_has_ended(world: Worlds) -> None:
+    async with world(batch_s=3600) as there:
+
+        def told() -> int:
+            return sum(event.change for event in there.run.events if isinstance(event, InBatches))
+
+        for _ in range(2):  # the second process finds the batch of the first
+            async with there.living(there.endpoint(), 7), asyncio.timeout(30):
+                await becomes(told)
+                assert told() == 7
+            assert told() == 0
+        assert (await there.stats())["batches"] == 1
 
 
 async def test_a_batch_whose_creation_was_not_told_is_found_by_its_metadata_and_not_made_again(

@@ -30,6 +30,7 @@ def server(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> It
     quotas = {
         "small": {"jobs": 2, "queued_seeds": 500, "tokens_per_day": 2000, "disk_mb": 1},
         "thrifty": {"tokens_per_day": 500},
+        "cramped": {"disk_mb": 1},
     }
     config = {
         "listen": "127.0.0.1:0",

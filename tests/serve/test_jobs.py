@@ -7,8 +7,9 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+from prometheus_server import free_port
 from served import Caller, additions, endpoints, serving
-from whole_runs import TAMIS, Simulator, identities_hold
+from whole_runs import TAMIS, Simulator, identities_hold, simulating
 
 from queues.ledger import Reader
 from queues.registry import Registry
@@ -179,3 +180,21 @@ def test_after_a_kill_a_running_job_goes_on_by_itself(simulator: Simulator, tmp_
     assert [(record.id, record.state) for record in left] == [(cut, "queued")]
     exported = [TAMIS, "export", str(run_dir), "--format", "sharegpt"]
     assert subprocess.run(exported, check=False, capture_output=True).returncode == 0
+
+
+def test_a_job_that_goes_on_waits_for_a_server_that_comes_back_later(tmp_path: Path) -> None:
+    """Service and model server went down together, and the service is back first."""
+    model_server = ("--port", str(free_port()), "--accuracy", "0.6", "--latency", "0.05")
+    with simulating(*model_server) as simulator:
+        config = {"listen": "127.0.0.1:0", "endpoints": endpoints(simulator)}
+        with serving(tmp_path, config) as server:
+            job_id = submitted(server.caller(), 15, "slow")
+            server.caller().under_way(job_id)
+            server.stop(signal.SIGKILL)
+    with serving(tmp_path, config) as server:
+        refused = submitted(server.caller(), 1, "slow")  # a new one is told at once
+        assert "cannot be reached" in server.caller().job(refused, "failed")["error"]["message"]
+        assert server.caller().get(f"/v1/jobs/{job_id}")["state"] == "running"
+        with simulating(*model_server):
+            job = server.caller().job(job_id, "complete")
+    assert (job["counts"]["candidates"]["generated"], job["counts"]["candidates"]["failed"]) == (30, 0)

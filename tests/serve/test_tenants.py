@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from batch_client import chat, client_of
 from served import TOKENS, Caller, Server, additions
 
 
@@ -160,6 +161,22 @@ def test_quotas_bound_jobs_seeds_tokens_and_disk(small: Caller) -> None:
     assert code(spent) == (429, "tokens_per_day")
     assert 0 < int(spent.headers["Retry-After"]) <= 24 * 3600 + 1
     assert code(small.upload("x.jsonl", b"x" * 10**6)) == (413, "too_large")
+
+
+def test_a_job_and_a_batch_that_fill_the_disk_stop_and_keep_what_they_have(server: Server) -> None:
+    caller = server.caller(TOKENS["cramped"])
+    job_id = caller.post("/v1/jobs", {"pipeline": additions(caller.seeds(2000), "slow")}, 201)["id"]
+    with client_of(server, TOKENS["cramped"]) as client:
+        batch = client.ended(client.send([chat(n, "slow") for n in range(2000)]).id)
+        assert batch.status == "failed"
+        (error,) = (batch.errors and batch.errors.data) or ()
+        assert (error.code, error.message) == ("quota", "your quota of disk is full")
+        assert 0 < len(client.lines(batch.output_file_id)) < 2000
+    job = caller.job(job_id, "paused")
+    assert job["error"]["code"] == "quota"
+    assert "your quota of disk is full" in job["error"]["message"]
+    assert 0 < job["counts"]["candidates"]["generated"] < 4000
+    caller.post(f"/v1/jobs/{job_id}/cancel")
 
 
 def test_figures_are_at_the_operators_port_and_name_no_tenant(server: Server, a: Caller, of_a: tuple[str, str]) -> None:
