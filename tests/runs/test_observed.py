@@ -1,4 +1,4 @@
-"""Runs that a real Prometheus watches: every panel has its data, and every alert fires on a fault and clears after it."""
+"""Runs that a real Prometheus watches: every panel has its data, every alert fires on a fault and clears after it."""
 
 from __future__ import annotations
 
