@@ -196,9 +196,6 @@ def _limits(members: list[EndpointConfig]) -> GateLimits:
 
 
 def _sizes(gates: Mapping[str, Gate]) -> Sizes:
-    """Return how much may be under way: enough to keep every call place taken while replies are being committed.
-
-    A queue is shorter than what is left of `in_flight` beside one stage's workers, so that a slow stage can fill it.
-    """
+    """Return how much may be under way: enough to keep every call place taken while replies are being committed."""
     calls = sum(gate.limits.max_concurrency or MOST for gate in gates.values()) or 32
-    return Sizes(in_flight=2 * calls + 16, workers=calls + calls // 2 + 8, queue=max(8, calls // 8))
+    return Sizes(in_flight=2 * calls + 16, workers=calls + calls // 2 + 8, queue=max(16, calls // 8))

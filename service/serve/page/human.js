@@ -1,4 +1,6 @@
-// Numbers as people read them: the same words as the command line uses.
+// Numbers and texts as people read them: the same words as the command line uses.
+
+export const cut = (text, chars) => (text.length > chars ? `${text.slice(0, chars)}…` : text);
 
 export const number = (count) => count.toLocaleString("en");
 

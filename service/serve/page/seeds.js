@@ -3,7 +3,7 @@
 import { get, query as toQuery } from "./api.js";
 import { candidate } from "./candidate.js";
 import { button, clamped, h, select, state as pill, table } from "./dom.js";
-import { number } from "./human.js";
+import { cut, number } from "./human.js";
 
 const STATES = ["solved", "unsolved", "failed", "expanded", "parked"];
 const SIDE = 24;
@@ -32,28 +32,28 @@ export async function seedList({ main, signal, title, ids: [id], query }) {
 }
 
 // What a row says of itself, in a line.
-const gist = (row) => Object.entries(row).map(([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(" · ").slice(0, 240);
+const gist = (row) => cut(Object.entries(row).map(([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(" · "), 240);
 
 export function seedRows(id, seeds) {
   const topics = seeds.some((one) => one.topic);
   const list = table([["seed", "name"], ...(topics ? [["topic", ""]] : []), ["row", "gist"]], "Seeds");
-  const link = (one) => h("a", { href: `#/jobs/${id}/seeds/${one.id}` }, h("code", {}, one.seed_id.slice(0, 80)));
-  list.rows(seeds.map((one) => list.cells([link(one), ...(topics ? [one.topic.slice(0, 80)] : []), [one.failure ? h("span", { class: "bad" }, `${one.failure.slice(0, 240)} `) : "", gist(one.row)]])));
+  const link = (one) => h("a", { href: `#/jobs/${id}/seeds/${one.id}` }, h("code", {}, cut(one.seed_id, 80)));
+  list.rows(seeds.map((one) => list.cells([link(one), ...(topics ? [cut(one.topic, 80)] : []), [one.failure ? h("span", { class: "bad" }, `${cut(one.failure, 240)} `) : "", gist(one.row)]])));
   return list;
 }
 
 export async function seed({ main, signal, title, ids: [id, no], query }) {
   const [job, found] = await Promise.all([get(`/v1/jobs/${id}`, signal), get(`/v1/jobs/${id}/seeds/${no}`, signal)]);
   const next = STATES.includes(found.state) ? await get(`/v1/jobs/${id}/seeds?${toQuery({ state: found.state, after: no, limit: 1 })}`, signal) : { data: [] };
-  title(found.seed_id.slice(0, 80));
+  title(cut(found.seed_id, 80));
   const row = Object.entries(found.row).map(([key, value]) =>
     h("div", {}, h("dt", {}, key), h("dd", {}, clamped(typeof value === "string" ? value : JSON.stringify(value), {}, 1500))),
   );
   const prompt = found.candidates.find((one) => one.prompt)?.prompt;
   main.append(
     h("p", { class: "path" }, h("a", { href: `#/jobs/${id}` }, job.name), " / ", h("a", { href: `#/jobs/${id}/seeds?state=${found.state}` }, `${found.state} seeds`)),
-    h("h1", {}, h("code", {}, found.seed_id.slice(0, 200)), " ", pill(found.state)),
-    h("p", { class: "aside" }, [found.topic && `topic ${found.topic.slice(0, 200)}`, `number ${no}`, found.parent_id && `from ${found.parent_id}`].filter(Boolean).join(" · ")),
+    h("h1", {}, h("code", {}, cut(found.seed_id, 200)), " ", pill(found.state)),
+    h("p", { class: "aside" }, [found.topic && `topic ${cut(found.topic, 200)}`, `number ${no}`, found.parent_id && `from ${found.parent_id}`].filter(Boolean).join(" · ")),
     found.failure ? h("p", { class: "note bad" }, found.failure) : "",
     h("dl", { class: "row" }, ...row),
     prompt ? h("details", {}, h("summary", {}, "the prompt of the first candidate, as it was sent"), ...prompt.map(turn)) : "",

@@ -4,7 +4,7 @@ import { ask, get, query as toQuery, start, upload } from "./api.js";
 import { button, h, note, section, select, set } from "./dom.js";
 import { editor } from "./editor.js";
 import { hints, keysAt } from "./hints.js";
-import { bytes, number, percent, when } from "./human.js";
+import { bytes, cut, number, percent, when } from "./human.js";
 import { lineOf, placeAt, read, span, write } from "./places.js";
 import { columnsOf, TEMPLATES } from "./templates.js";
 
@@ -79,7 +79,7 @@ class SubmitPage {
     if (!id) return;
     const beginning = await start(`/v1/files/${id}/content`, BEGINNING, this.signal).catch((error) => (set(this.sent, error.message), ""));
     this.given = { ...this.given, file: id, columns: columnsOf(name, beginning).filter((one) => /^[A-Za-z_]\w*$/.test(one)) };
-    set(this.sent, this.given.columns.length ? `Its columns: ${this.given.columns.join(", ").slice(0, 500)}` : "");
+    set(this.sent, this.given.columns.length ? `Its columns: ${cut(this.given.columns.join(", "), 500)}` : "");
     if (this.editor.text === this.made) return this.fill(this.template);
     const { value, fault } = read(this.editor.text);
     if (fault || value === null || typeof value !== "object") return;
