@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from service.observe import genai
 from service.observe.catalogue import COUNTERS, GAUGES, HISTOGRAMS, REASONS, label_values
 
 HEAD = """\
@@ -41,6 +42,16 @@ summed, by `increase(tamis_accepted_total[1h])` |
 | length of replies | `histogram_quantile(0.95, rate(tamis_completion_tokens_bucket[5m]))` |
 
 The wire's time is measured in our process: where `tamis_event_loop_lag_seconds` is large, part of it is ours.
+"""
+
+OTEL = f"""\
+## OpenTelemetry's names
+
+With `{genai.VARIABLE}={genai.VALUE}` in the environment calls are
+counted as well under the names that OpenTelemetry's
+[conventions for generative AI](https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics) give them, for
+dashboards that know these. The conventions still change, hence the word experimental. `error_type` is empty for a
+served call and else its `outcome`; `gen_ai_token_type` is `input` or `output`.
 """
 
 
@@ -76,7 +87,10 @@ def lines() -> Iterator[str]:
     yield from table("label|values", ((name, coded(values)) for name, values in label_values().items()))
     yield "Reasons of rejections, by the type of the stage or the check of a `verify` stage:\n"
     yield from table("type|reasons", ((f"`{kind}`", coded(reasons)) for kind, reasons in REASONS.items()))
-    yield MADE_OF_IT.rstrip()
+    yield MADE_OF_IT
+    yield OTEL
+    names = ((f"`{name}`", text, coded(labels)) for name, (text, labels) in genai.FAMILIES.items())
+    yield "\n".join(table("name|what|labels", names)).rstrip()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ For one thread, the event loop's, where both the observing and the scraping happ
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
+
+from prometheus_client.core import HistogramMetricFamily
 
 
 class Histogram:
@@ -29,3 +31,13 @@ class Histogram:
         """Return each bound as Prometheus writes it, with how many observations do not exceed it."""
         bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         return list(zip(bounds, accumulate(self._counts), strict=True))
+
+
+def family(
+    name: str, text: str, labels: Sequence[str], histograms: Mapping[tuple[str, ...], Histogram]
+) -> HistogramMetricFamily:
+    """Return histograms, by the values of their labels, as a scrape sees them."""
+    found = HistogramMetricFamily(name, text, labels=labels)
+    for values, histogram in histograms.items():
+        found.add_metric(values, histogram.buckets(), histogram.sum)
+    return found

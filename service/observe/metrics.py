@@ -1,4 +1,4 @@
-"""What Prometheus sees of a run: the one door to prometheus_client.
+"""What Prometheus sees of a run.
 
 `Metrics` observes events; what is a state rather than an event (queues, limits) is read when a scrape asks for it.
 Invariants: a registry of its own, so that two runs in one process do not mix; labels are bounded, and every series
@@ -18,12 +18,13 @@ from typing import NamedTuple
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 
 from config.schema import Generate, Pipeline
+from service.observe import genai
 from service.observe.catalogue import COUNTERS, GAUGES, HISTOGRAMS, calls_of, series
-from service.observe.histogram import Histogram
+from service.observe.histogram import Histogram, family
 from service.observe.sampled import Sample
 from service.observe.tally import Counts
 from stages.core.errors import InputError
@@ -71,6 +72,9 @@ class Metrics:
         for call in calls_of(pipeline):
             self._times(call)
         self.registry.register(self)
+        self._genai = genai.GenAi(pipeline.endpoints) if genai.asked_for() else None
+        if self._genai is not None:
+            self.registry.register(self._genai)
 
     def __call__(self, event: Event) -> None:
         """Observe one event."""
@@ -82,6 +86,8 @@ class Metrics:
             times.wait.observe(event.wait_s)
             if event.completion_tokens:
                 times.tokens.observe(event.completion_tokens)
+            if self._genai is not None:
+                self._genai(event)
         elif isinstance(event, ReplyKept):
             self._times((event.endpoint, event.stage)).commit.observe(event.seconds)
         elif isinstance(event, DiversityMeasured):
@@ -139,12 +145,9 @@ def _histogram(name: str) -> Histogram:
     return Histogram(HISTOGRAMS[name].bounds)
 
 
-def _family(name: str, histograms: Mapping[tuple[str, ...], Histogram]) -> HistogramMetricFamily:
+def _family(name: str, histograms: Mapping[tuple[str, ...], Histogram]) -> Metric:
     text, _, labels = HISTOGRAMS[name]
-    family = HistogramMetricFamily(f"tamis_{name}", text, labels=labels)
-    for values, histogram in histograms.items():
-        family.add_metric(values, histogram.buckets(), histogram.sum)
-    return family
+    return family(f"tamis_{name}", text, labels, histograms)
 
 
 def exposed(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:

@@ -71,7 +71,7 @@ class Counts(dict[tuple[str, ...], float]):
             self["collapse_steps", event.stage, event.step, "taken" if alarm else "undone"] += 1
 
     def _call_finished(self, event: CallFinished) -> None:
-        endpoint, stage, outcome, _, _, prompt, completion, reasoning, cached, cost_usd, truncated = event
+        endpoint, stage, outcome, _, _, prompt, completion, reasoning, cached, cost_usd, truncated, _ = event
         self["calls_in_flight", endpoint] -= 1
         self["calls", endpoint, stage, outcome] += 1
         if outcome == "refused":

@@ -38,6 +38,7 @@ class CallFinished(NamedTuple):
     cached_tokens: int = 0
     cost_usd: float | None = 0.0
     truncated: bool = False
+    route: str = "generate"
 
 
 class ReplyKept(NamedTuple):

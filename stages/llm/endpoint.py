@@ -181,7 +181,7 @@ class Endpoint:
             usage = self._settle(outcome, lease, len(body), now)
             receipt = Receipt(usage, self._cost(usage), sent - asked, now - sent)
             if observe is not None:
-                observe(_finished(self.alias, call.stage, outcome, receipt))
+                observe(_finished(self.alias, call, outcome, receipt))
         return outcome, receipt
 
     async def _admitted(self, call: Call, body: bytes) -> Lease:
@@ -229,10 +229,10 @@ class Endpoint:
         return (usage.prompt_tokens * price.input_per_mtok + usage.completion_tokens * price.output_per_mtok) / 1e6
 
 
-def _finished(alias: str, stage: str, outcome: Served | Failure | None, receipt: Receipt) -> CallFinished:
+def _finished(alias: str, call: Call, outcome: Served | Failure | None, receipt: Receipt) -> CallFinished:
     usage, cost_usd, wait_s, duration_s, _ = receipt
     if not isinstance(outcome, Served):
         label: CallOutcome = "cancelled" if outcome is None else _OUTCOMES.get(outcome.cause, "error")
-        return CallFinished(alias, stage, label, wait_s, duration_s)
+        return CallFinished(alias, call.stage, label, wait_s, duration_s, route=call.route)
     truncated = any(choice.truncated for choice in outcome.reply.choices)
-    return CallFinished(alias, stage, "ok", wait_s, duration_s, *usage, cost_usd, truncated)
+    return CallFinished(alias, call.stage, "ok", wait_s, duration_s, *usage, cost_usd, truncated, call.route)
