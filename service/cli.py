@@ -228,7 +228,7 @@ def serve(
 
 def _mount() -> None:
     from service.authoring import authoring
-    from service.simulator.options import simulate
+    from service.simulator.command import simulate
 
     app.command()(simulate)
     app.add_typer(authoring.prompts, name="prompts")

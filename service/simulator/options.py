@@ -1,6 +1,5 @@
-"""What a simulator can be told, and the command that tells it: the fields of `Options` are the command's options."""
+"""What a simulator can be told: the fields of `Options`, which are the options of `tamis simulate` too."""
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,15 +98,3 @@ class Options:
     @property
     def models(self) -> Sequence[str]:
         return self.model or ("simulated",)
-
-
-def simulate(**options: Any) -> None:
-    """Serve an OpenAI-compatible endpoint with known truth, for dry runs and tests. Ctrl-C ends it."""
-    import uvloop
-
-    from service.simulator.server import serve
-
-    uvloop.run(serve(Options(**options), lambda base_url: typer.echo(f"simulating at {base_url}")))
-
-
-simulate.__signature__ = inspect.signature(Options)  # type: ignore[attr-defined]  # typer reads the fields from it

@@ -12,9 +12,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from service.simulator.options import simulate
+from service.simulator.command import simulate
 
-PROGRAM = "import typer; from service.simulator.options import simulate; typer.run(simulate)"
+PROGRAM = "import typer; from service.simulator.command import simulate; typer.run(simulate)"
 
 
 async def test_it_serves_until_told_to_stop(tmp_path: Path) -> None:
