@@ -27,7 +27,7 @@ DOORS = {
     "jinja2": ("stages/prompts/", "service/report/page.py"),
     "matplotlib": ("service/report/figures.py",),
     "openai": ("stages/llm/",),
-    "prometheus_client": ("service/observe/metrics.py",),
+    "prometheus_client": ("service/observe/",),
     "ray": (),
     "sqlite3": ("queues/ledger/", "queues/registry.py"),
     "structlog": ("service/observe/logs.py",),
