@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from config.schema import Pipeline
 from config.service import Service
@@ -26,15 +25,10 @@ class Aside:
         variables = [name for endpoint in config.endpoints.values() for name in endpoint.api_key_env]
         self._examiners = Workers("service.serve.examine:make", variables, size=2, limit_s=EXAMINE_S)
         self._finishers = Workers("service.serve.finishing:make", size=1, limit_s=FINISH_S, memory_bytes=None)
-        self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
-        self._stack.push_async_callback(self._examiners.stop)
-        self._stack.push_async_callback(self._finishers.stop)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+    async def stop(self) -> None:
+        await self._examiners.stop()
+        await self._finishers.stop()
 
     async def warm(self) -> None:
         """Start a process for what comes first, so that whoever asks first need not wait for it."""

@@ -66,10 +66,12 @@ class NewFile:
 
 
 class Files:
-    """The files of all tenants. `in_use(id)` tells whether a job or batch that has not ended reads a file."""
+    """The files of all tenants. `unfinished(tenant)`: a tenant's jobs and batches that have not ended."""
 
-    def __init__(self, registry: Registry, folder: Path, max_bytes: int, in_use: Callable[[str], bool]) -> None:
-        self._registry, self._folder, self._max_bytes, self._in_use = registry, folder, max_bytes, in_use
+    def __init__(
+        self, registry: Registry, folder: Path, max_bytes: int, unfinished: Callable[[str], list[Record]]
+    ) -> None:
+        self._registry, self._folder, self._max_bytes, self._unfinished = registry, folder, max_bytes, unfinished
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"*{PART}"):
             left.unlink()
@@ -118,7 +120,7 @@ class Files:
     async def delete(self, tenant: str, file_id: str) -> None:
         """Delete a tenant's file. Raises ApiError 404, 409."""
         record = await self.get(tenant, file_id)
-        if self._in_use(file_id):
+        if any(file_id in read_by(record) for record in self._unfinished(tenant)):
             raise ApiError(409, "a job or batch that has not ended reads this file; cancel it, or wait", code="in_use")
         await self._registry.delete(file_id)
         self.path(record).unlink(missing_ok=True)
@@ -163,6 +165,11 @@ class Files:
     async def _content(self, asked: Asked) -> web.StreamResponse:
         record = await self.get(asked.caller.tenant, asked.part("file_id"))
         return sent(self.path(record), record.body["filename"])
+
+
+def read_by(record: Record) -> list[str]:
+    """Return the ids of the files that a job or batch reads."""
+    return [record.body["input_file_id"]] if record.kind == "batch" else record.body["files"]
 
 
 async def _take(part: Any, new: NewFile) -> None:

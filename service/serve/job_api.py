@@ -9,12 +9,13 @@ from pathlib import Path
 from aiohttp import web
 
 from config.schema import json_schema
-from queues.registry import Record, Registry
+from queues.registry import Record
 from service.serve import samples, state
 from service.serve.errors import as_json, not_found
 from service.serve.files import sent
 from service.serve.funnel import funnel
 from service.serve.jobs import Jobs
+from service.serve.line import Surroundings
 from service.serve.paging import PageQuery
 from service.serve.routes import Asked, Route
 from service.serve.samples import SampleQuery, SeedQuery
@@ -49,10 +50,10 @@ class JobQuery(PageQuery):
 
 
 class JobApi:
-    """The routes of jobs. `folder` is where a job's run directory is."""
+    """The routes of jobs."""
 
-    def __init__(self, registry: Registry, jobs: Jobs, desk: Desk, folder: Callable[[str], Path]) -> None:
-        self._registry, self._jobs, self._desk, self._folder = registry, jobs, desk, folder
+    def __init__(self, around: Surroundings, jobs: Jobs, desk: Desk) -> None:
+        self._around, self._jobs, self._desk = around, jobs, desk
 
     def routes(self) -> list[Route]:
         one = "/v1/jobs/{job_id:(?!check$)[^/]+}"  # where pipelines are looked over there is no job
@@ -89,7 +90,7 @@ class JobApi:
 
     async def _list(self, asked: Asked) -> Listed[Job]:
         match = {} if asked.query.state is None else {"state": asked.query.state}
-        records, more = await self._registry.page(state.KIND, asked.caller.tenant, asked.query.page(), match)
+        records, more = await self._around.registry.page(state.KIND, asked.caller.tenant, asked.query.page(), match)
         return listed([self._jobs.show(record) for record in records], more)
 
     async def _record(self, asked: Asked) -> Record:
@@ -161,7 +162,7 @@ class JobApi:
         return sent(path, path.name)
 
     async def _run_dir(self, asked: Asked) -> Path:
-        return self._folder((await self._record(asked)).id)
+        return self._around.folder(await self._record(asked))
 
     async def _endpoints(self, asked: Asked) -> Listed[EndpointShown]:
         return listed([EndpointShown(id=alias, model=one.model) for alias, one in asked.caller.endpoints.items()])
