@@ -21,9 +21,9 @@ from pydantic import BaseModel, Field
 
 from queues.registry import Record, Registry, new_record
 from service.serve.errors import ApiError, not_found
-from service.serve.paging import PageQuery
+from service.serve.paging import PageQuery, page_of
 from service.serve.routes import Asked, Route
-from service.serve.shapes import Deleted, File, Listed, listed
+from service.serve.shapes import Deleted, File, Listed
 from service.serve.who import Caller
 
 CHUNK = 256 * 1024
@@ -151,9 +151,7 @@ class Files:
         return File.of(new.record)
 
     async def _list(self, asked: Asked) -> Listed[File]:
-        match = {} if asked.query.purpose is None else {"purpose": asked.query.purpose}
-        records, more = await self._registry.page(KIND, asked.caller.tenant, asked.query.page(), match)
-        return listed([File.of(record) for record in records], more)
+        return await page_of(self._registry, KIND, asked, File.of)
 
     async def _one(self, asked: Asked) -> File:
         return File.of(await self.get(asked.caller.tenant, asked.part("file_id")))
@@ -214,8 +212,7 @@ def _named(filename: str) -> str:
 
 def _moved(path: Path, to: Path) -> int:
     """Put a file where it belongs, and return its size."""
-    path.replace(to)
-    return to.stat().st_size
+    return path.replace(to).stat().st_size
 
 
 def _ending(filename: str) -> str:

@@ -16,7 +16,7 @@ from service.serve.files import sent
 from service.serve.funnel import funnel
 from service.serve.jobs import Jobs
 from service.serve.line import Surroundings
-from service.serve.paging import PageQuery
+from service.serve.paging import PageQuery, page_of
 from service.serve.routes import Asked, Route
 from service.serve.samples import SampleQuery, SeedQuery
 from service.serve.shapes import (
@@ -89,9 +89,7 @@ class JobApi:
         return await self._desk.check(asked.caller, asked.body.pipeline)
 
     async def _list(self, asked: Asked) -> Listed[Job]:
-        match = {} if asked.query.state is None else {"state": asked.query.state}
-        records, more = await self._around.registry.page(state.KIND, asked.caller.tenant, asked.query.page(), match)
-        return listed([self._jobs.show(record) for record in records], more)
+        return await page_of(self._around.registry, state.KIND, asked, self._jobs.show)
 
     async def _record(self, asked: Asked) -> Record:
         return await self._jobs.get(asked.caller, asked.part("job_id"))
@@ -148,11 +146,9 @@ class JobApi:
 
     async def _files(self, asked: Asked) -> Listed[RunFile]:
         folder = await self._run_dir(asked)
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        names = {path.relative_to(folder).as_posix(): path for path in paths}
-        return listed(
-            [RunFile(id=name, bytes=path.stat().st_size) for name, path in names.items() if NAMES.fullmatch(name)]
-        )
+        paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        theirs = [name for name in paths if NAMES.fullmatch(name)]
+        return listed([RunFile(id=name, bytes=paths[name].stat().st_size) for name in theirs])
 
     async def _file(self, asked: Asked) -> web.StreamResponse:
         folder, name = await self._run_dir(asked), asked.part("name")

@@ -7,9 +7,9 @@ from service.serve.batches.front import Batches
 from service.serve.batches.shapes import Batch, BatchSubmission
 from service.serve.errors import ApiError
 from service.serve.line import Surroundings
-from service.serve.paging import PageQuery
+from service.serve.paging import PageQuery, page_of
 from service.serve.routes import Asked, Route
-from service.serve.shapes import Listed, listed
+from service.serve.shapes import Listed
 from service.serve.submit import Desk, digest_of
 
 
@@ -43,8 +43,7 @@ class BatchApi:
         return self._batches.show(await self._desk.register(self._batches, caller, record, key, digest))
 
     async def _list(self, asked: Asked) -> Listed[Batch]:
-        records, more = await self._around.registry.page(state.KIND, asked.caller.tenant, asked.query.page(), {})
-        return listed([self._batches.show(record) for record in records], more)
+        return await page_of(self._around.registry, state.KIND, asked, self._batches.show)
 
     async def _one(self, asked: Asked) -> Batch:
         return self._batches.show(await self._batches.get(asked.caller, asked.part("batch_id")))
