@@ -52,6 +52,14 @@ class Surroundings:
         """Return where a job or batch has its ledger; ids are made here and nowhere else."""
         return self.data / FOLDERS[record.kind] / record.id
 
+    def too_many_seeds(self, caller: Caller, more: int) -> str:
+        """Return how so many more seeds are beyond a caller's quota, an empty text where they are not."""
+        quota = caller.quotas.queued_seeds
+        held = sum(record.body["seeds"] for record in self.unfinished(caller.tenant))
+        if quota is None or held + more <= quota:
+            return ""
+        return f"your jobs and batches would have {held + more:,} seeds and requests, and may have {quota:,}"
+
     async def disk_left(self, caller: Caller) -> int | None:
         """Return how many bytes a caller may still put on the disk (None: no quota).
 
@@ -96,7 +104,7 @@ L = TypeVar("L", bound=Live)
 
 
 class Line(ABC, Generic[L]):
-    """All things of one kind. Those in a state of `unfinished` are in memory, the others in the registry alone.
+    """All things of one kind. Those in one of `unfinished_states` are in memory, the others in the registry alone.
 
     One that `waits` (a state) needs a place, and has it while it `works`. `states` counts all of them by state.
     """

@@ -22,11 +22,7 @@ UNFINISHED = ("queued", "running", "paused")
 
 
 class Asked(RunStopped):
-    """Somebody asked for the job to be paused or cancelled (`state`)."""
-
-    def __init__(self, state: str) -> None:
-        self.state = state
-        super().__init__(state)
+    """Somebody asked for the job to be paused or cancelled."""
 
 
 class QuotaSpent(RunStopped):

@@ -98,10 +98,8 @@ class Desk:
             raise _quota(
                 "jobs", f"{len(unfinished):,} of your jobs and batches have not ended, and you may have {quotas.jobs:,}"
             )
-        waiting = sum(record.body["seeds"] for record in unfinished)
-        if one_more and quotas.queued_seeds is not None and waiting + seeds > quotas.queued_seeds:
-            have = f"your jobs and batches would have {waiting + seeds:,} seeds and requests"
-            raise _quota("queued_seeds", f"{have}, and may have {quotas.queued_seeds:,}")
+        if one_more and (message := self._around.too_many_seeds(caller, seeds)):
+            raise _quota("queued_seeds", message)
         if self._around.meter.left(caller) == 0:
             message = f"your {quotas.tokens_per_day or 0:,} tokens of today (UTC) are used up"
             raise _quota("tokens_per_day", message, self._around.meter.renews_in_s())

@@ -124,22 +124,15 @@ class Batches(Line[LiveBatch]):
             found = await asyncio.to_thread(look_over, path, record.body["endpoint"], endpoints)
         if live.record.state != "validating":  # cancelled meanwhile
             return
-        faults = found.faults or self._beyond_quota(caller, found.requests)
+        faults = found.faults
+        if not faults and caller and (message := self._around.too_many_seeds(caller, found.requests)):
+            faults = [BatchFault(code="queued_seeds", message=message)]
         if faults:
             await self._register(live, state.failed(record, faults))
         else:
             counts = {"total": found.requests, "completed": 0, "failed": 0}
             found_too = {"models": found.models, "seeds": found.requests, "counts": counts}
             await self._register(live, state.moved(record, "in_progress", **found_too))
-
-    def _beyond_quota(self, caller: Caller | None, requests: int) -> list[BatchFault]:
-        if caller is None or (quota := caller.quotas.queued_seeds) is None:
-            return []
-        held = sum(record.body["seeds"] for record in self._around.unfinished(caller.tenant))
-        if held + requests <= quota:
-            return []
-        message = f"your jobs and batches would have {held + requests:,} seeds and requests, and may have {quota:,}"
-        return [BatchFault(code="queued_seeds", message=message)]
 
     async def _ask(self, live: LiveBatch) -> None:
         cause = await self._asked(live)
