@@ -126,7 +126,7 @@ class RunningJob:
         charge, guard = partial(self._charge, caller), partial(around.guard_disk, caller, self.stop)
         self.watch = JobWatch(plan, around.metrics, live.feed, charge, guard)
         disclose = resolved if caller.is_operator else disclosed
-        given = Around(None, None, around.shared.groups, live.record.id, around.aside.finish, disclose)
+        given = Around(gates=around.shared.groups, job=live.record.id, finish=around.aside.finish, disclose=disclose)
         async with Course(plan, self._dir, self.watch, given) as course:
             self._course = course
             stages = [(stage.name, str(stage.type)) for stage in plan.pipeline.stages]

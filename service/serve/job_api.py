@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -34,7 +34,6 @@ from service.serve.shapes import (
     listed,
 )
 from service.serve.submit import Checked, Desk, Submission
-from service.serve.who import Caller
 
 NAMES = re.compile(
     r"(accepted|rejected|failed|unsolved)\.jsonl|(manifest|audit|report)\.json|report\.html|README\.md"
@@ -57,17 +56,15 @@ class JobApi:
 
     def routes(self) -> list[Route]:
         one = "/v1/jobs/{job_id:(?!check$)[^/]+}"  # where pipelines are looked over there is no job
-        changes = {"cancel": self._jobs.cancel, "pause": self._jobs.pause, "resume": self._resumed}
         return [
             Route("POST", "/v1/jobs", self._submit, "Submit a job.", Job, body=Submission, status=201),
             Route("POST", "/v1/jobs/check", self._check, "Look a pipeline over.", Check, body=Checked),
             Route("GET", "/v1/jobs", self._list, "Your jobs.", Listed[Job], query=JobQuery),
             Route("GET", one, self._one, "A job, and how far it is.", Job),
             Route("DELETE", one, self._delete, "Delete an ended job and its files.", Deleted),
-            *(
-                Route("POST", f"{one}/{name}", self._changing(change), f"{name.capitalize()} a job.", Job)
-                for name, change in changes.items()
-            ),
+            Route("POST", f"{one}/cancel", self._cancel, "Cancel a job.", Job),
+            Route("POST", f"{one}/pause", self._pause, "Pause a job.", Job),
+            Route("POST", f"{one}/resume", self._resume, "Resume a job.", Job),
             Route("GET", f"{one}/pipeline", self._pipeline, "The pipeline as it was submitted.", AnyObject),
             Route("GET", f"{one}/events", self._events, "A job as it goes on.", "text/event-stream"),
             Route("GET", f"{one}/funnel", self._funnel, "Where candidates fell, and why.", Funnel),
@@ -101,17 +98,20 @@ class JobApi:
         await self._jobs.delete(asked.caller, asked.part("job_id"))
         return Deleted(id=asked.part("job_id"), object=state.KIND)
 
-    def _changing(self, change: Callable[[Caller, str], Awaitable[Record]]) -> Callable[[Asked], Awaitable[Job]]:
-        async def changed(asked: Asked) -> Job:
-            return self._jobs.show(await change(asked.caller, asked.part("job_id")))
+    async def _cancel(self, asked: Asked) -> Job:
+        return await self._changed(asked, state.cancelled)
 
-        return changed
+    async def _pause(self, asked: Asked) -> Job:
+        return await self._changed(asked, state.paused)
 
-    async def _resumed(self, caller: Caller, job_id: str) -> Record:
-        record = await self._jobs.get(caller, job_id)
+    async def _resume(self, asked: Asked) -> Job:
+        record = await self._record(asked)
         ended = record.state not in state.UNFINISHED  # what is paused counts already
-        self._desk.within_quotas(caller, record.body["seeds"], one_more=ended)
-        return await self._jobs.resume(caller, job_id)
+        self._desk.within_quotas(asked.caller, record.body["seeds"], one_more=ended)
+        return await self._changed(asked, state.resumed)
+
+    async def _changed(self, asked: Asked, change: Callable[[Record], Record]) -> Job:
+        return self._jobs.show(await self._jobs.change(await self._record(asked), change))
 
     async def _pipeline(self, asked: Asked) -> web.StreamResponse:
         return as_json((await self._record(asked)).body["pipeline"])

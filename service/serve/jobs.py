@@ -51,18 +51,6 @@ class Jobs(Line[LiveJob]):
         watch = None if live.running is None else live.running.watch
         return state.shown(live.record, None if watch is None else watch.progress())
 
-    async def pause(self, caller: Caller, job_id: str) -> Record:
-        return await self._ask(state.paused(await self.get(caller, job_id)))
-
-    async def cancel(self, caller: Caller, job_id: str) -> Record:
-        return await self._ask(state.cancelled(await self.get(caller, job_id)))
-
-    async def resume(self, caller: Caller, job_id: str) -> Record:
-        before = await self.get(caller, job_id)
-        record = state.resumed(before)
-        self._live.setdefault(record.id, LiveJob(before))
-        return await self._ask(record)
-
     async def delete(self, caller: Caller, job_id: str) -> None:
         """Forget an ended job, and all that it wrote. Raises ApiError 404, 409."""
         record = await self.get(caller, job_id)
@@ -93,18 +81,6 @@ class Jobs(Line[LiveJob]):
     def _taken(self, record: Record) -> LiveJob:
         return LiveJob(record)
 
-    async def _ask(self, record: Record) -> Record:
-        """Let a job become what somebody asked for."""
-        live = self._live.get(record.id)
-        if live is None:  # it has ended, and so it stays
-            return record
-        self._change(live, record)
-        if live.running is not None:
-            live.running.heed()
-        await self._commit(live)
-        self._schedule()
-        return record
-
     async def _commit(self, live: LiveJob) -> None:
         """Commit what a job is now, and tell those who listen."""
         record = live.record
@@ -128,6 +104,10 @@ class Jobs(Line[LiveJob]):
             live.running = None
         self._change(live, after or state.interrupted(live.record))
         await self._commit(live)
+
+    def _heed(self, live: LiveJob) -> None:
+        if live.running is not None:
+            live.running.heed()
 
     def _interrupt(self, live: LiveJob, drain_s: float) -> None:
         if live.running is not None:

@@ -131,6 +131,10 @@ class Line(ABC, Generic[L]):
         """Start to work on a thing that waited."""
 
     @abstractmethod
+    def _heed(self, live: L) -> None:
+        """Let what works on a thing know what somebody asked for."""
+
+    @abstractmethod
     def _interrupt(self, live: L, drain_s: float) -> None:
         """Let what works on a thing come home: the service ends."""
 
@@ -178,6 +182,18 @@ class Line(ABC, Generic[L]):
         if found is None:
             raise not_found(self.kind, thing)
         return found
+
+    async def change(self, before: Record, asked: Callable[[Record], Record]) -> Record:
+        """Let a thing become what somebody asked for, and return it. Raises ApiError 409 where it cannot be."""
+        live = self._live.get(before.id) or self._taken(before)
+        after = asked(live.record)
+        if after is not live.record:
+            self._live[before.id] = live
+            self._change(live, after)
+            self._heed(live)
+            await self._commit(live)
+            self._schedule()
+        return after
 
     def _schedule(self) -> None:
         """Give places: first to tenants that have the fewest, then to those that were served the longest ago."""

@@ -41,6 +41,8 @@ class Errands(Line[Live]):
         self._change(live, live.record.now("complete"))
         await self._commit(live)
 
+    def _heed(self, live: Live) -> None: ...
+
     def _interrupt(self, live: Live, drain_s: float) -> None: ...
 
     def _abort(self, live: Live) -> None: ...
@@ -115,3 +117,22 @@ async def test_a_job_and_a_batch_at_once_are_not_more_than_the_quota(registry: R
     assert isinstance(added, Record)
     assert isinstance(refused, ApiError)
     assert (refused.status, refused.code) == (429, "jobs")
+
+
+async def test_of_two_who_begin_an_ended_thing_again_the_second_is_told_that_it_goes_on(
+    registry: Registry, tmp_path: Path
+) -> None:
+    def again(record: Record) -> Record:
+        if record.state != "complete":
+            raise ApiError(409, "it goes on")
+        return record.now("queued")
+
+    ended = await registry.add(errand("a").now("complete"))
+    async with asyncio.TaskGroup() as tasks:
+        line = Errands(surroundings(registry, tmp_path, lambda _: []), tasks)
+        await line.begin()
+        caller = Caller("a", {}, Quotas())
+        before = [await line.get(caller, ended.id) for _ in range(2)]
+        changed = await asyncio.gather(*(line.change(one, again) for one in before), return_exceptions=True)
+    assert [type(one) for one in changed] == [Record, ApiError]
+    assert line.served == ["a"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queues.registry import Record
 from service.serve.batches import state
 from service.serve.batches.front import Batches
 from service.serve.batches.shapes import Batch, BatchSubmission
@@ -46,7 +47,10 @@ class BatchApi:
         return await page_of(self._around.registry, state.KIND, asked, self._batches.show)
 
     async def _one(self, asked: Asked) -> Batch:
-        return self._batches.show(await self._batches.get(asked.caller, asked.part("batch_id")))
+        return self._batches.show(await self._record(asked))
 
     async def _cancel(self, asked: Asked) -> Batch:
-        return self._batches.show(await self._batches.cancel(asked.caller, asked.part("batch_id")))
+        return self._batches.show(await self._batches.change(await self._record(asked), state.cancelled))
+
+    async def _record(self, asked: Asked) -> Record:
+        return await self._batches.get(asked.caller, asked.part("batch_id"))

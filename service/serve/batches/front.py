@@ -21,7 +21,6 @@ from service.serve.batches.requests import look_over
 from service.serve.batches.shapes import Batch, BatchFault
 from service.serve.files import KIND as FILE
 from service.serve.line import Line, Live, Surroundings
-from service.serve.who import Caller
 from stages.core.errors import InputError, RunStopped, TamisError
 
 AGAIN_S = 60.0
@@ -59,20 +58,6 @@ class Batches(Line[LiveBatch]):
             return state.shown(record, None)
         return state.shown(live.record, None if live.course is None else live.course.counts)
 
-    async def cancel(self, caller: Caller, batch_id: str) -> Record:
-        """Ask nothing more of a batch; what there is stays. Raises ApiError 404, 409."""
-        before = await self.get(caller, batch_id)
-        record = state.cancelled(before)
-        live = self._live.get(record.id)
-        if live is None or record is before:
-            return record
-        self._change(live, record)
-        if live.course is not None:
-            live.course.stop(state.Cancelled("cancelled"))
-        await self._commit(live)
-        self._schedule()
-        return record
-
     def _taken(self, record: Record) -> LiveBatch:
         # one that waits in line for so long expires there
         asyncio.get_running_loop().call_later(record.body["expires_at"] - time.time(), self._schedule)
@@ -87,6 +72,10 @@ class Batches(Line[LiveBatch]):
 
     def _give_place(self, live: LiveBatch) -> None:
         self._start(live, self._go_on(live))
+
+    def _heed(self, live: LiveBatch) -> None:
+        if live.course is not None:
+            live.course.stop(state.Cancelled("cancelled"))
 
     def _interrupt(self, live: LiveBatch, drain_s: float) -> None:
         if live.course is not None:
