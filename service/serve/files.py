@@ -93,14 +93,6 @@ class Files:
         if await self.find(record.tenant, record.id) is None:
             await self._registry.add(record.now(bytes=_moved(path, self.path(record))))
 
-    async def delete(self, tenant: str, file_id: str) -> None:
-        """Delete a tenant's file. Raises ApiError 404, 409."""
-        record = await self.get(tenant, file_id)
-        if any(file_id in read_by(record) for record in self._unfinished(tenant)):
-            raise ApiError(409, "a job or batch that has not ended reads this file; cancel it, or wait", code="in_use")
-        await self._registry.delete(file_id)
-        self.path(record).unlink(missing_ok=True)
-
     def routes(self) -> list[Route]:
         one = "/v1/files/{file_id}"
         return [
@@ -143,8 +135,12 @@ class Files:
         return File.of(await self.get(asked.caller.tenant, asked.part("file_id")))
 
     async def _delete(self, asked: Asked) -> Deleted:
-        await self.delete(asked.caller.tenant, asked.part("file_id"))
-        return Deleted(id=asked.part("file_id"), object=KIND)
+        record = await self.get(asked.caller.tenant, asked.part("file_id"))
+        if any(record.id in read_by(one) for one in self._unfinished(record.tenant)):
+            raise ApiError(409, "a job or batch that has not ended reads this file; cancel it, or wait", code="in_use")
+        await self._registry.delete(record.id)
+        self.path(record).unlink(missing_ok=True)
+        return Deleted(id=record.id, object=KIND)
 
     async def _content(self, asked: Asked) -> web.StreamResponse:
         record = await self.get(asked.caller.tenant, asked.part("file_id"))
