@@ -110,74 +110,95 @@ class Registry:
 
         `digest` stands for what the key came with. Raises KeyTaken where it differs.
         """
-        return await self._do("write", partial(self._add, record, key, digest))
+        return await self._write(partial(self._add, record, key, digest))
 
     async def known(self, tenant: str, key: str, digest: str) -> Record | None:
         """Return what was registered with a key, None where it did not come before. Raises KeyTaken as `add` does."""
-        return await self._do("read", partial(self._known, tenant, key, digest))
+        return await self._read(partial(self._known, tenant, key, digest))
 
     async def put(self, record: Record) -> None:
         """Write the state and body of a thing that is registered."""
         statement = "UPDATE thing SET state = ?, body = ? WHERE id = ?"
-        await self._do("write", lambda: self._run(statement, record.state, _json(record.body), record.id))
+        await self._write(lambda: self._run(statement, record.state, _json(record.body), record.id))
 
     async def delete(self, thing: str) -> None:
-        await self._do("write", partial(self._delete, thing))
+        def deleted() -> None:
+            self._run("DELETE FROM key WHERE id = ?", thing)
+            self._run("DELETE FROM thing WHERE id = ?", thing)
 
-    async def get(self, kind: str, thing: str, tenant: str | None = None) -> Record | None:
-        """Return a thing, None where there is none of this id, or it is another tenant's (None: whosever it is)."""
-        where = "kind = ? AND id = ?" + ("" if tenant is None else " AND tenant = ?")
-        values = (kind, thing) if tenant is None else (kind, thing, tenant)
-        found = await self._read(f"SELECT {COLUMNS} FROM thing WHERE {where}", *values)  # noqa: S608  no value in it
+        await self._write(deleted)
+
+    async def get(self, kind: str, thing: str, tenant: str) -> Record | None:
+        """Return a tenant's thing, None where there is none of this id, or it is another's."""
+        found = await self._things("kind = ? AND id = ? AND tenant = ?", kind, thing, tenant)
         return next(iter(found), None)
 
     async def page(self, kind: str, tenant: str, page: Page, match: Mapping[str, str]) -> tuple[list[Record], bool]:
         """Return things of a tenant, and whether there are more. `match`: a `state`, or what their body must have."""
         where, values = ["kind = ?", "tenant = ?"], [kind, tenant]
+        order, beyond = ("DESC", "<") if page.newest_first else ("ASC", ">")
         if page.after is not None:
-            before, after = "no < (SELECT no FROM thing WHERE id = ?)", "no > (SELECT no FROM thing WHERE id = ?)"
-            where.append(before if page.newest_first else after)
+            where.append(f"no {beyond} (SELECT no FROM thing WHERE id = ?)")  # noqa: S608  no value in it
             values.append(page.after)
         for name, value in match.items():
             where.append("state = ?" if name == "state" else "body->>? = ?")
             values += [value] if name == "state" else [f"$.{name}", value]
-        order = "DESC" if page.newest_first else "ASC"
-        query = f"SELECT {COLUMNS} FROM thing WHERE {' AND '.join(where)} ORDER BY no {order} LIMIT ?"  # noqa: S608  no value in it
-        found = await self._read(query, *values, page.limit + 1)
+        found = await self._things(f"{' AND '.join(where)} ORDER BY no {order} LIMIT ?", *values, page.limit + 1)
         return found[: page.limit], len(found) > page.limit
 
     async def all(self, kind: str, states: Collection[str]) -> list[Record]:
         """Return all things in one of these states, in the order in which they came."""
-        query = f"SELECT {COLUMNS} FROM thing WHERE kind = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY no"  # noqa: S608  no value in it
-        return await self._read(query, kind, orjson.dumps(list(states)).decode())
+        where = "kind = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY no"
+        return await self._things(where, kind, orjson.dumps(list(states)).decode())
 
     async def states(self, kind: str) -> Counter[str]:
         """Count the things in each state."""
-        query = "SELECT state, count(*) FROM thing WHERE kind = ? GROUP BY state"
-        return Counter(dict(await self._do("read", lambda: self._run(query, kind))))
+        return Counter(dict(await self._rows("SELECT state, count(*) FROM thing WHERE kind = ? GROUP BY state", kind)))
 
     async def total(self, tenant: str, name: str) -> int:
         """Return the sum of a number in the bodies of a tenant's things."""
-        query = "SELECT ifnull(sum(body->>?), 0) FROM thing WHERE tenant = ?"
-        return int((await self._do("read", lambda: self._run(query, f"$.{name}", tenant)))[0][0])
+        ((total,),) = await self._rows(
+            "SELECT ifnull(sum(body->>?), 0) FROM thing WHERE tenant = ?", f"$.{name}", tenant
+        )
+        return int(total)
 
     async def used(self, day: int) -> dict[str, int]:
         """Return the tokens that each tenant has taken on a day, counted from 1970."""
-        query = "SELECT tenant, tokens FROM usage WHERE day = ?"
-        return dict(await self._do("read", lambda: self._run(query, day)))
+        return dict(await self._rows("SELECT tenant, tokens FROM usage WHERE day = ?", day))
 
     async def use(self, tenant: str, day: int, tokens: int) -> None:
         """Write how many tokens a tenant has taken on a day so far; earlier days are forgotten after a month."""
-        await self._do("write", partial(self._use, tenant, day, tokens))
+        statement = "INSERT INTO usage VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET tokens = excluded.tokens"
+
+        def used() -> None:
+            self._run("DELETE FROM usage WHERE day < ?", day - 31)
+            self._run(statement, tenant, day, tokens)
+
+        await self._write(used)
 
     async def try_writing(self) -> None:
         """Write something that nobody reads. Raises LedgerError where that cannot be."""
         statement = "INSERT INTO usage VALUES ('', 0, 0) ON CONFLICT DO UPDATE SET tokens = 1 - tokens"
-        await self._do("write", lambda: self._run(statement))
+        await self._write(lambda: self._run(statement))
 
-    async def _read(self, query: str, *values: object) -> list[Record]:
-        rows = await self._do("read", lambda: self._run(query, *values))
-        return [_record(row) for row in rows]
+    async def _things(self, where: str, *values: object) -> list[Record]:
+        return await self._read(lambda: self._found(where, *values))
+
+    async def _rows(self, query: str, *values: object) -> list[Any]:
+        return await self._read(lambda: self._run(query, *values))
+
+    async def _read(self, step: Callable[[], T]) -> T:
+        return await self._do("read", step)
+
+    async def _write(self, step: Callable[[], T]) -> T:
+        """Do all of a step, or nothing of it."""
+
+        def transaction() -> T:
+            with self._connection:
+                self._run("BEGIN IMMEDIATE")
+                return step()
+
+        return await self._do("write", transaction)
 
     async def _do(self, doing: str, step: Callable[[], T]) -> T:
         def explained_step() -> T:
@@ -189,15 +210,17 @@ class Registry:
     def _run(self, query: str, *values: object) -> list[Any]:
         return self._connection.execute(query, values).fetchall()
 
+    def _found(self, where: str, *values: object) -> list[Record]:
+        rows = self._run(f"SELECT {COLUMNS} FROM thing WHERE {where}", *values)  # noqa: S608  no value in it
+        return [Record._make([*row[:5], orjson.loads(row[5])]) for row in rows]
+
     def _add(self, record: Record, key: str | None, digest: str) -> Record:
-        with self._connection:  # one transaction, or nothing
-            self._run("BEGIN IMMEDIATE")
-            if key is not None:
-                if (before := self._known(record.tenant, key, digest)) is not None:
-                    return before
-                self._run("INSERT INTO key VALUES (?, ?, ?, ?)", record.tenant, key, digest, record.id)
-            values = (*record[:5], _json(record.body))
-            self._run(f"INSERT INTO thing ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", *values)  # noqa: S608  no value in it
+        if key is not None:
+            if (before := self._known(record.tenant, key, digest)) is not None:
+                return before
+            self._run("INSERT INTO key VALUES (?, ?, ?, ?)", record.tenant, key, digest, record.id)
+        values = (*record[:5], _json(record.body))
+        self._run(f"INSERT INTO thing ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", *values)  # noqa: S608  no value in it
         return record
 
     def _known(self, tenant: str, key: str, digest: str) -> Record | None:
@@ -206,26 +229,7 @@ class Registry:
             return None
         if digest != before[0][0]:
             raise KeyTaken
-        return _record(self._run(f"SELECT {COLUMNS} FROM thing WHERE id = ?", before[0][1])[0])  # noqa: S608  no value in it
-
-    def _delete(self, thing: str) -> None:
-        with self._connection:
-            self._run("BEGIN IMMEDIATE")
-            self._run("DELETE FROM key WHERE id = ?", thing)
-            self._run("DELETE FROM thing WHERE id = ?", thing)
-
-    def _use(self, tenant: str, day: int, tokens: int) -> None:
-        with self._connection:
-            self._run("BEGIN IMMEDIATE")
-            self._run("DELETE FROM usage WHERE day < ?", day - 31)
-            self._run(
-                "INSERT INTO usage VALUES (?, ?, ?) ON CONFLICT (tenant, day) DO UPDATE SET tokens = excluded.tokens",
-                *(tenant, day, tokens),
-            )
-
-
-def _record(row: tuple[Any, ...]) -> Record:
-    return Record._make([*row[:5], orjson.loads(row[5])])
+        return self._found("id = ?", before[0][1])[0]
 
 
 def _json(body: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ class Activity:
             await asyncio.sleep(QUIET_S)
 
 
-async def until_rest(work: Coroutine[Any, Any, None], rest: Coroutine[Any, Any, None], abort: asyncio.Event) -> None:
+async def until_rest(work: Coroutine[Any, Any, object], rest: Coroutine[Any, Any, None], abort: asyncio.Event) -> None:
     """Run `work` to its end, or until `rest` returns (a drain has come home) or `abort` is set; then it is cut off.
 
     Raises what `work` raises.

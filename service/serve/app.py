@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 from aiohttp import web
 
 from config.schema import Pipeline
-from config.service import Quotas, split_address
 from config.service import Service as ServiceConfig
+from config.service import split_address
 from config.sources import UploadSource
 from queues.bounded import QueueStatistics
 from queues.registry import Record, Registry
@@ -24,19 +25,20 @@ from service.runs.rundir import refused
 from service.serve.aside import Aside
 from service.serve.batches.api import BatchApi
 from service.serve.batches.front import Batches
-from service.serve.errors import in_words
+from service.serve.errors import as_json, in_words
 from service.serve.files import Files
-from service.serve.job import Surroundings
 from service.serve.job_api import JobApi
 from service.serve.jobs import Jobs
+from service.serve.line import Surroundings
 from service.serve.openapi import document
 from service.serve.operations import Operations
 from service.serve.pages import page_routes
-from service.serve.routes import BODY_BYTES, Route, add_routes
+from service.serve.routes import BODY_BYTES, Asked, Route, add_routes
+from service.serve.shapes import AnyObject, JobState
 from service.serve.shared import Meter, Shared
 from service.serve.submit import Desk
-from service.serve.uploads import Uploaded
-from service.serve.who import OPERATOR, Caller, Doorkeeper
+from service.serve.watching import JobWatch
+from service.serve.who import Doorkeeper
 from stages.core.base import first_error
 from stages.core.errors import InputError
 
@@ -46,7 +48,6 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-NOBODY = Caller(OPERATOR, {}, Quotas())
 
 
 class Service:
@@ -56,90 +57,91 @@ class Service:
         self, config: ServiceConfig, registry: Registry, aside: Aside, tasks: asyncio.TaskGroup, log: Log
     ) -> None:
         data = Path(config.data_dir)
-        self.config, self.registry, self.tasks, self.log = config, registry, tasks, log
-        self._aside = aside
-        self.doorkeeper = Doorkeeper(config)
-        self.shared = Shared(config.endpoints, data)
-        self.meter = Meter(registry)
-        self.metrics = _metrics(config)
-        self.files = Files(registry, data / "files", config.max_upload_mb * 10**6, self._in_use)
-        uploaded = Uploaded(self.files)
-        around = Surroundings(
-            registry,
-            self.shared,
-            self.meter,
-            aside,
-            self.metrics,
-            uploaded,
-            self.doorkeeper.callers,
-            log,
-            data / "jobs",
+        self._config, self._tasks = config, tasks
+        self._doorkeeper = Doorkeeper(config)
+        self._around = Surroundings(
+            registry=registry,
+            shared=Shared(config.endpoints, data),
+            meter=Meter(registry),
+            aside=aside,
+            metrics=_metrics(config),
+            files=Files(registry, data / "files", config.max_upload_mb * 10**6, self._unfinished),
+            callers=self._doorkeeper.callers,
+            log=log,
+            data=data,
+            unfinished=self._unfinished,
         )
-        self.jobs = Jobs(around, config.jobs.concurrent, tasks)
-        batches = (around, self.files, data / "batches", config.jobs.concurrent, tasks, self._unfinished)
-        self.batches = Batches(*batches)
-        self.desk = Desk(registry, self.jobs, uploaded, aside, self.meter, self._unfinished)
-        self._job_api = JobApi(registry, self.jobs, self.desk, around.folder)
-        self._batch_api = BatchApi(registry, self.batches, self.files, self.desk)
-        self._operations = Operations(registry, self.metrics, lambda: self.jobs.closing)
-        self.metrics.sample(self._samples)
+        self.jobs = Jobs(self._around, config.jobs.concurrent, tasks)
+        self._batches = Batches(self._around, config.jobs.concurrent, tasks)
+        self._operations = Operations(registry, self._around.metrics, lambda: self.jobs.closing)
+        self._around.metrics.sample(self._samples)
 
     @cached_property
     def routes(self) -> list[Route]:
         """All that can be asked at the main port."""
-        routes = [*self._job_api.routes(), *self.files.routes(), *self._batch_api.routes(), *self._operations.probes()]
-        if self.config.admin_listen is None and not self.config.tenants:
+        desk = Desk(self._around, self.jobs)
+        routes = [
+            *JobApi(self._around, self.jobs, desk).routes(),
+            *self._around.files.routes(),
+            *BatchApi(self._around, self._batches, desk).routes(),
+            *self._operations.probes(),
+        ]
+        if self._config.admin_listen is None and not self._config.tenants:
             routes += self._operations.figures()  # tenants are not to read of each other
-        routes += page_routes()
-        return [*routes, *self._operations.openapi(lambda: document(self.routes, bool(self.config.tenants)))]
+        openapi = Route("GET", "/openapi.json", self._openapi, "This document.", AnyObject, open=True)
+        return [*routes, *page_routes(), openapi]
 
     def app(self, routes: Sequence[Route]) -> web.Application:
         """Return an application that answers at these routes."""
-        app = web.Application(client_max_size=BODY_BYTES, middlewares=[in_words(self.log)])
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[in_words(self._around.log)])
         app.on_response_prepare.append(_add_headers)
-        add_routes(app, routes, self.doorkeeper, NOBODY)
+        add_routes(app, routes, self._doorkeeper)
         return app
 
     def ports(self) -> Iterator[tuple[str, web.Application]]:
         """Yield each address with what answers there."""
-        yield self.config.listen, self.app(self.routes)
-        if self.config.admin_listen is not None:
-            yield self.config.admin_listen, self.app([*self._operations.probes(), *self._operations.figures()])
+        yield self._config.listen, self.app(self.routes)
+        if self._config.admin_listen is not None:
+            yield self._config.admin_listen, self.app([*self._operations.probes(), *self._operations.figures()])
 
     async def begin(self) -> None:
         """Start what runs in the background, and go on with what earlier processes left."""
-        await self.meter.load()
-        work = {**self.shared.background(), "meter": self.meter.run(), "loop lag": self.metrics.measure_lag()}
-        work["warm"] = self._aside.warm()
-        self._background = [self.tasks.create_task(coroutine, name=name) for name, coroutine in work.items()]
+        around = self._around
+        await around.meter.load()
+        work = {**around.shared.background(), "meter": around.meter.run(), "loop lag": around.metrics.measure_lag()}
+        work["warm"] = around.aside.warm()
+        self._background = [self._tasks.create_task(coroutine, name=name) for name, coroutine in work.items()]
         await self.jobs.begin()
-        await self.batches.begin()
+        await self._batches.begin()
 
     async def end(self, drain_s: float, abort: asyncio.Event) -> None:
         """Take no more, let what is on its way come home, and stop."""
-        await asyncio.gather(self.jobs.end(drain_s, abort), self.batches.end(drain_s, abort))
+        await asyncio.gather(self.jobs.end(drain_s, abort), self._batches.end(drain_s, abort))
         for task in self._background:
             task.cancel()
-        await self.meter.write()
+        await self._around.meter.write()
 
-    def _in_use(self, file_id: str) -> bool:
-        return self.jobs.reads(file_id) or self.batches.reads(file_id)
+    async def _openapi(self, _: Asked) -> web.StreamResponse:
+        return as_json(document(self.routes, bool(self._config.tenants)))
 
     def _unfinished(self, tenant: str) -> list[Record]:
-        return [*self.jobs.unfinished(tenant), *self.batches.unfinished(tenant)]
+        return [*self.jobs.unfinished(tenant), *self._batches.unfinished(tenant)]
 
     def _samples(self) -> Iterator[Sample]:
-        yield from of_queues(self._queues())
-        yield from of_gates(self.shared.gates)
-        yield from of_sessions(job.session for job in self.jobs.running() if job.session is not None)
+        watches = list(self.jobs.watches())
+        yield from ((("jobs", name), self.jobs.states[name]) for name in get_args(JobState))
+        yield from of_queues(_queues(watches))
+        yield from of_gates(self._around.shared.gates)
+        yield from of_sessions(watch.session for watch in watches if watch.session is not None)
 
-    def _queues(self) -> Mapping[str, QueueStatistics]:
-        """Return the queues of all jobs, those before stages of one type as one."""
-        found: dict[str, QueueStatistics] = {}
-        for job in self.jobs.running():
-            for kind, now in job.stages().items():
-                found[kind] = now.inbox if kind not in found else _together(found[kind], now.inbox)
-        return found
+
+def _queues(watches: Iterable[JobWatch]) -> Mapping[str, QueueStatistics]:
+    """Return the queues of all jobs, those before stages of one type as one."""
+    found: dict[str, QueueStatistics] = {}
+    for watch in watches:
+        for kind, now in watch.stages().items():
+            found[kind] = now.inbox if kind not in found else _together(found[kind], now.inbox)
+    return found
 
 
 def _together(one: QueueStatistics, other: QueueStatistics) -> QueueStatistics:
@@ -163,44 +165,38 @@ async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
 
 
-@asynccontextmanager
-async def opened(config: ServiceConfig, log: Log) -> AsyncIterator[Service]:
-    """Make a service that has begun, without any port, and stop it at once at the end. Raises InputError."""
-    data = Path(config.data_dir)
+async def serve(config: ServiceConfig, log: Log, announce: Callable[[str], None]) -> int:
+    """Serve until a signal; `announce` gets each URL once it is answered. Returns the exit code. Raises InputError."""
+    stop, abort = asyncio.Event(), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        registry = _open_registry(Path(config.data_dir))
+        stack.callback(registry.close)
+        aside = Aside(config)
+        stack.push_async_callback(aside.stop)
+        try:
+            async with asyncio.TaskGroup() as tasks, AsyncExitStack() as ports:
+                service = Service(config, registry, aside, tasks, log)
+                await service.begin()
+                with signals(lambda _: stop.set(), abort.set):
+                    try:
+                        for address, app in service.ports():
+                            announce(await _listen(ports, address, app))
+                        await stop.wait()
+                        log.info("draining", jobs=service.jobs.states["running"], at_most_s=config.drain_s)
+                    finally:
+                        await service.end(config.drain_s if stop.is_set() else 0.0, abort)
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+    return EXIT_STOPPED
+
+
+def _open_registry(data: Path) -> Registry:
     try:
         (data / "jobs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"data_dir {data}: cannot make the folder: {error.strerror}") from None
     with refused():
-        registry = Registry.open(data / "registry.sqlite")
-    async with AsyncExitStack() as stack:
-        stack.callback(registry.close)
-        aside = await stack.enter_async_context(Aside(config))
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                service = Service(config, registry, aside, tasks, log)
-                await service.begin()
-                try:
-                    yield service
-                finally:
-                    now = asyncio.Event()
-                    now.set()
-                    await service.end(0.0, now)
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-
-
-async def serve(config: ServiceConfig, log: Log, announce: Callable[[str], None]) -> int:
-    """Serve until a signal; `announce` gets each URL once it is answered. Returns the exit code. Raises InputError."""
-    stop, abort = asyncio.Event(), asyncio.Event()
-    async with opened(config, log) as service, AsyncExitStack() as stack:
-        for address, app in service.ports():
-            announce(await _listen(stack, address, app))
-        with signals(lambda _: stop.set(), abort.set):
-            await stop.wait()
-            log.info("draining", jobs=len(list(service.jobs.running())), at_most_s=config.drain_s)
-            await service.end(config.drain_s, abort)
-    return EXIT_STOPPED
+        return Registry.open(data / "registry.sqlite")
 
 
 async def _listen(stack: AsyncExitStack, address: str, app: web.Application) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from config.schema import Pipeline
 from config.service import Service
 from service.runs import rundir
-from service.runs.finish import Finished
+from service.runs.finish import Finished, finish
+from service.runs.lifecycle import collect_garbage_rarely
 from stages.core.errors import RunStopped
 from stages.io.manifest import Run
 from stages.verify.workers import Workers
@@ -25,16 +25,11 @@ class Aside:
     def __init__(self, config: Service) -> None:
         variables = [name for endpoint in config.endpoints.values() for name in endpoint.api_key_env]
         self._examiners = Workers("service.serve.examine:make", variables, size=2, limit_s=EXAMINE_S)
-        self._finishers = Workers("service.serve.finishing:make", size=1, limit_s=FINISH_S, memory_bytes=None)
-        self._stack = AsyncExitStack()
+        self._finishers = Workers("service.serve.aside:make_finisher", size=1, limit_s=FINISH_S, memory_bytes=None)
 
-    async def __aenter__(self) -> Self:
-        self._stack.push_async_callback(self._examiners.stop)
-        self._stack.push_async_callback(self._finishers.stop)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+    async def stop(self) -> None:
+        await self._examiners.stop()
+        await self._finishers.stop()
 
     async def warm(self) -> None:
         """Start a process for what comes first, so that whoever asks first need not wait for it."""
@@ -51,3 +46,17 @@ class Aside:
         if "stopped" in answer:
             raise RunStopped(*answer["stopped"])
         return Finished(rundir.manifest_of(run_dir), [], answer["defect"])
+
+
+def make_finisher(_: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what answers the jobs of the process that derives files: `run_dir`, and in `run` what no ledger knows."""
+    collect_garbage_rarely()
+    return _finished
+
+
+def _finished(asked: dict[str, Any]) -> dict[str, Any]:
+    run_dir = Path(asked["run_dir"])
+    try:
+        return {"defect": finish(run_dir, rundir.pipeline_of(run_dir), Run(**asked["run"])).defect}
+    except RunStopped as error:
+        return {"stopped": [error.cause, error.remedy]}

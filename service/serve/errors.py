@@ -14,6 +14,7 @@ from aiohttp import web
 
 from config.problems import ConfigError, Problem, shown
 from queues.ledger import LedgerError
+from queues.registry import KeyTaken
 from service.observe.logs import Log
 from stages.core.errors import InputError
 
@@ -78,30 +79,34 @@ def in_words(log: Log) -> Any:
         try:
             return await handler(request)
         except ApiError as error:
-            return error.response()
+            told = error
         except web.HTTPException as error:
-            return _of_http(error, request)
+            if error.status < 400:
+                raise
+            told = _of_http(error, request)
         except (ConfigError, InputError) as error:
-            told = mistakes(error.problems)
-            return ApiError(400, told[0]["message"], code="invalid_pipeline", errors=told).response()
+            errors = mistakes(error.problems)
+            told = ApiError(400, errors[0]["message"], code="invalid_pipeline", errors=errors)
+        except KeyTaken:
+            message = "this Idempotency-Key came before with something else"
+            told = ApiError(409, message, param="Idempotency-Key", code="key_taken")
         except LedgerError:
             log.exception("storage")
-            return ApiError(503, "the service cannot read or write its disk", code="storage").response()
+            told = ApiError(503, "the service cannot read or write its disk", code="storage")
         except Exception:  # a defect: the caller gets words, and the operator the traceback
             log.exception("defect", path=request.path)
-            return ApiError(500, "tamis has a defect; the operator's log has the details", code="defect").response()
+            told = ApiError(500, "tamis has a defect; the operator's log has the details", code="defect")
+        return told.response()
 
     return answered
 
 
-def _of_http(error: web.HTTPException, request: web.Request) -> web.StreamResponse:
+def _of_http(error: web.HTTPException, request: web.Request) -> ApiError:
     """Return what aiohttp answers by itself, in our shape: no such path or method, a body too large, a bad request."""
-    if error.status < 400:
-        raise error
     words = {
         404: f"there is nothing at {request.path!r:.200}; /openapi.json says what there is",
         405: f"{request.method} cannot be done here; {error.headers.get('Allow', 'nothing')} can",
         413: "the body is larger than what is taken here; what is large is uploaded to /v1/files",
     }
     headers = {name: value for name, value in error.headers.items() if name == "Allow"}
-    return ApiError(error.status, words.get(error.status, error.reason), headers=headers).response()
+    return ApiError(error.status, words.get(error.status, error.reason), headers=headers)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -21,9 +20,9 @@ from pydantic import BaseModel, Field
 
 from queues.registry import Record, Registry, new_record
 from service.serve.errors import ApiError, not_found
-from service.serve.paging import PageQuery
+from service.serve.paging import PageQuery, page_of
 from service.serve.routes import Asked, Route
-from service.serve.shapes import Deleted, File, Listed, listed
+from service.serve.shapes import Deleted, File, Listed
 from service.serve.who import Caller
 
 CHUNK = 256 * 1024
@@ -48,13 +47,12 @@ class FileForm(BaseModel):
 
 @dataclass(slots=True)
 class NewFile:
-    """A file that is being written. It needs a name and a purpose before its block ends; then it has a `record`."""
+    """A file that is being received: what is written of it, and how many bytes more it may have."""
 
     file: BinaryIO
     room: int
     filename: str = ""
     purpose: str = ""
-    record: Record | None = None
 
     async def write(self, data: bytes) -> None:
         """Add bytes. Raises ApiError where there is no room for them."""
@@ -66,10 +64,12 @@ class NewFile:
 
 
 class Files:
-    """The files of all tenants. `in_use(id)` tells whether a job or batch that has not ended reads a file."""
+    """The files of all tenants. `unfinished(tenant)`: a tenant's jobs and batches that have not ended."""
 
-    def __init__(self, registry: Registry, folder: Path, max_bytes: int, in_use: Callable[[str], bool]) -> None:
-        self._registry, self._folder, self._max_bytes, self._in_use = registry, folder, max_bytes, in_use
+    def __init__(
+        self, registry: Registry, folder: Path, max_bytes: int, unfinished: Callable[[str], list[Record]]
+    ) -> None:
+        self._registry, self._folder, self._max_bytes, self._unfinished = registry, folder, max_bytes, unfinished
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"*{PART}"):
             left.unlink()
@@ -88,40 +88,10 @@ class Files:
     def path(self, record: Record) -> Path:
         return self._folder / f"{record.id}{_ending(record.body['filename'])}"
 
-    async def room(self, caller: Caller) -> int:
-        """Return how many bytes a caller may still put on the disk."""
-        quota = caller.quotas.disk_mb
-        return self._max_bytes if quota is None else quota * 10**6 - await self._registry.total(caller.tenant, "bytes")
-
-    @asynccontextmanager
-    async def writing(self, caller: Caller) -> AsyncIterator[NewFile]:
-        """Write a new file in the block; it is there, and registered, when the block has ended without an error."""
-        record = new_record(KIND, caller.tenant, "processed", {})
-        part = self._folder / f"{record.id}{PART}"
-        try:
-            with part.open("wb") as file:
-                new = NewFile(file, min(self._max_bytes, await self.room(caller)))
-                yield new
-                await asyncio.to_thread(_sync, file)
-                size = file.tell()
-            record = record.now(filename=new.filename, purpose=new.purpose, bytes=size)
-            part.rename(self.path(record))
-        finally:
-            part.unlink(missing_ok=True)
-        new.record = await self._registry.add(record)
-
     async def take_in(self, record: Record, path: Path) -> None:
         """Make a finished file ours and register it, whatever room there is; one that was taken in before stays."""
         if await self.find(record.tenant, record.id) is None:
             await self._registry.add(record.now(bytes=_moved(path, self.path(record))))
-
-    async def delete(self, tenant: str, file_id: str) -> None:
-        """Delete a tenant's file. Raises ApiError 404, 409."""
-        record = await self.get(tenant, file_id)
-        if self._in_use(file_id):
-            raise ApiError(409, "a job or batch that has not ended reads this file; cancel it, or wait", code="in_use")
-        await self._registry.delete(file_id)
-        self.path(record).unlink(missing_ok=True)
 
     def routes(self) -> list[Route]:
         one = "/v1/files/{file_id}"
@@ -134,35 +104,64 @@ class Files:
         ]
 
     async def _upload(self, asked: Asked) -> File:
+        """Receive a file; it is there, and registered, when all of it was good."""
         if asked.request.content_type != "multipart/form-data":
             raise ApiError(415, "an upload is multipart/form-data, with `purpose` and `file`")
-        async with self.writing(asked.caller) as new:
-            try:
-                reader = await asked.request.multipart()
-                while (part := await reader.next()) is not None:
-                    await _take(part, new)
-            except (ValueError, HttpProcessingError) as error:
-                words = error.message if isinstance(error, HttpProcessingError) else str(error)
-                raise ApiError(400, f"the form cannot be read: {words}", code="invalid_form") from None
-            _check(new)
-        assert new.record is not None  # noqa: S101  the block has ended without an error
-        return File.of(new.record)
+        record = new_record(KIND, asked.caller.tenant, "processed", {})
+        part = self._folder / f"{record.id}{PART}"
+        try:
+            with part.open("wb") as file:
+                new = NewFile(file, await self._room(asked.caller))
+                await _receive(asked.request, new)
+                await asyncio.to_thread(_sync, file)
+                size = file.tell()
+            record = record.now(filename=new.filename, purpose=new.purpose, bytes=size)
+            part.rename(self.path(record))
+        finally:
+            part.unlink(missing_ok=True)
+        return File.of(await self._registry.add(record))
+
+    async def _room(self, caller: Caller) -> int:
+        """Return how many bytes a caller's next file may have."""
+        quota = caller.quotas.disk_mb
+        if quota is None:
+            return self._max_bytes
+        return min(self._max_bytes, quota * 10**6 - await self._registry.total(caller.tenant, "bytes"))
 
     async def _list(self, asked: Asked) -> Listed[File]:
-        match = {} if asked.query.purpose is None else {"purpose": asked.query.purpose}
-        records, more = await self._registry.page(KIND, asked.caller.tenant, asked.query.page(), match)
-        return listed([File.of(record) for record in records], more)
+        return await page_of(self._registry, KIND, asked, File.of)
 
     async def _one(self, asked: Asked) -> File:
         return File.of(await self.get(asked.caller.tenant, asked.part("file_id")))
 
     async def _delete(self, asked: Asked) -> Deleted:
-        await self.delete(asked.caller.tenant, asked.part("file_id"))
-        return Deleted(id=asked.part("file_id"), object=KIND)
+        record = await self.get(asked.caller.tenant, asked.part("file_id"))
+        if any(record.id in read_by(one) for one in self._unfinished(record.tenant)):
+            raise ApiError(409, "a job or batch that has not ended reads this file; cancel it, or wait", code="in_use")
+        await self._registry.delete(record.id)
+        self.path(record).unlink(missing_ok=True)
+        return Deleted(id=record.id, object=KIND)
 
     async def _content(self, asked: Asked) -> web.StreamResponse:
         record = await self.get(asked.caller.tenant, asked.part("file_id"))
         return sent(self.path(record), record.body["filename"])
+
+
+def read_by(record: Record) -> list[str]:
+    """Return the ids of the files that a job or batch reads."""
+    return [record.body["input_file_id"]] if record.kind == "batch" else record.body["files"]
+
+
+async def _receive(request: web.Request, new: NewFile) -> None:
+    """Read an upload's form. Raises ApiError."""
+    try:
+        reader = await request.multipart()
+        while (part := await reader.next()) is not None:
+            await _take(part, new)
+    except (ValueError, HttpProcessingError) as error:
+        words = error.message if isinstance(error, HttpProcessingError) else str(error)
+        raise ApiError(400, f"the form cannot be read: {words}", code="invalid_form") from None
+    _check(new)
 
 
 async def _take(part: Any, new: NewFile) -> None:
@@ -207,8 +206,7 @@ def _named(filename: str) -> str:
 
 def _moved(path: Path, to: Path) -> int:
     """Put a file where it belongs, and return its size."""
-    path.replace(to)
-    return to.stat().st_size
+    return path.replace(to).stat().st_size
 
 
 def _ending(filename: str) -> str:

@@ -5,6 +5,7 @@ One read of the ledger's counts beside the writer: what is settled is in it, wha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -31,9 +32,9 @@ async def settled(run_dir: Path, stages: Sequence[tuple[str, str]]) -> dict[str,
 
 
 def _counted(run_dir: Path, browser: Browser) -> Funnel:
-    seeds: dict[str, int] = {}
+    seeds: Counter[str] = Counter()
     for row in browser.seed_counts():
-        seeds[row.state] = seeds.get(row.state, 0) + row.total
+        seeds[row.state] += row.total
     try:
         stages = stages_of(run_dir)
     except InputError:  # it is about to begin
@@ -49,17 +50,19 @@ def stages_of(run_dir: Path) -> tuple[tuple[str, str], ...]:
 
 def funnel_of(stages: Sequence[tuple[str, str]], rows: Sequence[CandidateCount], seeds: dict[str, int]) -> Funnel:
     """Return how many candidates came to each stage and why some went no further."""
-    totals: dict[tuple[str, str, str], int] = {}
+    states: Counter[str] = Counter()
+    fell: Counter[tuple[str, str, str]] = Counter()
     for row in rows:
-        key = (row.stage, row.state, row.reason) if row.state in FELL else ("", row.state, "")
-        totals[key] = totals.get(key, 0) + row.total
-    left = sum(row.total for row in rows if row.state != "live")
+        states[row.state] += row.total
+        if row.state in FELL:
+            fell[row.stage, row.state, row.reason] += row.total
+    left = states.total() - states["live"]
     shown = []
     for name, kind in stages:
         reasons = [
             Fallen(state=state, reason=reason, count=count)
-            for (stage, state, reason), count in sorted(totals.items(), key=lambda item: -item[1])
-            if stage == name and state in FELL
+            for (stage, state, reason), count in fell.most_common()
+            if stage == name
         ]
         rejected, failed = (sum(one.count for one in reasons if one.state == state) for state in FELL)
         went = left - rejected - failed
@@ -67,5 +70,4 @@ def funnel_of(stages: Sequence[tuple[str, str]], rows: Sequence[CandidateCount],
             FunnelStage(id=name, type=kind, came=left, rejected=rejected, failed=failed, went=went, reasons=reasons)
         )
         left = went
-    pending = totals.get(("", "live", ""), 0)
-    return Funnel(stages=shown, accepted=totals.get(("", "accepted", ""), 0), pending=pending, seeds=seeds)
+    return Funnel(stages=shown, accepted=states["accepted"], pending=states["live"], seeds=seeds)

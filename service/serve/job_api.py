@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from config.schema import json_schema
-from queues.registry import Record, Registry
+from queues.registry import Record
 from service.serve import samples, state
 from service.serve.errors import as_json, not_found
 from service.serve.files import sent
 from service.serve.funnel import funnel
 from service.serve.jobs import Jobs
-from service.serve.paging import PageQuery
+from service.serve.line import Surroundings
+from service.serve.paging import PageQuery, page_of
 from service.serve.routes import Asked, Route
 from service.serve.samples import SampleQuery, SeedQuery
 from service.serve.shapes import (
@@ -33,7 +34,6 @@ from service.serve.shapes import (
     listed,
 )
 from service.serve.submit import Checked, Desk, Submission
-from service.serve.who import Caller
 
 NAMES = re.compile(
     r"(accepted|rejected|failed|unsolved)\.jsonl|(manifest|audit|report)\.json|report\.html|README\.md"
@@ -49,24 +49,22 @@ class JobQuery(PageQuery):
 
 
 class JobApi:
-    """The routes of jobs. `folder` is where a job's run directory is."""
+    """The routes of jobs."""
 
-    def __init__(self, registry: Registry, jobs: Jobs, desk: Desk, folder: Callable[[str], Path]) -> None:
-        self._registry, self._jobs, self._desk, self._folder = registry, jobs, desk, folder
+    def __init__(self, around: Surroundings, jobs: Jobs, desk: Desk) -> None:
+        self._around, self._jobs, self._desk = around, jobs, desk
 
     def routes(self) -> list[Route]:
         one = "/v1/jobs/{job_id:(?!check$)[^/]+}"  # where pipelines are looked over there is no job
-        changes = {"cancel": self._jobs.cancel, "pause": self._jobs.pause, "resume": self._resumed}
         return [
             Route("POST", "/v1/jobs", self._submit, "Submit a job.", Job, body=Submission, status=201),
             Route("POST", "/v1/jobs/check", self._check, "Look a pipeline over.", Check, body=Checked),
             Route("GET", "/v1/jobs", self._list, "Your jobs.", Listed[Job], query=JobQuery),
             Route("GET", one, self._one, "A job, and how far it is.", Job),
             Route("DELETE", one, self._delete, "Delete an ended job and its files.", Deleted),
-            *(
-                Route("POST", f"{one}/{name}", self._changing(change), f"{name.capitalize()} a job.", Job)
-                for name, change in changes.items()
-            ),
+            Route("POST", f"{one}/cancel", self._cancel, "Cancel a job.", Job),
+            Route("POST", f"{one}/pause", self._pause, "Pause a job.", Job),
+            Route("POST", f"{one}/resume", self._resume, "Resume a job.", Job),
             Route("GET", f"{one}/pipeline", self._pipeline, "The pipeline as it was submitted.", AnyObject),
             Route("GET", f"{one}/events", self._events, "A job as it goes on.", "text/event-stream"),
             Route("GET", f"{one}/funnel", self._funnel, "Where candidates fell, and why.", Funnel),
@@ -88,9 +86,7 @@ class JobApi:
         return await self._desk.check(asked.caller, asked.body.pipeline)
 
     async def _list(self, asked: Asked) -> Listed[Job]:
-        match = {} if asked.query.state is None else {"state": asked.query.state}
-        records, more = await self._registry.page(state.KIND, asked.caller.tenant, asked.query.page(), match)
-        return listed([self._jobs.show(record) for record in records], more)
+        return await page_of(self._around.registry, state.KIND, asked, self._jobs.show)
 
     async def _record(self, asked: Asked) -> Record:
         return await self._jobs.get(asked.caller, asked.part("job_id"))
@@ -102,17 +98,20 @@ class JobApi:
         await self._jobs.delete(asked.caller, asked.part("job_id"))
         return Deleted(id=asked.part("job_id"), object=state.KIND)
 
-    def _changing(self, change: Callable[[Caller, str], Awaitable[Record]]) -> Callable[[Asked], Awaitable[Job]]:
-        async def changed(asked: Asked) -> Job:
-            return self._jobs.show(await change(asked.caller, asked.part("job_id")))
+    async def _cancel(self, asked: Asked) -> Job:
+        return await self._changed(asked, state.cancelled)
 
-        return changed
+    async def _pause(self, asked: Asked) -> Job:
+        return await self._changed(asked, state.paused)
 
-    async def _resumed(self, caller: Caller, job_id: str) -> Record:
-        record = await self._jobs.get(caller, job_id)
+    async def _resume(self, asked: Asked) -> Job:
+        record = await self._record(asked)
         ended = record.state not in state.UNFINISHED  # what is paused counts already
-        self._desk.within_quotas(caller, record.body["seeds"], one_more=ended)
-        return await self._jobs.resume(caller, job_id)
+        self._desk.within_quotas(asked.caller, record.body["seeds"], one_more=ended)
+        return await self._changed(asked, state.resumed)
+
+    async def _changed(self, asked: Asked, change: Callable[[Record], Record]) -> Job:
+        return self._jobs.show(await self._jobs.change(await self._record(asked), change))
 
     async def _pipeline(self, asked: Asked) -> web.StreamResponse:
         return as_json((await self._record(asked)).body["pipeline"])
@@ -147,11 +146,9 @@ class JobApi:
 
     async def _files(self, asked: Asked) -> Listed[RunFile]:
         folder = await self._run_dir(asked)
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        names = {path.relative_to(folder).as_posix(): path for path in paths}
-        return listed(
-            [RunFile(id=name, bytes=path.stat().st_size) for name, path in names.items() if NAMES.fullmatch(name)]
-        )
+        paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        theirs = [name for name in paths if NAMES.fullmatch(name)]
+        return listed([RunFile(id=name, bytes=paths[name].stat().st_size) for name in theirs])
 
     async def _file(self, asked: Asked) -> web.StreamResponse:
         folder, name = await self._run_dir(asked), asked.part("name")
@@ -161,7 +158,7 @@ class JobApi:
         return sent(path, path.name)
 
     async def _run_dir(self, asked: Asked) -> Path:
-        return self._folder((await self._record(asked)).id)
+        return self._around.folder(await self._record(asked))
 
     async def _endpoints(self, asked: Asked) -> Listed[EndpointShown]:
         return listed([EndpointShown(id=alias, model=one.model) for alias, one in asked.caller.endpoints.items()])

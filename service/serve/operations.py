@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -15,7 +14,7 @@ from queues.registry import Registry
 from service.observe.metrics import Metrics, exposed
 from service.serve.errors import as_json
 from service.serve.routes import Asked, Route
-from service.serve.shapes import AnyObject, Health
+from service.serve.shapes import Health
 
 WRITABLE_S = 5.0
 TRIED_EVERY_S = 2.0
@@ -38,15 +37,6 @@ class Operations:
     def figures(self) -> list[Route]:
         """Return what Prometheus scrapes."""
         return [Route("GET", "/metrics", self._scrape, "Figures of all jobs.", "text/plain", open=True)]
-
-    @staticmethod
-    def openapi(document: Callable[[], dict[str, Any]]) -> Sequence[Route]:
-        """Return where the OpenAPI document is."""
-
-        async def answer(_: Asked) -> web.StreamResponse:
-            return as_json(document())
-
-        return [Route("GET", "/openapi.json", answer, "This document.", AnyObject, open=True)]
 
     async def _healthz(self, _: Asked) -> Health:
         return Health(status="ok")

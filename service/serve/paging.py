@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from config.base import Config
-from queues.registry import Page
+from queues.registry import Page, Record, Registry
+from service.serve.routes import Asked
+from service.serve.shapes import Listed, listed
 
+T = TypeVar("T", bound=BaseModel)
 Limit = Annotated[int, Field(ge=1, le=1000)]
 After = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class PageQuery(Config):
-    """Which part of a list is asked for."""
+    """Which part of a list is asked for. What a subclass adds is what the things of the list must have."""
 
     limit: Limit = 20
     after: After | None = None
@@ -22,5 +26,11 @@ class PageQuery(Config):
     order: Literal["asc", "desc"] = "desc"
     """By the time at which they were made."""
 
-    def page(self) -> Page:
-        return Page(self.after, self.limit, self.order == "desc")
+
+async def page_of(registry: Registry, kind: str, asked: Asked, show: Callable[[Record], T]) -> Listed[T]:
+    """Return the part of the caller's things of a kind that a PageQuery asks for."""
+    query: PageQuery = asked.query
+    match = query.model_dump(exclude=set(PageQuery.model_fields), exclude_none=True)
+    page = Page(query.after, query.limit, query.order == "desc")
+    records, more = await registry.page(kind, asked.caller.tenant, page, match)
+    return listed([show(record) for record in records], more)

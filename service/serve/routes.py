@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from config.base import Config
 from config.problems import shown
 from service.serve.errors import ApiError, as_json
-from service.serve.who import Caller, Doorkeeper
+from service.serve.who import NOBODY, Caller, Doorkeeper
 
 BODY_BYTES = 4 * 1024 * 1024
 DEPTH, VALUES = 64, 100_000
@@ -60,18 +60,16 @@ class Route:
     open: bool = False
 
 
-def add_routes(app: web.Application, routes: Sequence[Route], doorkeeper: Doorkeeper, nobody: Caller) -> None:
-    """Put routes into an application. `nobody`: who asks where a route is open."""
+def add_routes(app: web.Application, routes: Sequence[Route], doorkeeper: Doorkeeper) -> None:
+    """Put routes into an application."""
     for route in routes:
-        app.router.add_route(route.method, route.path, _handler(route, doorkeeper, nobody))
+        app.router.add_route(route.method, route.path, _handler(route, doorkeeper))
 
 
-def _handler(
-    route: Route, doorkeeper: Doorkeeper, nobody: Caller
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _handler(route: Route, doorkeeper: Doorkeeper) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         doorkeeper.guard(request)
-        caller = nobody if route.open else doorkeeper.caller(request)
+        caller = NOBODY if route.open else doorkeeper.caller(request)
         query = None if route.query is None else _checked(route.query, dict(request.query), "the query")
         body = None if route.body is None else _checked(route.body, await _json(request), "the body")
         answer = await route.answer(Asked(request, caller, query, body))

@@ -20,7 +20,6 @@ from service.runs.rundir import LEDGER
 from service.serve.errors import ApiError, not_found
 from service.serve.paging import After
 from service.serve.shapes import Listed, Sample, Seed, listed
-from stages.core.record import Candidate, Group
 from stages.io.store import unpack
 
 T = TypeVar("T")
@@ -53,7 +52,7 @@ async def samples(run_dir: Path, query: SampleQuery) -> Listed[Sample]:
     after = None if query.after is None else _place(query.after)
     wanted = Wanted(query.status, query.stage, query.reason, query.seed, after, query.limit + 1, CHARS + 1)
     rows = await read(run_dir, lambda browser: browser.candidates(wanted)) or []
-    found = [_sample(*_one(seed, row), CHARS) for seed, row in rows[: query.limit]]
+    found = [_sample(seed, row, CHARS) for seed, row in rows[: query.limit]]
     return listed(found, len(rows) > query.limit)
 
 
@@ -75,7 +74,7 @@ async def seed(run_dir: Path, number: str) -> Seed:
     row, candidates = await read(run_dir, both) or (None, [])
     if row is None:
         raise not_found("seed", number)
-    return _seed(row, [_sample(*_one(row, candidate), None) for _, candidate in candidates], None)
+    return _seed(row, [_sample(row, candidate, None) for _, candidate in candidates], None)
 
 
 async def read(run_dir: Path, look: Callable[[Browser], T]) -> T | None:
@@ -99,12 +98,9 @@ def _place(sample_id: str) -> tuple[int, int]:
     return int(no), int(n)
 
 
-def _one(seed_row: SeedRow, row: CandidateRow) -> tuple[Group, Candidate]:
+def _sample(seed_row: SeedRow, row: CandidateRow, chars: int | None) -> Sample:
     group = unpack(seed_row, [row]).group
-    return group, group.candidates[0]
-
-
-def _sample(group: Group, candidate: Candidate, chars: int | None) -> Sample:
+    (candidate,) = group.candidates
     cut = _Cut(chars)
     return Sample(
         id=f"{group.seed.no}-{candidate.n}",

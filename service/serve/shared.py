@@ -96,9 +96,10 @@ class Meter:
 
     async def write(self) -> None:
         """Write down what was taken since it was last written."""
-        unwritten, self._unwritten = self._unwritten, set()
-        for tenant in unwritten:
-            await self._registry.use(tenant, self._day, self._used[tenant])
+        day, taken = self._day, {tenant: self._used[tenant] for tenant in self._unwritten}
+        self._unwritten.clear()
+        for tenant, tokens in taken.items():  # meanwhile another day may begin
+            await self._registry.use(tenant, day, tokens)
 
     def _turn(self) -> None:
         if self._today() != self._day:

@@ -22,20 +22,15 @@ UNFINISHED = ("queued", "running", "paused")
 
 
 class Asked(RunStopped):
-    """Somebody asked for the job to be paused or cancelled (`state`)."""
-
-    def __init__(self, state: str) -> None:
-        self.state = state
-        super().__init__(state)
+    """Somebody asked for the job to be paused or cancelled."""
 
 
 class QuotaSpent(RunStopped):
-    """The tenant has nothing left of what this job needs."""
+    """The tenant has nothing left of what this job or batch needs."""
 
 
 def shown(record: Record, progress: Progress | None = None) -> Job:
     """Return a job as the API shows it."""
-    body = {name: value for name, value in record.body.items() if name in Job.model_fields}
     url = f"/v1/jobs/{record.id}"
     return Job(
         id=record.id,
@@ -44,7 +39,7 @@ def shown(record: Record, progress: Progress | None = None) -> Job:
         tenant=record.tenant,
         progress=progress,
         urls={"self": url} | {name: f"{url}/{name}" for name in ("events", "funnel", "samples", "seeds", "files")},
-        **body,
+        **record.body,
     )
 
 
@@ -94,7 +89,8 @@ def after(record: Record, ending: Ending) -> Record:
     if isinstance(cause, Asked):
         return record.now("paused", stopping=None)
     if isinstance(cause, QuotaSpent):
-        return record.now("paused", stopping=None, error=JobError(message=str(cause), code="quota").model_dump())
+        error = JobError(message=f"{cause}; {cause.remedy}", code="quota").model_dump()
+        return record.now("paused", stopping=None, error=error)
     if isinstance(cause, RunStopped):
         remedy = f". {cause.remedy}" if cause.remedy else ""
         return failed(record, "stopped", f"{cause}{remedy}, then resume the job")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from pydantic import Field
 
 from config.base import Config
-from queues.registry import KeyTaken, Record, Registry, new_record
+from queues.registry import Record, new_record
 from service.serve import state
-from service.serve.aside import Aside
 from service.serve.errors import ApiError
 from service.serve.jobs import Jobs
+from service.serve.line import Line, Surroundings
 from service.serve.shapes import Check, Mistake
-from service.serve.shared import Meter
-from service.serve.uploads import Uploaded
+from service.serve.uploads import FILE_ID, asked_of
 from service.serve.who import Caller
 from stages.core.errors import CandidateError
 
@@ -45,99 +44,84 @@ class Checked(Config):
 class Desk:
     """Takes submissions."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        jobs: Jobs,
-        uploaded: Uploaded,
-        aside: Aside,
-        meter: Meter,
-        unfinished: Callable[[str], list[Record]],
-    ) -> None:
-        """`unfinished(tenant)`: all jobs and batches of a tenant that have not ended."""
-        self._registry, self._jobs, self._uploaded, self._aside, self._meter = registry, jobs, uploaded, aside, meter
-        self._unfinished = unfinished
+    def __init__(self, around: Surroundings, jobs: Jobs) -> None:
+        self._around, self._jobs = around, jobs
         self._one_at_a_time = asyncio.Lock()
 
     async def check(self, caller: Caller, pipeline: Mapping[str, Any]) -> Check:
         """Look a pipeline over, without a call to any endpoint."""
-        found = await self._examined(caller, pipeline)
+        found = await self._examined(await asked_of(self._around.files, caller, pipeline))
         errors = [Mistake(**one) for one in found["errors"]]
         seeds = None if errors else found["scan"]["rows"]
         return Check(valid=not errors, seeds=seeds, warnings=found.get("warnings", []), errors=errors)
 
     async def submit(self, caller: Caller, submission: Submission, key: str | None) -> tuple[Record, bool]:
-        """Put a job in line, and return it and whether it is new. Raises ApiError 400, 409, 429, 503."""
-        digest = hashlib.sha256(orjson.dumps(submission.model_dump(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        """Put a job in line, and return it and whether it is new. Raises KeyTaken, ApiError 400, 429, 503."""
+        digest = digest_of(submission)
         if (before := await self.before(caller, key, digest)) is not None:
             return before, False
         self.within_quotas(caller, 0)
-        found = await self._examined(caller, submission.pipeline)
+        asked = await asked_of(self._around.files, caller, submission.pipeline)
+        found = await self._examined(asked)
         if found["errors"]:
             first = found["errors"][0]
             message = f"{first['loc']}: {first['message']}".removeprefix(": ")
             raise ApiError(400, message, param="pipeline", code="invalid_pipeline", errors=found["errors"])
-        seeds = min(found["scan"]["rows"], submission.limit or found["scan"]["rows"])
-        named = await self._uploaded.named(caller, submission.pipeline)
+        rows = found["scan"]["rows"]
         body = {
             **submission.model_dump(),
             "name": found["name"],
-            "seeds": seeds,
+            "seeds": min(rows, submission.limit or rows),
             "warnings": found["warnings"],
-            "files": [record.id for record in named],
+            "files": [name for name in asked["uploads"] if FILE_ID.fullmatch(name)],
             "bytes": 0,
             **dict.fromkeys(
                 ("stopping", "started_at", "ended_at", "error", "counts", "calls", "tokens", "cost_usd", "wall_s")
             ),
         }
         record = new_record(state.KIND, caller.tenant, "queued", body)
-        async with self._one_at_a_time:  # what was within the quotas is registered before the next one is
-            self.within_quotas(caller, seeds)
-            try:
-                added = await self._jobs.add(record, key, digest)
-            except KeyTaken:
-                raise key_taken() from None
+        added = await self.register(self._jobs, caller, record, key, digest)
         return added, added.id == record.id
+
+    async def register(self, line: Line[Any], caller: Caller, record: Record, key: str | None, digest: str) -> Record:
+        """Put a job or batch in line if it is within the quotas. Raises KeyTaken, ApiError 429, 503."""
+        async with self._one_at_a_time:  # what was within the quotas is registered before the next one is
+            self.within_quotas(caller, record.body["seeds"])
+            return await line.add(record, key, digest)
 
     def within_quotas(self, caller: Caller, seeds: int, *, one_more: bool = True) -> None:
         """See whether a caller may have another job of so many seeds, or go on with one. Raises ApiError 429, 503."""
         if self._jobs.closing:
             raise ApiError(503, "the service is about to stop; ask again soon", code="draining", headers=_after(30))
-        unfinished, quotas = self._unfinished(caller.tenant), caller.quotas
+        unfinished, quotas = self._around.unfinished(caller.tenant), caller.quotas
         if one_more and quotas.jobs is not None and len(unfinished) >= quotas.jobs:
             raise _quota(
                 "jobs", f"{len(unfinished):,} of your jobs and batches have not ended, and you may have {quotas.jobs:,}"
             )
-        waiting = sum(record.body["seeds"] for record in unfinished)
-        if one_more and quotas.queued_seeds is not None and waiting + seeds > quotas.queued_seeds:
-            have = f"your jobs and batches would have {waiting + seeds:,} seeds and requests"
-            raise _quota("queued_seeds", f"{have}, and may have {quotas.queued_seeds:,}")
-        if self._meter.left(caller) == 0:
+        if one_more and (message := self._around.too_many_seeds(caller, seeds)):
+            raise _quota("queued_seeds", message)
+        if self._around.meter.left(caller) == 0:
             message = f"your {quotas.tokens_per_day or 0:,} tokens of today (UTC) are used up"
-            raise _quota("tokens_per_day", message, self._meter.renews_in_s())
+            raise _quota("tokens_per_day", message, self._around.meter.renews_in_s())
 
     async def before(self, caller: Caller, key: str | None, digest: str) -> Record | None:
-        """Return what was submitted with an Idempotency-Key before. Raises ApiError 400, 409."""
+        """Return what was submitted with an Idempotency-Key before. Raises ApiError 400, KeyTaken."""
         if key is None:
             return None
         if not 0 < len(key) <= 255:
             raise ApiError(400, "an Idempotency-Key has 1 to 255 characters", param="Idempotency-Key")
-        try:
-            return await self._registry.known(caller.tenant, key, digest)
-        except KeyTaken:
-            raise key_taken() from None
+        return await self._around.registry.known(caller.tenant, key, digest)
 
-    async def _examined(self, caller: Caller, pipeline: Mapping[str, Any]) -> dict[str, Any]:
+    async def _examined(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return await self._aside.examine(await self._uploaded.asked(caller, pipeline))
+            return await self._around.aside.examine(asked)
         except CandidateError as error:
             raise ApiError(400, error.detail, param="pipeline", code="too_complex") from None
 
 
-def key_taken() -> ApiError:
-    return ApiError(
-        409, "this Idempotency-Key came before with something else", param="Idempotency-Key", code="key_taken"
-    )
+def digest_of(asked: Config) -> str:
+    """Return what an Idempotency-Key stands for."""
+    return hashlib.sha256(orjson.dumps(asked.model_dump(), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _quota(code: str, message: str, after_s: int = 60) -> ApiError:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from queues.registry import Record
 from service.serve.errors import ApiError
 from service.serve.files import Files
 from service.serve.who import Caller
@@ -17,29 +16,21 @@ MOST = 100
 """Uploads that one pipeline may name."""
 
 
-class Uploaded:
-    """Looks up what pipelines name."""
+async def asked_of(uploads: Files, caller: Caller, pipeline: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `examine` is asked about a caller's pipeline; what is another's is not among its `uploads`.
 
-    def __init__(self, files_: Files) -> None:
-        self._files = files_
-
-    async def asked(self, caller: Caller, pipeline: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what `examine` is asked about a caller's pipeline. Raises ApiError 400."""
-        paths = {record.id: str(self._files.path(record)) for record in await self.named(caller, pipeline)}
-        endpoints = {
-            alias: endpoint.model_dump(mode="json", exclude_defaults=True)
-            for alias, endpoint in caller.endpoints.items()
-        }
-        uploads = {**built_in_constitutions(), **paths}
-        return {"pipeline": pipeline, "endpoints": endpoints, "uploads": uploads, "alone": not caller.is_operator}
-
-    async def named(self, caller: Caller, pipeline: Mapping[str, Any]) -> list[Record]:
-        """Return the uploads of a caller that a pipeline names; others are none of theirs, and so not there."""
-        ids = list(dict.fromkeys(text for text in _texts(pipeline) if FILE_ID.fullmatch(text)))
-        if len(ids) > MOST:
-            raise ApiError(400, f"the pipeline names {len(ids):,} uploads, and may name {MOST}", code="too_complex")
-        found = [await self._files.find(caller.tenant, file_id) for file_id in ids]
-        return [record for record in found if record is not None]
+    Raises ApiError 400.
+    """
+    ids = list(dict.fromkeys(text for text in _texts(pipeline) if FILE_ID.fullmatch(text)))
+    if len(ids) > MOST:
+        raise ApiError(400, f"the pipeline names {len(ids):,} uploads, and may name {MOST}", code="too_complex")
+    found = [await uploads.find(caller.tenant, file_id) for file_id in ids]
+    paths = {record.id: str(uploads.path(record)) for record in found if record is not None}
+    endpoints = {
+        alias: endpoint.model_dump(mode="json", exclude_defaults=True) for alias, endpoint in caller.endpoints.items()
+    }
+    uploads_by_name = {**built_in_constitutions(), **paths}
+    return {"pipeline": pipeline, "endpoints": endpoints, "uploads": uploads_by_name, "alone": not caller.is_operator}
 
 
 def built_in_constitutions() -> dict[str, str]:

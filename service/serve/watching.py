@@ -26,6 +26,7 @@ from stages.io.manifest import SEED_STATES
 TELL_EVERY_S = 0.5
 TELL_EACH_S = 0.003
 """At least so long for each listener: many of them are told more rarely, and cost the run no more than few."""
+FOUND = ("made", "passed", "rejected", "failed", "marked")
 HELD = ("calls_in_flight", "groups_in_flight")
 """Counts that go down again, and must when a job ends in the middle."""
 
@@ -43,7 +44,6 @@ class JobWatch(Watch):
         feed: Feed,
         charge: Callable[[int], None],
         beside: Callable[[], Coroutine[Any, Any, None]],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(what)
         self._charge, self._beside = charge, beside
@@ -51,7 +51,7 @@ class JobWatch(Watch):
         self.before: dict[str, FunnelStage] = {}
         self.session: Session | None = None
         self.tally: Tally | None = None
-        self._metrics, self._feed, self._clock = metrics, feed, clock
+        self._metrics, self._feed = metrics, feed
         self._types = {stage.name: str(stage.type) for stage in what.pipeline.stages}
         self._types |= {f"{name}.audit": f"{kind}.audit" for name, kind in self._types.items()}
         self._calls, self._accepted, self._left = Rate(RATE_OVER_S), Rate(RATE_OVER_S), Rate(RATE_OVER_S)
@@ -66,7 +66,7 @@ class JobWatch(Watch):
     ) -> dict[str, Coroutine[Any, Any, None]]:
         self._metrics.began()
         self.session, self.tally = session, self._tally(self.counts, manifest, reader)
-        return {"progress": self._tell(), "beside": self._beside()}
+        return {"progress": self._tell(self.tally), "beside": self._beside()}
 
     def end(self) -> None:
         """Take back from the metrics what the job holds no longer, once."""
@@ -89,6 +89,7 @@ class JobWatch(Watch):
         if session is None or tally is None:
             return None
         left = tally.phase_seeds - tally.phase_left
+        now = stages_now(session)
         return Progress(
             seeds=self._plan.read,
             seeds_done=int(tally.total("seeds", *SEED_STATES)),
@@ -109,14 +110,12 @@ class JobWatch(Watch):
             calls_per_s=round(self._calls.per_second, 2),
             accepted_per_s=round(self._accepted.per_second, 3),
             eta_s=round(left / self._left.per_second, 1) if self._left.per_second and left > 0 else None,
-            stages=[self._stage(tally, stages_now(session), stage.name) for stage in self._plan.pipeline.stages],
+            stages=[self._stage(tally, now.get(stage.name), stage.name) for stage in self._plan.pipeline.stages],
         )
 
-    def _stage(self, tally: Tally, now: Mapping[str, StageNow], name: str) -> StageProgress:
-        at = now.get(name)  # those that stand between two phases have no queue
-        found = Counter(
-            {what: int(tally.found(name, what)) for what in ("made", "passed", "rejected", "failed", "marked")}
-        )
+    def _stage(self, tally: Tally, at: StageNow | None, name: str) -> StageProgress:
+        """Return how far a stage is; one that stands between two phases has no queue, and is not `at` anything."""
+        found = Counter({what: int(tally.found(name, what)) for what in FOUND})
         reasons = Counter({key[2]: int(n) for key, n in self.counts.items() if key[:2] == ("rejections", name)})
         came, before = _came(tally, name), self.before.get(name)
         if before is not None:
@@ -135,14 +134,13 @@ class JobWatch(Watch):
             came=came,
             went=max(0, came - found["rejected"] - found["failed"]),
             reasons=dict(reasons),
-            **{what: found[what] for what in ("made", "passed", "rejected", "failed", "marked")},
+            **{what: found[what] for what in FOUND},
         )
 
-    async def _tell(self) -> None:
+    async def _tell(self, tally: Tally) -> None:
         told = None
         while True:
-            now, tally = self._clock(), self.tally
-            assert tally is not None  # noqa: S101  begin has made it
+            now = time.monotonic()
             self._calls.note(now, tally.total("calls", "ok"))
             self._accepted.note(now, tally.total("accepted"))
             self._left.note(now, tally.phase_left)

@@ -35,6 +35,10 @@ class Caller:
         return self.tenant == OPERATOR
 
 
+NOBODY = Caller(OPERATOR, {}, Quotas())
+"""Who asks for what is open to all."""
+
+
 class Doorkeeper:
     """Knows the callers. Raises InputError where a token's file cannot be read."""
 

@@ -123,6 +123,14 @@ def test_a_cancelled_job_keeps_what_it_has_and_is_not_resumed(operator: Caller) 
     assert operator.post(f"/v1/jobs/{job_id}/cancel")["state"] == "cancelled"
 
 
+def test_a_failed_job_may_be_cancelled_for_good(operator: Caller) -> None:
+    job_id = submitted(operator, 1, "dead")
+    operator.job(job_id, "failed")
+    assert operator.post(f"/v1/jobs/{job_id}/cancel")["state"] == "cancelled"
+    assert operator.get(f"/v1/jobs/{job_id}")["state"] == "cancelled"
+    assert operator.ask("POST", f"/v1/jobs/{job_id}/resume").status == 409
+
+
 def test_the_same_key_is_the_same_job(operator: Caller) -> None:
     body = {"pipeline": additions(operator.seeds(3)), "priority": 3}
     first = operator.post("/v1/jobs", body, 201, Idempotency_Key="k1")

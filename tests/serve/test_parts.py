@@ -102,6 +102,25 @@ async def test_tokens_count_till_midnight_and_over_restarts(registry: Registry) 
     assert again.left(caller) == 100
 
 
+async def test_midnight_may_come_while_tokens_are_written_down(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, written = 100.0 * DAY_S + 5, registry.use
+    meter = Meter(registry, lambda: now)
+    meter.charge("a", 60)
+    meter.charge("b", 5)
+
+    async def use(tenant: str, day: int, tokens: int) -> None:
+        nonlocal now
+        now = 101.0 * DAY_S
+        meter.charge("c", 1)
+        await written(tenant, day, tokens)
+
+    monkeypatch.setattr(registry, "use", use)
+    await meter.write()
+    assert (await registry.used(100), await registry.used(101)) == ({"a": 60, "b": 5}, {})
+
+
 async def test_who_reads_slowly_gets_the_latest_and_everybody_the_end() -> None:
     feed = Feed()
     slow, heard = feed.frames(), list[bytes]()

@@ -23,8 +23,7 @@ from service.serve.batches import requests
 from service.serve.batches.requests import CHAT, Request
 from service.serve.batches.results import counted, failure
 from service.serve.batches.state import Expired
-from service.serve.job import CANCEL_S, DISK_EVERY_S, Surroundings, size_of
-from service.serve.state import QuotaSpent
+from service.serve.line import CANCEL_S, Surroundings
 from service.serve.who import Caller
 from stages.core.base import first_error
 from stages.core.errors import CandidateError, RunStopped, TamisError
@@ -44,9 +43,9 @@ class _TokensSpent(RunStopped):
 class Course:
     """One batch whose requests are asked, by `go`; `stop` and `counts` may be called at any time."""
 
-    def __init__(self, around: Surroundings, record: Record, caller: Caller, input_path: Path, folder: Path) -> None:
+    def __init__(self, around: Surroundings, record: Record, caller: Caller, input_path: Path) -> None:
         self._around, self._record, self._caller = around, record, caller
-        self._input, self._folder = input_path, folder
+        self._input, self._folder = input_path, around.folder(record)
         self._route: Route = "generate" if record.body["endpoint"] == CHAT else "embeddings"
         self._drain, self._activity = Drain(), Activity()
         self._abort = asyncio.Event()
@@ -72,7 +71,8 @@ class Course:
                 alias: await stack.enter_async_context(self._endpoint(alias, ledger))
                 for alias in self._record.body["models"]
             }
-            work: dict[str, Coroutine[Any, Any, None]] = {"disk": self._guard_disk(), "window": self._expire()}
+            disk = self._around.guard_disk(self._caller, self.stop)
+            work: dict[str, Coroutine[Any, Any, None]] = {"disk": disk, "window": self._expire()}
             work |= {f"watch {alias}": self._watch(endpoint) for alias, endpoint in endpoints.items()}
             await stack.enter_async_context(background(work))
             await until_rest(self._ask_all(endpoints, ledger, reader), self._rest(), self._abort)
@@ -152,11 +152,3 @@ class Course:
     async def _expire(self) -> None:
         await asyncio.sleep(max(0.0, self._record.body["expires_at"] - time.time()))
         self.stop(Expired("the completion window has ended"))
-
-    async def _guard_disk(self) -> None:
-        quota = self._caller.quotas.disk_mb
-        while quota is not None:
-            held = await self._around.registry.total(self._caller.tenant, "bytes")
-            if held + await asyncio.to_thread(size_of, self._folder) > quota * 10**6:
-                self.stop(QuotaSpent("your quota of disk is full"))
-            await asyncio.sleep(DISK_EVERY_S)

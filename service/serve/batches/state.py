@@ -92,12 +92,11 @@ def ending(record: Record, cause: TamisError | None) -> Record:
 def shown(record: Record, counts: dict[str, int] | None) -> Batch:
     """Return a batch as the API shows it; `counts`: those of this moment, where it runs."""
     body = record.body
-    told = {name: value for name, value in body.items() if name in Batch.model_fields}
     return Batch(
         id=record.id,
         status=record.state,
         created_at=record.created_at,
         model=body["models"][0] if len(body["models"]) == 1 else None,
         request_counts=body["counts"] if counts is None else counts,
-        **told,
+        **body,
     )

@@ -33,24 +33,18 @@ export function set(element, text) {
 
 export const button = (text, click, attributes = {}) => h("button", { type: "button", on: { click }, ...attributes }, text);
 
-// A bar that is filled by some share; `set` moves it.
+// A bar that is filled by some share; `fill` moves it. Without a label it only repeats what the figures beside it say.
 export function bar(label, kind = "") {
   const fill = h("i");
-  const element = h("span", { class: `bar ${kind}`, role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+  const told = label ? { role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 } : { "aria-hidden": "true" };
+  const element = h("span", { class: `bar ${kind}`, ...told }, fill);
   element.fill = (part, whole) => {
     const share = whole > 0 ? Math.min(100, (100 * part) / whole) : 0;
     fill.style.width = `${share.toFixed(2)}%`;
-    element.setAttribute("aria-valuenow", Math.round(share));
+    if (label) element.setAttribute("aria-valuenow", Math.round(share));
+    return element;
   };
-  element.fill(0, 1);
-  return element;
-}
-
-// A bar in a table that only repeats what the figures beside it say.
-export function strip(part, whole, kind = "") {
-  const fill = h("i");
-  fill.style.width = `${whole > 0 ? Math.min(100, (100 * part) / whole).toFixed(2) : 0}%`;
-  return h("span", { class: `bar ${kind}`, "aria-hidden": "true" }, fill);
+  return element.fill(0, 1);
 }
 
 // A text that may be of any length: its beginning, and the rest when somebody asks for it, in blocks that cost nothing
@@ -113,5 +107,11 @@ export function select(label, options, value, change) {
   for (const [key, text] of options) field.append(h("option", { value: key, selected: key === value }, text));
   return h("label", {}, `${label} `, field);
 }
+
+// The way back to the job that something is part of.
+export const path = (job, ...further) => h("p", { class: "path" }, h("a", { href: `#/jobs/${job.id}` }, job.name), ...further);
+
+// Links to other parts of a list: [text, address], where there is such a part.
+export const pages = (...links) => h("p", { class: "pages" }, ...links.filter(Boolean).map(([text, href]) => h("a", { href }, text)));
 
 export const state = (name) => h("span", { class: `state ${name}` }, name);

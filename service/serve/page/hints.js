@@ -1,11 +1,7 @@
 // What may stand at a place of a pipeline: the keys of the innermost object around it, read from the JSON Schema.
 
 import { h } from "./dom.js";
-
-const is = {
-  object: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-  array: (value) => Array.isArray(value),
-};
+import { isObject } from "./places.js";
 
 // Return the part of the schema that describes a value: references followed, and of several forms the one that fits.
 function fitting(schema, part, value) {
@@ -13,11 +9,11 @@ function fitting(schema, part, value) {
   if (part.$ref) return fitting(schema, schema.$defs[part.$ref.split("/").pop()], value);
   if (part.discriminator) {
     const forms = part.discriminator.mapping;
-    const form = is.object(value) ? forms[value.type] : undefined;
+    const form = isObject(value) ? forms[value.type] : undefined;
     return form ? fitting(schema, { $ref: form }, value) : { properties: { type: { enum: Object.keys(forms) } } };
   }
   const forms = (part.anyOf ?? part.oneOf)?.map((one) => fitting(schema, one, value)) ?? [part];
-  return forms.find((one) => (is.object(value) && (one?.properties || is.object(one?.additionalProperties))) || (is.array(value) && one?.items)) ?? forms[0];
+  return forms.find((one) => (isObject(value) && (one?.properties || isObject(one?.additionalProperties))) || (Array.isArray(value) && one?.items)) ?? forms[0];
 }
 
 function kind(schema, part) {
@@ -40,8 +36,8 @@ export function keysAt(schema, value, place) {
     if (number === undefined && found.value === here) found.at = step;
     here = here?.[number ?? step];
     now = number === undefined ? (now ? `${now}.${step}` : step) : `${now}${step}`;
-    part = fitting(schema, is.object(inner) ? inner : null, here);
-    if (is.object(here) && part?.properties) found = { place: now, about: part.description ?? "", keys: part, value: here, at: "" };
+    part = fitting(schema, isObject(inner) ? inner : null, here);
+    if (isObject(here) && part?.properties) found = { place: now, about: part.description ?? "", keys: part, value: here, at: "" };
   }
   const needed = found.keys.required ?? [];
   const keys = Object.entries(found.keys.properties).map(([name, one]) => ({

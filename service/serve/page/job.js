@@ -5,13 +5,12 @@ import { bar, button, h, note, section, set, table } from "./dom.js";
 import { brief, bytes, dollars, duration, number, percent, rate, when } from "./human.js";
 import { figures } from "./jobs.js";
 import { write } from "./places.js";
-import { seedRows } from "./seeds.js";
+import { seedRows, STATES as SEEDS } from "./seeds.js";
 import { funnel, reasons } from "./stages.js";
 
 const ENDED = ["complete", "budget", "failed", "cancelled"];
 const FUNNEL_MS = 4000;
 const SOON_MS = 1500;
-const SEEDS = ["solved", "unsolved", "failed", "expanded", "parked"];
 const MEANING = {
   queued: "waits for a place among the jobs that run",
   paused: "keeps what it has; resume it, and it goes on where it was",

@@ -14,16 +14,17 @@ const CALM_MS = 10_000;
 export async function jobs({ main, signal, away, ready, title, query }) {
   title("Jobs");
   const [wanted, after] = [query.get("state") ?? "", query.get("after") ?? ""];
-  const choose = (value) => (location.hash = `#/?${toQuery({ state: value })}`);
+  const to = (place) => `#/?${toQuery({ state: wanted, ...place })}`;
+  const choose = (value) => (location.hash = to({ state: value }));
   const list = table(COLUMNS, "Jobs", "stack jobs");
-  const pages = h("p", { class: "pages" });
+  const older = h("a", { hidden: true }, "older");
   const none = h("p", { class: "none", hidden: true });
   main.append(
     h("h1", {}, "Jobs"),
     h("div", { role: "group", class: "filters" }, select("state", [["", "any"], ...STATES.map((one) => [one, one])], wanted, choose)),
     list,
     none,
-    pages,
+    h("p", { class: "pages" }, after ? h("a", { href: to({}) }, "newest") : null, older),
   );
   const rows = new Map();
   await repeat(signal, away, async () => {
@@ -38,17 +39,11 @@ export async function jobs({ main, signal, away, ready, title, query }) {
     list.hidden = !shown.length;
     none.hidden = Boolean(shown.length);
     set(none, wanted || after ? "There are no such jobs." : "There are no jobs yet. “New job” begins one.");
-    turn(pages, page, wanted, after);
+    older.href = to({ after: page.last_id });
+    older.hidden = !page.has_more;
     ready();
     return page.data.some((job) => ["queued", "running"].includes(job.state)) ? BUSY_MS : CALM_MS;
   });
-}
-
-function turn(pages, page, wanted, after) {
-  const links = [];
-  if (after) links.push(h("a", { href: `#/?${toQuery({ state: wanted })}` }, "newest"));
-  if (page.has_more) links.push(h("a", { href: `#/?${toQuery({ state: wanted, after: page.last_id })}` }, "older"));
-  if (pages.children.length !== links.length) pages.replaceChildren(...links);
 }
 
 // One row, whose texts change and whose elements stay, so that neither focus nor selection is lost.

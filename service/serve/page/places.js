@@ -131,4 +131,6 @@ export function placeAt(spans, offset) {
   return found;
 }
 
+export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
 export const lineOf = (text, offset) => text.slice(0, offset).split("\n").length;

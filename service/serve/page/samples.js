@@ -2,8 +2,9 @@
 
 import { get, query as toQuery } from "./api.js";
 import { candidate } from "./candidate.js";
-import { h, select } from "./dom.js";
+import { h, pages, path, select } from "./dom.js";
 import { number, words } from "./human.js";
+import { settledReasons } from "./stages.js";
 
 const LIMIT = 20;
 
@@ -18,18 +19,13 @@ export async function sampleList({ main, signal, title, ids: [id], query }) {
   ]);
   title(`candidates of ${job.name}`);
   main.append(
-    h("p", { class: "path" }, h("a", { href: `#/jobs/${id}` }, job.name)),
+    path(job),
     h("h1", {}, "Candidates"),
     filters(wanted, counted, here),
     page.data.length
       ? h("div", { class: "list" }, ...page.data.map((one) => candidate(one, heading(id, one))))
       : h("p", { class: "none" }, wanted.after ? "There are no more." : "There are none of this kind."),
-    h(
-      "p",
-      { class: "pages" },
-      wanted.after ? h("a", { href: here({}) }, "first page") : null,
-      page.has_more ? h("a", { href: here({ after: page.last_id }) }, "next page") : null,
-    ),
+    pages(wanted.after && ["first page", here({})], page.has_more && ["next page", here({ after: page.last_id })]),
   );
 }
 
@@ -41,7 +37,7 @@ const heading = (id, one) => [
 
 // Filters that only offer what there is, with how many there are.
 function filters(wanted, counted, here) {
-  const fell = counted.stages.flatMap((stage) => stage.reasons.map((one) => ({ stage: stage.id, ...one })));
+  const fell = settledReasons(counted);
   const total = (match) => fell.filter(match).reduce((sum, one) => sum + one.count, 0);
   const kinds = ["rejected", "failed"].map((state) => [state, total((one) => one.state === state)]);
   const states = [["accepted", counted.accepted], ...kinds, ["live", counted.pending]];
@@ -54,11 +50,11 @@ function filters(wanted, counted, here) {
   const reasons = offer("reason", known, (one) => one.state === wanted.status && (!wanted.stage || one.stage === wanted.stage));
   const go = (changes) => (location.hash = here(changes));
   const status = states.map(([name, count]) => [name, `${name === "live" ? "on their way" : name} (${number(count)})`]);
-  return h(
-    "div",
-    { role: "group", class: "filters", "aria-label": "Which candidates" },
-    select("state", status, wanted.status, (value) => go({ status: value, stage: "", reason: "" })),
-    wanted.status === "rejected" || wanted.status === "failed" ? select("fell at", stages, wanted.stage, (value) => go({ stage: value, reason: "" })) : null,
-    wanted.status === "rejected" || wanted.status === "failed" ? select("for", reasons, wanted.reason, (value) => go({ reason: value })) : null,
-  );
+  const chosen = [select("state", status, wanted.status, (value) => go({ status: value, stage: "", reason: "" }))];
+  if (wanted.status === "rejected" || wanted.status === "failed")
+    chosen.push(
+      select("fell at", stages, wanted.stage, (value) => go({ stage: value, reason: "" })),
+      select("for", reasons, wanted.reason, (value) => go({ reason: value })),
+    );
+  return h("div", { role: "group", class: "filters", "aria-label": "Which candidates" }, ...chosen);
 }

@@ -2,10 +2,10 @@
 
 import { get, query as toQuery } from "./api.js";
 import { candidate } from "./candidate.js";
-import { button, clamped, h, select, state as pill, table } from "./dom.js";
+import { button, clamped, h, pages, path, select, state as pill, table } from "./dom.js";
 import { cut, number } from "./human.js";
 
-const STATES = ["solved", "unsolved", "failed", "expanded", "parked"];
+export const STATES = ["solved", "unsolved", "failed", "expanded", "parked"];
 const SIDE = 24;
 
 export async function seedList({ main, signal, title, ids: [id], query }) {
@@ -18,16 +18,11 @@ export async function seedList({ main, signal, title, ids: [id], query }) {
   title(`seeds of ${job.name}`);
   const choose = (value) => (location.hash = here({ state: value }));
   main.append(
-    h("p", { class: "path" }, h("a", { href: `#/jobs/${id}` }, job.name)),
+    path(job),
     h("h1", {}, "Seeds"),
     h("div", { role: "group", class: "filters" }, select("state", STATES.map((one) => [one, one]), state, choose)),
     page.data.length ? seedRows(id, page.data) : h("p", { class: "none" }, "There are none of this kind."),
-    h(
-      "p",
-      { class: "pages" },
-      after ? h("a", { href: here({}) }, "first page") : null,
-      page.has_more ? h("a", { href: here({ after: page.last_id }) }, "next page") : null,
-    ),
+    pages(after && ["first page", here({})], page.has_more && ["next page", here({ after: page.last_id })]),
   );
 }
 
@@ -51,14 +46,14 @@ export async function seed({ main, signal, title, ids: [id, no], query }) {
   );
   const prompt = found.candidates.find((one) => one.prompt)?.prompt;
   main.append(
-    h("p", { class: "path" }, h("a", { href: `#/jobs/${id}` }, job.name), " / ", h("a", { href: `#/jobs/${id}/seeds?state=${found.state}` }, `${found.state} seeds`)),
+    path(job, " / ", h("a", { href: `#/jobs/${id}/seeds?state=${found.state}` }, `${found.state} seeds`)),
     h("h1", {}, h("code", {}, cut(found.seed_id, 200)), " ", pill(found.state)),
     h("p", { class: "aside" }, [found.topic && `topic ${cut(found.topic, 200)}`, `number ${no}`, found.parent_id && `from ${found.parent_id}`].filter(Boolean).join(" · ")),
     found.failure ? h("p", { class: "note bad" }, found.failure) : "",
     h("dl", { class: "row" }, ...row),
     prompt ? h("details", {}, h("summary", {}, "the prompt of the first candidate, as it was sent"), ...prompt.map(turn)) : "",
     side(found, query.get("show") ?? "", (show) => (location.hash = `#/jobs/${id}/seeds/${no}?${toQuery({ show })}`)),
-    h("p", { class: "pages" }, next.data.length ? h("a", { href: `#/jobs/${id}/seeds/${next.data[0].id}` }, `next ${found.state} seed`) : null),
+    pages(...next.data.map((one) => [`next ${found.state} seed`, `#/jobs/${id}/seeds/${one.id}`])),
   );
 }
 

@@ -1,7 +1,7 @@
 // The funnel of a job: what came to each stage and went on, why the others fell, and what each stage does just now.
 
 import { query } from "./api.js";
-import { bar, h, set, strip, table } from "./dom.js";
+import { bar, h, set, table } from "./dom.js";
 import { number, percent, rate, words } from "./human.js";
 
 const COLUMNS = [
@@ -54,6 +54,9 @@ function row(list) {
   return { element, show };
 }
 
+// Why settled candidates fell, stage by stage.
+export const settledReasons = (counted) => counted.stages.flatMap((stage) => stage.reasons.map((one) => ({ stage: stage.id, ...one })));
+
 // Of a running job the reasons are known before its groups are settled.
 const rejected = (progress) =>
   progress.stages.flatMap((stage) => Object.entries(stage.reasons).map(([reason, count]) => ({ stage: stage.name, state: "rejected", reason, count })));
@@ -64,7 +67,7 @@ export function reasons(job) {
   const none = h("p", { class: "none" }, "None has fallen so far.");
   let told = "";
   const show = (counted, progress) => {
-    const settled = counted.stages.flatMap((stage) => stage.reasons.map((one) => ({ stage: stage.id, ...one })));
+    const settled = settledReasons(counted);
     const fell = progress === null ? settled : [...rejected(progress), ...settled.filter((one) => one.state === "failed")];
     fell.sort((one, other) => other.count - one.count);
     list.hidden = !fell.length;
@@ -78,7 +81,7 @@ export function reasons(job) {
         const href = `#/jobs/${job}/samples?${query({ status: one.state, stage: one.stage, reason: one.reason })}`;
         const mark = one.state === "failed" ? h("small", { class: "bad" }, " failed") : null;
         const link = h("a", { href }, words(one.reason) || "(no reason)");
-        return list.cells([one.stage, [link, mark], number(one.count), percent(one.count, all), strip(one.count, fell[0].count)]);
+        return list.cells([one.stage, [link, mark], number(one.count), percent(one.count, all), bar("").fill(one.count, fell[0].count)]);
       }),
     );
     for (const link of list.querySelectorAll("a")) if (link.getAttribute("href") === focused) link.focus();

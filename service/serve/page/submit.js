@@ -5,7 +5,7 @@ import { button, h, note, section, select, set } from "./dom.js";
 import { editor } from "./editor.js";
 import { hints, keysAt } from "./hints.js";
 import { bytes, cut, number, percent, when } from "./human.js";
-import { lineOf, placeAt, read, span, write } from "./places.js";
+import { isObject, lineOf, placeAt, read, span, write } from "./places.js";
 import { columnsOf, TEMPLATES } from "./templates.js";
 
 const TYPING_MS = 400;
@@ -81,8 +81,8 @@ class SubmitPage {
     this.given = { ...this.given, file: id, columns: columnsOf(name, beginning).filter((one) => /^[A-Za-z_]\w*$/.test(one)) };
     set(this.sent, this.given.columns.length ? `Its columns: ${cut(this.given.columns.join(", "), 500)}` : "");
     if (this.editor.text === this.made) return this.fill(this.template);
-    const { value, fault } = read(this.editor.text);
-    if (fault || value === null || typeof value !== "object") return;
+    const { value } = read(this.editor.text); // null where it is no JSON
+    if (!isObject(value)) return;
     this.editor.text = write({ ...value, source: { type: "upload", ...value.source, file_id: id } });
   }
 
@@ -110,8 +110,8 @@ class SubmitPage {
 
   // Say what may stand where the cursor is; while the text is no JSON what was said before stays.
   hint() {
-    const { value, spans, fault } = read(this.editor.text);
-    if (fault || value === null || typeof value !== "object" || Array.isArray(value)) return;
+    const { value, spans } = read(this.editor.text);
+    if (!isObject(value)) return;
     this.hints.show(keysAt(this.schema, value, placeAt(spans, this.editor.offset)));
   }
 
@@ -119,8 +119,7 @@ class SubmitPage {
     const text = this.editor.text;
     const { value, spans, fault } = read(text);
     if (fault) return this.tell([{ loc: "", message: fault.message, span: [fault.at, fault.at + 1] }], text);
-    if (value === null || typeof value !== "object" || Array.isArray(value))
-      return this.tell([{ loc: "", message: "a pipeline is an object, in braces", span: [0, 1] }], text);
+    if (!isObject(value)) return this.tell([{ loc: "", message: "a pipeline is an object, in braces", span: [0, 1] }], text);
     this.checking = new AbortController();
     this.verdict.className = "verdict";
     set(this.verdict, "Looking it over …");

@@ -1,5 +1,7 @@
 // Pipelines to start from, made for the endpoints that there are and for the columns of the seeds.
 
+import { isObject } from "./places.js";
+
 const TASKS = ["question", "prompt", "instruction", "problem", "request", "task", "query", "text"];
 const ANSWERS = ["answer", "solution", "target", "label", "reference", "output"];
 
@@ -52,7 +54,7 @@ export function columnsOf(filename, beginning) {
   if (filename.endsWith(".csv")) return line.split(",").map((name) => name.trim().replace(/^"|"$/g, ""));
   try {
     const row = JSON.parse(line);
-    return row && typeof row === "object" && !Array.isArray(row) ? Object.keys(row) : [];
+    return isObject(row) ? Object.keys(row) : [];
   } catch {
     return [];
   }
