@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
-from panels import bars, figure, lines, page
+from panels import ANY, RARE, Colours, bars, figure, lines, page
 from queries import most, now, per_second, quantile, share, so_far, total
 
 CALLS, ACCEPTED = "calls_total", "accepted_total"
@@ -18,72 +18,56 @@ ORDER = [
         "Alerts of tamis that fire now. The runbook says what each of them asks for.",
         "short",
         f"count({ALERTS}) or vector(0)",
-        green=0,
-        yellow=1,
-        red=3,
+        Colours(green=0, yellow=1, red=3),
     ),
     figure(
         "Jobs that run",
         "Jobs under way; a run of the command line is one.",
         "short",
         total("jobs", 'state="running"'),
-        green=1,
-        yellow=1,
-        red=0,
+        ANY,
     ),
     figure(
         "Accepted",
         "Accepted candidates per second, of the seeds that have ended.",
         "cps",
         per_second(ACCEPTED),
-        green=0.01,
-        yellow=0.001,
-        red=0,
+        Colours(green=0.01, yellow=0.001, red=0),
     ),
     figure(
         "Seeds solved",
         "Share of the seeds that ended with at least one accepted candidate, over the range shown.",
         "percentunit",
         share(so_far("seeds_total", "", 'outcome="solved"'), so_far("seeds_total", "", ENDED)),
-        green=0.5,
-        yellow=0.25,
-        red=0,
+        Colours(green=0.5, yellow=0.25, red=0),
     ),
     figure(
         "Attempts that fail",
         "Errors, time-outs and unreadable bodies, as a share of the attempts. Refusals are counted beside.",
         "percentunit",
         share(per_second(CALLS, "", WRONG), per_second(CALLS)),
-        green=0,
-        yellow=0.01,
-        red=0.05,
+        RARE,
     ),
     figure(
         "Attempts refused",
         "Answers 429 and 503 as a share of the attempts: above 1 % a limit is set too high, or not known.",
         "percentunit",
         share(per_second("rate_limited_total"), per_second(CALLS)),
-        green=0,
-        yellow=0.01,
-        red=0.05,
+        RARE,
     ),
     figure(
         "Slow calls (p95)",
         "One attempt in twenty takes longer than this on the wire.",
         "s",
         quantile(0.95, "call_duration_seconds"),
-        green=0,
-        yellow=30,
-        red=120,
+        Colours(green=0, yellow=30, red=120),
     ),
     figure(
         "Event loop lag (p99)",
         "How late the event loop wakes. Above 100 ms this process is short of CPU, and slower than its endpoints.",
         "s",
         quantile(0.99, "event_loop_lag_seconds"),
-        green=0,
-        yellow=0.05,
-        red=0.1,
+        Colours(green=0, yellow=0.05, red=0.1),
     ),
 ]
 

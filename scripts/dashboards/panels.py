@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, timeseries
 from grafana_foundation_sdk.models.common import (
@@ -41,6 +41,19 @@ Panel = Any
 """A builder of a panel; the library has a class for each kind, and none for them all."""
 
 
+class Colours(NamedTuple):
+    """From which value on a number is green, yellow, red; `green` above `red` means that more is better."""
+
+    green: float
+    yellow: float
+    red: float
+
+
+ANY = Colours(green=1, yellow=1, red=0)
+RARE = Colours(green=0, yellow=0.01, red=0.05)
+"""Of shares of what ought not to happen."""
+
+
 def _panel(panel: Panel, title: str, text: str, unit: str, queries: Sequence[Query], height: int) -> Panel:
     quiet = DashboardSpecialValueMapOptions(SpecialValueMatch.NULL_AND_NAN, ValueMappingResult(QUIET, "text", None, 0))
     panel.title(title).description(text).unit(unit).datasource(SOURCE).height(height)
@@ -51,8 +64,9 @@ def _panel(panel: Panel, title: str, text: str, unit: str, queries: Sequence[Que
     return panel
 
 
-def figure(title: str, text: str, unit: str, expr: str, *, green: float, yellow: float, red: float) -> Panel:
-    """Return one number whose colour tells; `green` above `red` means that more is better."""
+def figure(title: str, text: str, unit: str, expr: str, colours: Colours) -> Panel:
+    """Return one number whose colour tells."""
+    green, yellow, red = colours
     steps = [Threshold(None, "red"), Threshold(yellow, "yellow"), Threshold(green, "green")]
     if green < red:
         steps = [Threshold(None, "green"), Threshold(yellow, "yellow"), Threshold(red, "red")]
