@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benches.mock import ROOT, TAMIS, free_port
+from benches.mock import free_port
+from benches.runs import TAMIS, simulating
 from benches.service_clients import Crowd
 from benches.service_http import Asker, requests_of, seeds_of
 
@@ -59,18 +60,12 @@ class Service:
 
 @contextmanager
 def serving(latency_s: float, concurrent: int = 4) -> Iterator[Service]:
-    command = [str(TAMIS), "simulate", "--port", "0", "--accuracy", "0.6", "--latency", str(latency_s)]
-    simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    assert simulator.stdout is not None
-    with tempfile.TemporaryDirectory() as folder:
-        service = Service(Path(folder), simulator.stdout.readline().split()[-1], concurrent)
+    with simulating("--accuracy", 0.6, "--latency", latency_s) as base_url, tempfile.TemporaryDirectory() as folder:
+        service = Service(Path(folder), base_url, concurrent)
         try:
             yield service
         finally:
             service.kill()
-            simulator.kill()
-            simulator.wait()
-            simulator.stdout.close()
 
 
 def main(argv: list[str]) -> None:
