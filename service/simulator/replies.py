@@ -36,11 +36,8 @@ class Composer:
         if options.truth:
             known = KnownQuestions.load(options.truth, options.question, options.gold)
         self._seed, self._reasoning, self._loses = options.seed, options.reasoning, options.rewrite_loses
-        self._world = World(options.seed, known, options.accuracy, options.beta, options.common_wrong)
+        self._world, self._judge = World(options, known), Judge(options)
         self._slide = None if options.collapse is None else Slide(options.seed, options.collapse)
-        self._judge = Judge(
-            options.seed, options.sensitivity, options.specificity, options.position_bias, options.canary_weakness
-        )
 
     def compose(self, asked: Asked) -> dict[str, Any]:
         if asked.kind in {"chat", "completions"}:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from service.simulator import arithmetic
 from service.simulator.draws import Draws
-from service.simulator.options import Beta
+from service.simulator.options import Options
 from service.simulator.questions import KnownQuestions, Question
 
 _COLDEST = 0.02
@@ -28,13 +28,10 @@ _REMARKS = (
 
 
 class World:
-    """Finds questions, answers them, and knows the truth. `accuracy` stands for all; None: each has its own chance."""
+    """Finds questions, answers them, and knows the truth."""
 
-    def __init__(
-        self, seed: int, known: KnownQuestions, accuracy: float | None, beta: Beta, common_wrong: float
-    ) -> None:
-        self._seed, self._known = seed, known
-        self._accuracy, self._beta, self._common_wrong = accuracy, beta, common_wrong
+    def __init__(self, options: Options, known: KnownQuestions) -> None:
+        self._options, self._seed, self._known = options, options.seed, known
 
     def questions(self, text: str) -> list[Question]:
         """Return the questions of a text whose truth is known, in their order; given ones before arithmetic."""
@@ -70,10 +67,10 @@ class World:
         return 1 - self._chances(question, 2)[0]
 
     def _chances(self, question: Question, count: int) -> list[float]:
-        right = self._accuracy
+        right = self._options.accuracy
         if right is None:
-            right = Draws(self._seed, "chance", question.text).source("right").betavariate(*self._beta)
-        common = (1 - right) * (self._common_wrong if count > 2 else 1)
+            right = Draws(self._seed, "chance", question.text).source("right").betavariate(*self._options.beta)
+        common = (1 - right) * (self._options.common_wrong if count > 2 else 1)
         rarer = (1 - right - common) / max(count - 2, 1)
         return [right, common] + [rarer] * (count - 2)
 
