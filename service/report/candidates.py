@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.report.seen import Seen
-from service.report.stream import Reservoir, Spread, Tops, bins
+from service.report.stream import Reservoir, Spread, Tops
 from stages.core.record import Candidate
 
 _WAYS, _SCORES, _BENCHMARKS = 500, 60, 50
-_SHOWN = 5
+_SHOWN, _BINS = 5, 24
 
 Way = tuple[str, Any, float | None]
 """Model, number of the template, temperature to one digit."""
@@ -114,18 +117,24 @@ def _score_row(name: str, others: Spread, accepted: Spread) -> dict[str, Any]:
 
 def _histogram(of: dict[str, Spread]) -> dict[str, Any]:
     """Return figures of each, and, of a sample, the share in each bin, the bins being those of all together."""
-    import numpy as np
-
     values = {name: spread.values for name, spread in of.items()}
     together = np.concatenate(list(values.values()))
-    edges = list(bins(together)) if together.size else []
-    shares = {name: _shares(np.histogram(one, edges)[0], one.size) for name, one in values.items() if one.size}
+    edges = _edges(together) if together.size else []
     return {
         **{name: spread.figures() for name, spread in of.items()},
         "edges": [round(edge, 4) for edge in edges],
-        "shares": shares,
+        "shares": {
+            name: [round(float(count) / one.size, 4) for count in np.histogram(one, edges)[0]]
+            for name, one in values.items()
+            if one.size
+        },
     }
 
 
-def _shares(counts: Any, of: int) -> list[float]:
-    return [round(float(count) / of, 4) for count in counts]
+def _edges(values: NDArray[np.float64]) -> list[float]:
+    """Return the edges of bins from the least to all but the largest hundredth, whose tail would squeeze the others."""
+    low, high = float(values.min()), float(np.quantile(values, 0.99))
+    if high <= low:
+        high = low + 1
+    edges: list[float] = np.linspace(low, high, _BINS + 1).tolist()
+    return edges
