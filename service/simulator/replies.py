@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from service.simulator import embeddings, rewards, rewriting, tokens
+from service.simulator import measures, rewriting, tokens
 from service.simulator.asked import Asked
 from service.simulator.draws import Draws
 from service.simulator.judge import Judge
@@ -19,7 +19,7 @@ from service.simulator.options import Options
 from service.simulator.questions import KnownQuestions
 from service.simulator.schema import Filling, from_example
 from service.simulator.slide import Slide
-from service.simulator.world import World
+from service.simulator.world import World, talked
 
 _THOUGHTS = (
     "The request is clear enough; let me check what it asks before I answer.",
@@ -43,8 +43,8 @@ class Composer:
         if asked.kind in {"chat", "completions"}:
             return self._completion(asked)
         if asked.kind == "embeddings":
-            return embeddings.reply(asked)
-        return rewards.reply(asked, [self._reward(*pair, asked.body.model) for pair in asked.pairs])
+            return measures.embeddings(asked)
+        return measures.rewards(asked, [self._reward(*pair, asked.body.model) for pair in asked.pairs])
 
     def _reward(self, task: str, response: str, model: str) -> float:
         draws = Draws(self._seed, "reward", model, task, response)
@@ -65,7 +65,7 @@ class Composer:
         usage["total_tokens"] = asked.prompt_tokens + completion
         if reasoning:
             usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-        head = {"id": prefix + asked.digest, "object": kind, "created": rewards.CREATED, "model": asked.body.model}
+        head = {"id": prefix + asked.digest, "object": kind, "created": measures.CREATED, "model": asked.body.model}
         return {**head, "choices": choices, "usage": usage}
 
     def _spoken(self, asked: Asked, draws: Draws) -> tuple[list[str], list[str], str]:
@@ -92,7 +92,7 @@ class Composer:
 
         def talk(own: Draws) -> str:
             if self._slide is None:
-                return self._world.solution(None, temperature, own)
+                return talked(own)
             return self._slide.text(asked.conversation, temperature, own)
 
         def answer(own: Draws) -> str:

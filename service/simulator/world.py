@@ -27,6 +27,11 @@ _REMARKS = (
 )
 
 
+def talked(draws: Draws) -> str:
+    """Say something where nothing is asked that has an answer."""
+    return " ".join(draws.pick(f"remark {i}", _REMARKS) for i in range(2 + int(draws.uniform("length") * 4)))
+
+
 class World:
     """Finds questions, answers them, and knows the truth."""
 
@@ -50,10 +55,8 @@ class World:
                 return answer
         return answers[-1]
 
-    def solution(self, question: Question | None, temperature: float, draws: Draws) -> str:
-        """Write the steps that lead to an answer, right or wrong, and end with it; without a question, make talk."""
-        if question is None:
-            return " ".join(draws.pick(f"remark {i}", _REMARKS) for i in range(2 + int(draws.uniform("length") * 4)))
+    def solution(self, question: Question, temperature: float, draws: Draws) -> str:
+        """Write the steps that lead to an answer, right or wrong, and end with it."""
         answer = self.answer(question, temperature, draws)
         steps = question.steps or ((f"the question about {' '.join(question.text.split()[:12])}", answer),)
         steps = (*steps[:-1], (steps[-1][0], answer))  # a wrong answer is a slip in the last step
