@@ -111,13 +111,7 @@ def rows() -> list[Row]:
         Row("tokens", ["--tpm", TPM, *slow], {"tokens_per_minute": TPM}, 100, known(TPM, True)),
         Row("requests-unknown", ["--rpm", RPM, *calls, *UNKNOWN], {}, 150, unknown(RPM, False)),
         Row("tokens-unknown", ["--tpm", TPM, *slow, *UNKNOWN], {}, 150, unknown(TPM, True)),
-        Row(
-            "requests-halved",
-            ["--rpm", RPM, *calls, *UNKNOWN, "--halve-after", 60],
-            {},
-            170,
-            halved(RPM, False, 60),
-        ),
+        Row("requests-halved", ["--rpm", RPM, *calls, *UNKNOWN, "--halve-after", 60], {}, 170, halved(RPM, False, 60)),
         Row("tokens-halved", ["--tpm", TPM, *slow, *UNKNOWN, "--halve-after", 60], {}, 170, halved(TPM, True, 60)),
         Row("queues", ["--slots", SLOTS, *calls], {}, 180, queues),
     ]

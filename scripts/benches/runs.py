@@ -52,6 +52,12 @@ def stats(base_url: str) -> dict[str, Any]:
         return told
 
 
+def peak_mb(process: int | str = "self") -> float:
+    """Return the most memory that a process ever had; getrusage has the peak of who started it, too."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def environment(folder: Path, *packages: str) -> Path:
     """Return the interpreter of a virtual environment with these packages; it is made where there is none."""
     python = folder / "bin" / "python"

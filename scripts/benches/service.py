@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benches.mock import free_port
-from benches.runs import TAMIS, simulating
+from benches.runs import TAMIS, peak_mb, simulating
 from benches.service_clients import Crowd
 from benches.service_http import Asker, requests_of, seeds_of
 
@@ -51,11 +51,6 @@ class Service:
         self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
-
-    def peak_mb(self) -> float:
-        """Return the most memory that it ever had."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
 
 
 @contextmanager
@@ -164,11 +159,11 @@ async def rate(asker: Asker, seeds: int, listeners: int) -> float:
 async def batched(service: Service, requests: int) -> None:
     """Have one batch answered."""
     async with Asker(service.url) as asker:
-        idle = service.peak_mb()
+        idle = peak_mb(service.process.pid)
         began = time.perf_counter()
         file_id = await asker.upload("requests.jsonl", requests_of(requests), "batch")
         batch = await asker.batch(file_id, file_id)
         shown = await asker.when(f"/v1/batches/{batch}", lambda one: one["status"] in ENDED, every_s=0.5)
         took, counts = time.perf_counter() - began, shown["request_counts"]
         print(f"\na batch of {requests:,}: {shown['status']}, {counts}, {took:.0f} s, {requests / took:,.0f}/s", end="")
-        print(f", peak {service.peak_mb():.0f} MB ({idle:.0f} MB before)", flush=True)
+        print(f", peak {peak_mb(service.process.pid):.0f} MB ({idle:.0f} MB before)", flush=True)

@@ -32,7 +32,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
     VariableSort,
 )
-from queries import CHOSEN, Query, of
+from queries import CHOSEN, Query, most, of, per_second, quantile, share
 
 SOURCE = DataSourceRef("prometheus", "${datasource}")
 WIDTH, STAT_HEIGHT, HEIGHT = 24, 4, 8
@@ -89,6 +89,34 @@ def bars(title: str, text: str, unit: str, *queries: Query) -> Panel:
     panel = _panel(bargauge.Panel(), title, text, unit, queries, HEIGHT)
     panel.min(0).orientation(VizOrientation.HORIZONTAL).display_mode(BarGaugeDisplayMode.BASIC)
     return panel.reduce_options(_last())
+
+
+def failing(*matchers: str, more: str = "") -> Panel:
+    """Return the share of attempts that fail; `more` is told besides."""
+    text = f"Errors, time-outs and unreadable bodies, as a share of the attempts.{more}"
+    wrong = per_second("calls_total", "", *matchers, 'outcome=~"error|timeout|invalid"')
+    expr = share(wrong, per_second("calls_total", "", *matchers))
+    return figure("Attempts that fail", text, "percentunit", expr, RARE)
+
+
+def refused(text: str, *matchers: str) -> Panel:
+    """Return the share of attempts that are refused."""
+    expr = share(per_second("rate_limited_total", "", *matchers), per_second("calls_total", "", *matchers))
+    return figure("Attempts refused", text, "percentunit", expr, RARE)
+
+
+def slow(*matchers: str) -> Panel:
+    """Return what the slowest calls take."""
+    text = "One attempt in twenty takes longer than this on the wire."
+    expr = quantile(0.95, "call_duration_seconds", "", *matchers)
+    return figure("Slow calls (p95)", text, "s", expr, Colours(green=0, yellow=30, red=120))
+
+
+def left_alone(*matchers: str) -> Panel:
+    """Return how many servers of each endpoint are left alone."""
+    text = "Servers of an endpoint that failed again and again. They are asked now and then whether they are back."
+    query = most("breaker_open", "endpoint", "max", *matchers), "{{endpoint}}"
+    return lines("Servers left alone", text, "short", query)
 
 
 def _last() -> common.ReduceDataOptions:
