@@ -22,10 +22,7 @@ from pathlib import Path
 
 from benches.mock import free_port
 from benches.runs import TAMIS, peak_mb, simulating
-from benches.service_clients import Crowd
-from benches.service_http import Asker, requests_of, seeds_of
-
-ENDED = ("complete", "budget", "failed", "cancelled", "completed", "expired")
+from benches.service_clients import ENDED, Asker, Crowd, requests_of, seeds_of
 
 
 class Service:
