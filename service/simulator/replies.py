@@ -18,8 +18,7 @@ from service.simulator.judge import Judge
 from service.simulator.options import Options
 from service.simulator.questions import KnownQuestions
 from service.simulator.schema import Filling, from_example
-from service.simulator.slide import Slide
-from service.simulator.world import World, talked
+from service.simulator.world import World
 
 _THOUGHTS = (
     "The request is clear enough; let me check what it asks before I answer.",
@@ -37,7 +36,6 @@ class Composer:
             known = KnownQuestions.load(options.truth, options.question, options.gold)
         self._seed, self._reasoning, self._loses = options.seed, options.reasoning, options.rewrite_loses
         self._world, self._judge = World(options, known), Judge(options)
-        self._slide = None if options.collapse is None else Slide(options.seed, options.collapse)
 
     def compose(self, asked: Asked) -> dict[str, Any]:
         if asked.kind in {"chat", "completions"}:
@@ -91,9 +89,7 @@ class Composer:
         temperature = 1.0 if asked.body.temperature is None else asked.body.temperature
 
         def talk(own: Draws) -> str:
-            if self._slide is None:
-                return talked(own)
-            return self._slide.text(asked.conversation, temperature, own)
+            return self._world.talk(asked.conversation, temperature, own)
 
         def answer(own: Draws) -> str:
             return self._world.answer(last, temperature, own) if last else talk(own)

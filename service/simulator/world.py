@@ -11,6 +11,7 @@ from service.simulator import arithmetic
 from service.simulator.draws import Draws
 from service.simulator.options import Options
 from service.simulator.questions import KnownQuestions, Question
+from service.simulator.slide import Slide
 
 _COLDEST = 0.02
 _OPENINGS = ("Let us work through this.", "Step by step:", "We can take it one step at a time.", "Here is my working.")
@@ -27,16 +28,12 @@ _REMARKS = (
 )
 
 
-def talked(draws: Draws) -> str:
-    """Say something where nothing is asked that has an answer."""
-    return " ".join(draws.pick(f"remark {i}", _REMARKS) for i in range(2 + int(draws.uniform("length") * 4)))
-
-
 class World:
     """Finds questions, answers them, and knows the truth."""
 
     def __init__(self, options: Options, known: KnownQuestions) -> None:
         self._options, self._seed, self._known = options, options.seed, known
+        self._slide = None if options.collapse is None else Slide(options.seed, options.collapse)
 
     def questions(self, text: str) -> list[Question]:
         """Return the questions of a text whose truth is known, in their order; given ones before arithmetic."""
@@ -64,6 +61,12 @@ class World:
         for number, (left, right) in enumerate(steps):
             lines.append(f"{draws.pick(f'step {number}', _THEN if number else _FIRST)} {left} = {right}.")
         return "\n".join([*lines, f"{draws.pick('closing', _CLOSINGS)} {answer}."])
+
+    def talk(self, conversation: str, temperature: float, draws: Draws) -> str:
+        """Say something where nothing is asked that has an answer."""
+        if self._slide is not None:
+            return self._slide.text(conversation, temperature, draws)
+        return " ".join(draws.pick(f"remark {i}", _REMARKS) for i in range(2 + int(draws.uniform("length") * 4)))
 
     def hardness(self, question: Question) -> float:
         """Return the chance of a wrong answer, at temperature 1."""
