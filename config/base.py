@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -20,12 +20,13 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from config.words import Explained, explain
 
@@ -126,10 +127,20 @@ def _function(named: str, info: ValidationInfo) -> str:
     return f"{resolve(file, info)}{colon}{name}" if file.endswith(".py") else named
 
 
-def _one_or_many(value: object) -> object:
-    if value is None:
-        return ()
-    return value if isinstance(value, (list, tuple)) else (value,)
+class _OneOrMany:
+    """Makes a tuple of one value. Here, where the type of the items is known, so that the JSON schema has it."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        one, many = handler.generate_schema(get_args(source)[0]), handler(source)
+        written = core_schema.union_schema([one, many, core_schema.none_schema()])
+        return core_schema.no_info_before_validator_function(cls.tupled, many, json_schema_input_schema=written)
+
+    @staticmethod
+    def tupled(value: object) -> object:
+        if value is None:
+            return ()
+        return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def either(message: str, others: str | None = None) -> Discriminator:
@@ -162,7 +173,7 @@ FilePath = Annotated[str, Field(min_length=1), AfterValidator(resolve)]
 Function = Annotated[str, Field(min_length=1), AfterValidator(_function)]
 """A Python function: `./file.py:name`, its path made absolute, or the name of an entry point."""
 
-OneOrMany = Annotated[tuple[T, ...], BeforeValidator(_one_or_many, json_schema_input_type=T | list[T] | None)]
+OneOrMany = Annotated[tuple[T, ...], _OneOrMany]
 """One value or a list; always a tuple after reading."""
 
 Expr = Annotated[str, Field(min_length=1)]

@@ -6,18 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 
-from config.base import (
-    Config,
-    Count,
-    NonNegative,
-    OneOrMany,
-    Positive,
-    Share,
-    Text,
-    Whole,
-    either,
-    wrong,
-)
+from config.base import Config, Count, NonNegative, OneOrMany, Positive, Share, Text, Whole, either, wrong
 from config.stage import Alias, BaseStage
 
 

@@ -11,10 +11,9 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from statistics import mean
 
-ROOT = Path(__file__).resolve().parents[2]
-TAMIS = Path(sys.executable).parent / "tamis"
+from benches.runs import ROOT, TAMIS
 
 
 def main(argv: list[str]) -> None:
@@ -29,19 +28,12 @@ def main(argv: list[str]) -> None:
     print(f"| figure | truth | mean | mean width of the interval | covers, of {options.runs} |\n|---|---|---|---|---|")
     for figure, truth in TRUTH.items():
         found = [run[figure] for run in runs]
-        value, width = (sum(of(one) for one in found) / len(found) for of in (_value, _width))
+        value = mean(one["value"] for one in found)
+        width = mean(one["high"] - one["low"] for one in found)
         covered = sum(one["low"] <= truth <= one["high"] for one in found)
         print(f"| {figure} | {truth:.2f} | {value:.3f} | {width:.2f} | {covered} |")
     if options.smollm2:
         real()
-
-
-def _value(one: dict[str, float]) -> float:
-    return one["value"]
-
-
-def _width(one: dict[str, float]) -> float:
-    return one["high"] - one["low"]
 
 
 def real() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from benches.mock import generate
+from benches.mock import generate, mock_pipeline
 from benches.throughput import CALLS_A_SEED, SIEVE
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -91,16 +91,6 @@ def _round(stages: list[dict[str, Any]], seeds: int, concurrency: int) -> tuple[
         patch.object(Pipeline, "run", timed),
         patch.object(Plan, "preflight", nothing),
     ):
-        source = Path(folder) / "seeds.jsonl"
-        with source.open("w") as file:
-            for number in range(seeds):
-                text = f"Solve question {number} step by step. " * 4
-                file.write(json.dumps({"id": f"s{number}", "question": text}) + "\n")
-        limits = {"max_concurrency": concurrency}
-        pipeline = {
-            "endpoints": {"main": {"base_url": "http://127.0.0.1:9/v1", "model": "mock", "limits": limits}},
-            "source": {"type": "jsonl", "path": str(source), "id": "id"},
-            "stages": stages,
-        }
+        pipeline = mock_pipeline(Path(folder), seeds, 9, concurrency, stages)
         run_pipeline(RunOptions(pipeline, Path(folder) / "run", progress=False))
     return took

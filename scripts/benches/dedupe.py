@@ -17,10 +17,11 @@ import re
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from benches.runs import environment
 
 THRESHOLD = 0.8
 WORKERS = 64
@@ -133,12 +134,9 @@ def groups_of(file: str) -> Iterator[Any]:
             yield Group(Seed(no, row["id"], {}), [Candidate(0, row["text"])])
 
 
-def peers(environment: Path, file: Path) -> dict[str, list[object]]:
+def peers(folder: Path, file: Path) -> dict[str, list[object]]:
     """Return the commands of the peers; their environment is made where there is none."""
-    python = environment / "bin" / "python"
-    if not python.exists():
-        venv.create(environment, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "datasketch", "text-dedup"], check=True)
+    python = environment(folder, "datasketch", "text-dedup")
     text_dedup = [python, "-m", "text_dedup.minhash", "--path", "json", "--data_files", file, "--split", "train"]
     text_dedup += ["--output", file.parent / "out", "--column", "text", "--threshold", THRESHOLD, "--ngram", 5]
     text_dedup += ["--num_perm", 128, "--hash_func", "xxh3", "--num_proc", 1, "--cache_dir", file.parent / "cache"]

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benches.mock import SHARED, free_port, generate, measure, mock, write_pipeline
+from benches.mock import SHARED, free_port, generate, lag_s, measure, mock, mock_pipeline
 
 RUN = "from service.cli import main; main()"
 UNWATCHED = (
@@ -63,21 +63,13 @@ def main(argv: list[str]) -> None:
 
 def figures(folder: Path, case: str, port: int, options: argparse.Namespace) -> Figures:
     program, more = CASES[case]
-    pipeline = write_pipeline(folder, options.seeds, port, options.concurrency, [generate(), *more])
+    pipeline = mock_pipeline(folder, options.seeds, port, options.concurrency, [generate(), *more])
     metrics = free_port()
     command = [sys.executable, "-c", program, "run", pipeline, "--out", folder / f"run-{time.monotonic_ns()}"]
     found = measure([*command, "--no-progress", "--metrics-port", metrics], port, scrape=metrics)
-    scraped = next(text for _, _, text in reversed(found.marks) if text)
-    one = Figures(found.steady, found.cpu_us, p99(scraped))
+    one = Figures(found.steady, found.cpu_us, lag_s(found))
     print(f"{case}: {one.rate:,.0f}/s, {one.cpu_us:,.0f} us, lag p99 below {one.lag_s} s", flush=True)
     return one
-
-
-def p99(metrics: str) -> float:
-    """Return the upper bound of the bucket that the 99th percentile of the loop's lag falls in."""
-    found = re.findall(r'^tamis_event_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)$', metrics, re.MULTILINE)
-    buckets = [(float(le), float(count)) for le, count in found]
-    return next(le for le, count in buckets if count >= 0.99 * buckets[-1][1])
 
 
 def tell(rounds: list[dict[str, Figures]]) -> None:

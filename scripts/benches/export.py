@@ -16,6 +16,8 @@ import time
 from collections import deque
 from pathlib import Path
 
+from benches.runs import peak_mb
+
 from config.schema import Output
 from queues.ledger import Ledger
 from queues.ledger.reader import Reader
@@ -104,8 +106,7 @@ def measure(path: Path, what: str) -> None:
             rows = sum(held.rows for held in export(reader, output, Path(name) / f"x.{output.file}", NearRows).values())
         seconds = time.monotonic() - started
         size = sum(file.stat().st_size for file in Path(name).rglob("*")) / 1e6
-    status = Path("/proc/self/status").read_text("ascii")  # getrusage has the peak of who started it, too
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    peak = peak_mb()
     cpu = time.process_time()
     print(
         f"{what:16} {seconds:6.1f} s  CPU {cpu:6.1f} s  peak {peak:6.0f} MB  {rows:9,} rows  {size:7,.0f} MB written",

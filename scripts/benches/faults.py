@@ -19,13 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-TAMIS = str(Path(sys.executable).parent / "tamis")
+from benches.runs import TAMIS, simulating, stats, write_pipeline
+
 CALM = ("--latency", "0.5", "--jitter", "0.3")
 AT_ONCE = 20
 POLL_S = 0.25
@@ -81,7 +81,7 @@ def servers(folder: Path, options: argparse.Namespace) -> None:
         run.watch(until=2 * options.seeds // 3)
         meanwhile = run.share(mortal, died, run.times[-1])
         port = mortal.rpartition(":")[2].removesuffix("/v1")
-        stack.enter_context(started(*CALM, "--port", port))
+        stack.enter_context(simulating(*CALM, "--port", port))
         run.watched()
     back = run.servers[mortal].back_at
     again = next((at for at in run.times if at > back and run.share(mortal, at - WINDOW_S, at) > 0.3), float("nan"))
@@ -126,13 +126,10 @@ class Run:
         self.servers = {url: Server(url) for url in urls}
         self.times: list[float] = []
         folder.mkdir()
-        rows = [json.dumps({"id": f"s{n}", "question": f"What is {n} + 1?"}) + "\n" for n in range(seeds)]
-        (folder / "seeds.jsonl").write_text("".join(rows))
+        rows = ({"id": f"s{n}", "question": f"What is {n} + 1?"} for n in range(seeds))
         main = {"base_url": urls, "model": "simulated", "limits": {"max_concurrency": AT_ONCE}, **endpoint}
         stage = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "max_tokens": 256}
-        source = {"type": "jsonl", "path": "seeds.jsonl", "id": "id"}
-        pipeline = {"name": "faults", "endpoints": {"main": main}, "source": source, "stages": [stage]}
-        (folder / "pipeline.yaml").write_text(json.dumps(pipeline))
+        write_pipeline(folder, rows, main, [stage])
         self.began = time.monotonic()
         command = [TAMIS, "run", "pipeline.yaml", "--out", "run", "--no-progress"]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -200,27 +197,3 @@ class Server:
             self._now = told["calls"], told["answered"]
         self.calls.append(self._before[0] + self._now[0])
         self.answered.append(self._before[1] + self._now[1])
-
-
-@contextmanager
-def started(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a simulator while the block runs; it says its URL when it is there."""
-    with subprocess.Popen([TAMIS, "simulate", *options], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def simulating(*options: str) -> Iterator[str]:
-    """Run a simulator on a free port; yield its base URL."""
-    with started(*options, "--port", "0") as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
-
-
-def stats(base_url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(base_url.removesuffix("/v1") + "/stats", timeout=10) as reply:
-        told: dict[str, Any] = json.load(reply)
-        return told

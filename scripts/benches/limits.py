@@ -7,7 +7,6 @@ counted is read off its `/stats` once a second. Limits per minute are enforced b
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import signal
@@ -15,13 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TAMIS = Path(sys.executable).parent / "tamis"
+from benches.runs import TAMIS, simulating, stats, write_pipeline
 
 RPM, TPM, SLOTS = 6_000, 300_000, 64
 LATENCY, JITTER = 0.5, 0.3
@@ -113,13 +111,7 @@ def rows() -> list[Row]:
         Row("tokens", ["--tpm", TPM, *slow], {"tokens_per_minute": TPM}, 100, known(TPM, True)),
         Row("requests-unknown", ["--rpm", RPM, *calls, *UNKNOWN], {}, 150, unknown(RPM, False)),
         Row("tokens-unknown", ["--tpm", TPM, *slow, *UNKNOWN], {}, 150, unknown(TPM, True)),
-        Row(
-            "requests-halved",
-            ["--rpm", RPM, *calls, *UNKNOWN, "--halve-after", 60],
-            {},
-            170,
-            halved(RPM, False, 60),
-        ),
+        Row("requests-halved", ["--rpm", RPM, *calls, *UNKNOWN, "--halve-after", 60], {}, 170, halved(RPM, False, 60)),
         Row("tokens-halved", ["--tpm", TPM, *slow, *UNKNOWN, "--halve-after", 60], {}, 170, halved(TPM, True, 60)),
         Row("queues", ["--slots", SLOTS, *calls], {}, 180, queues),
     ]
@@ -140,22 +132,17 @@ def main(argv: list[str]) -> None:
 
 def watched(row: Row) -> list[Seen]:
     """Run a row and return what its server counted."""
-    command = [TAMIS, "simulate", "--port", 0, *row.server]
-    with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            base_url = server.stdout.readline().split()[-1]
-            with tempfile.TemporaryDirectory() as folder:
-                write_pipeline(Path(folder), base_url, row.limits)
-                return watch(Path(folder), base_url.removesuffix("/v1"), row.seconds)
-        finally:
-            server.terminate()
+    with simulating(*row.server) as base_url, tempfile.TemporaryDirectory() as folder:
+        prompt = "Tell me about item {:06} of the catalogue, in a few plain sentences. " * 4
+        rows = ({"id": f"s{n}", "question": prompt.format(n, n, n, n)[:240]} for n in range(SEEDS))
+        endpoint = {"base_url": base_url, "model": "simulated", "limits": row.limits}
+        stage = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "max_tokens": 128}
+        return watch(write_pipeline(Path(folder), rows, endpoint, [stage]), base_url, row.seconds)
 
 
-def watch(folder: Path, url: str, seconds: float) -> list[Seen]:
-    run = subprocess.Popen(
-        [TAMIS, "run", folder / "pipeline.yaml", "--out", folder / "run", "--no-progress"], stderr=subprocess.DEVNULL
-    )
+def watch(pipeline: Path, base_url: str, seconds: float) -> list[Seen]:
+    command = [TAMIS, "run", str(pipeline), "--out", str(pipeline.with_name("run")), "--no-progress"]
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     seen: list[Seen] = []
     started = 0.0
     try:
@@ -163,7 +150,7 @@ def watch(folder: Path, url: str, seconds: float) -> list[Seen]:
             if run.poll() is not None:
                 sys.exit(f"the run ended too early, with {run.returncode}")
             time.sleep(1 if seen else 0.05)
-            now, counted = time.monotonic(), stats(url)
+            now, counted = time.monotonic(), stats(base_url)
             if counted["calls"]:
                 started = started or now
                 refused = sum(counted["refused"].values())
@@ -174,24 +161,3 @@ def watch(folder: Path, url: str, seconds: float) -> list[Seen]:
         run.send_signal(signal.SIGKILL)
         run.wait()
     return seen
-
-
-def stats(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/stats", timeout=30) as reply:
-        found: dict[str, Any] = json.loads(reply.read())
-        return found
-
-
-def write_pipeline(folder: Path, base_url: str, limits: dict[str, Any]) -> None:
-    """Write a pipeline of one generate stage over prompts of 60 tokens."""
-    with (folder / "seeds.jsonl").open("w") as file:
-        for number in range(SEEDS):
-            text = f"Tell me about item {number:06} of the catalogue, in a few plain sentences. " * 4
-            file.write(json.dumps({"id": f"s{number}", "question": text[:240]}) + "\n")
-    pipeline = {
-        "name": "limits",
-        "endpoints": {"main": {"base_url": base_url, "model": "simulated", "limits": limits}},
-        "source": {"type": "jsonl", "path": "seeds.jsonl", "id": "id"},
-        "stages": [{"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "max_tokens": 128}],
-    }
-    (folder / "pipeline.yaml").write_text(json.dumps(pipeline))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from benches.runs import ROOT, TAMIS, write_pipeline
+
 SHARED = ROOT.parent / "shared" / "bench"
-TAMIS = Path(sys.executable).parent / "tamis"
 
 
 @dataclass(frozen=True)
@@ -106,33 +107,30 @@ def measure_tamis(pipeline: Path, run_dir: Path, port: int) -> Measured:
     return measure(command, port, scrape=metrics)
 
 
-def write_pipeline(folder: Path, seeds: int, port: int, concurrency: int, stages: list[dict[str, Any]]) -> Path:
-    """Write a pipeline with its source; return its file."""
-    with (folder / "seeds.jsonl").open("w") as file:
-        for number in range(seeds):
-            text = f"Solve question {number} step by step. " * 4
-            file.write(json.dumps({"id": f"s{number}", "question": text}) + "\n")
+def mock_pipeline(folder: Path, seeds: int, port: int, concurrency: int, stages: list[dict[str, Any]]) -> Path:
+    """Write a pipeline that asks the mock, with its source; return its file."""
     endpoint = {
         "base_url": f"http://127.0.0.1:{port}/v1",
         "model": "mock",
         "limits": {"max_concurrency": concurrency},
         "price": {"input_per_mtok": 0.1, "output_per_mtok": 0.4},
     }
-    pipeline = {
-        "name": "bench",
-        "endpoints": {"main": endpoint},
-        "source": {"type": "jsonl", "path": "seeds.jsonl", "id": "id"},
-        "stages": stages,
-    }
-    file = folder / "pipeline.yaml"
-    file.write_text(json.dumps(pipeline))
-    return file
+    rows = ({"id": f"s{n}", "question": f"Solve question {n} step by step. " * 4} for n in range(seeds))
+    return write_pipeline(folder, rows, endpoint, stages)
 
 
 def generate(**more: Any) -> dict[str, Any]:
     """Return a generate stage that asks a seed's question."""
     stage = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "temperature": 0.7}
     return {**stage, "max_tokens": 256, **more}
+
+
+def lag_s(run: Measured) -> float:
+    """Return the bound of the bucket that the 99th of 100 lags of the loop falls in, from the last scrape."""
+    text = next(text for _, _, text in reversed(run.marks) if text)
+    found = re.findall(r'^tamis_event_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)
+    buckets = [(float(bound), float(count)) for bound, count in found]
+    return next(bound for bound, count in buckets if count >= 0.99 * buckets[-1][1])
 
 
 def _steady_rate(marks: list[tuple[float, int, str]]) -> float:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import tempfile
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-from benches.mock import SHARED, Measured, generate, measure, measure_bare, measure_tamis, mock, write_pipeline
+from benches.mock import SHARED, Measured, generate, measure, measure_bare, measure_tamis, mock, mock_pipeline
+from benches.runs import environment
 from benches.throughput import load, row
 
 
@@ -46,11 +45,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(argv)
     names = options.names or list(PEERS)
-    pythons = {name: environment(options.environments / name, PEERS[name]) for name in names}
+    pythons = {name: environment(options.environments / name, *PEERS[name].package.split()) for name in names}
     measured: dict[str, list[Measured]] = {name: [] for name in ("bare aiohttp", "tamis", *names)}
     with mock(0.25) as port, tempfile.TemporaryDirectory() as folder:
         best = {name: suits(name, pythons[name], port, options) for name in names}
-        pipeline = write_pipeline(Path(folder), options.ours, port, 2_000, [generate()])
+        pipeline = mock_pipeline(Path(folder), options.ours, port, 2_000, [generate()])
         for number in range(options.rounds):
             measured["bare aiohttp"].append(measure_bare(options.ours, 2_000, port))
             measured["tamis"].append(measure_tamis(pipeline, Path(folder) / f"run-{number}", port))
@@ -58,15 +57,6 @@ def main(argv: list[str]) -> None:
                 measured[name].append(ask(name, pythons[name], port, options.calls, best[name]))
             print(f"round {number + 1}: " + told(measured), flush=True)
     tell(measured, best)
-
-
-def environment(folder: Path, peer: Peer) -> Path:
-    """Return the interpreter of a virtual environment that has the peer."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *peer.package.split()], check=True)
-    return python
 
 
 def suits(name: str, python: Path, port: int, options: argparse.Namespace) -> int:

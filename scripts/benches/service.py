@@ -20,11 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benches.mock import ROOT, TAMIS, free_port
-from benches.service_clients import Crowd
-from benches.service_http import Asker, requests_of, seeds_of
-
-ENDED = ("complete", "budget", "failed", "cancelled", "completed", "expired")
+from benches.mock import free_port
+from benches.runs import TAMIS, peak_mb, simulating
+from benches.service_clients import ENDED, Asker, Crowd, requests_of, seeds_of
 
 
 class Service:
@@ -51,26 +49,15 @@ class Service:
         assert self.process.stdout is not None
         self.process.stdout.close()
 
-    def peak_mb(self) -> float:
-        """Return the most memory that it ever had."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
-
 
 @contextmanager
 def serving(latency_s: float, concurrent: int = 4) -> Iterator[Service]:
-    command = [str(TAMIS), "simulate", "--port", "0", "--accuracy", "0.6", "--latency", str(latency_s)]
-    simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    assert simulator.stdout is not None
-    with tempfile.TemporaryDirectory() as folder:
-        service = Service(Path(folder), simulator.stdout.readline().split()[-1], concurrent)
+    with simulating("--accuracy", 0.6, "--latency", latency_s) as base_url, tempfile.TemporaryDirectory() as folder:
+        service = Service(Path(folder), base_url, concurrent)
         try:
             yield service
         finally:
             service.kill()
-            simulator.kill()
-            simulator.wait()
-            simulator.stdout.close()
 
 
 def main(argv: list[str]) -> None:
@@ -169,11 +156,11 @@ async def rate(asker: Asker, seeds: int, listeners: int) -> float:
 async def batched(service: Service, requests: int) -> None:
     """Have one batch answered."""
     async with Asker(service.url) as asker:
-        idle = service.peak_mb()
+        idle = peak_mb(service.process.pid)
         began = time.perf_counter()
         file_id = await asker.upload("requests.jsonl", requests_of(requests), "batch")
         batch = await asker.batch(file_id, file_id)
         shown = await asker.when(f"/v1/batches/{batch}", lambda one: one["status"] in ENDED, every_s=0.5)
         took, counts = time.perf_counter() - began, shown["request_counts"]
         print(f"\na batch of {requests:,}: {shown['status']}, {counts}, {took:.0f} s, {requests / took:,.0f}/s", end="")
-        print(f", peak {service.peak_mb():.0f} MB ({idle:.0f} MB before)", flush=True)
+        print(f", peak {peak_mb(service.process.pid):.0f} MB ({idle:.0f} MB before)", flush=True)

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benches.mock import TAMIS, fetch, free_port, generate, mock, write_pipeline
+from benches.mock import fetch, free_port, generate, mock, mock_pipeline
+from benches.runs import TAMIS
 from benches.throughput import load, rubric
 
 STAGES: list[dict[str, Any]] = [
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seconds", type=float, default=30, help="from the first settled seed to the interruption")
     options = parser.parse_args(argv)
     with mock(0.25) as port, tempfile.TemporaryDirectory() as folder:
-        pipeline = write_pipeline(Path(folder), options.seeds, port, options.concurrency, STAGES)
+        pipeline = mock_pipeline(Path(folder), options.seeds, port, options.concurrency, STAGES)
         metrics = free_port()
         command = [TAMIS, "run", pipeline, "--out", Path(folder) / "run", "--no-progress", "--metrics-port", metrics]
         process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)

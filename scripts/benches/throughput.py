@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benches.mock import Measured, generate, measure_bare, measure_tamis, mock, write_pipeline
+from benches.mock import Measured, generate, measure_bare, measure_tamis, mock, mock_pipeline
 
 
 def rubric(**more: Any) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
     seeds = options.seeds // CALLS_A_SEED if options.sieve else options.seeds
     rounds = []
     with mock(options.latency) as port, tempfile.TemporaryDirectory() as folder:
-        pipeline = write_pipeline(Path(folder), seeds, port, options.concurrency, stages)
+        pipeline = mock_pipeline(Path(folder), seeds, port, options.concurrency, stages)
         for number in range(options.rounds):
             bare = measure_bare(options.seeds, options.concurrency, port)
             run = measure_tamis(pipeline, Path(folder) / f"run-{number}", port)

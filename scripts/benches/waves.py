@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TAMIS = Path(sys.executable).parent / "tamis"
+from benches.runs import TAMIS, simulating, write_pipeline
+
 CASES: dict[str, dict[str, Any]] = {
     "fixed K = 8": {"candidates": 8},
     "waves of 2, cap 8": {"until": {"accepted": 1, "max_candidates": 8}},
@@ -38,51 +38,32 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench waves", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10_000)
     options = parser.parse_args(argv)
-    simulator = subprocess.Popen(
-        [TAMIS, "simulate", "--port", "0", "--beta", "0.5,0.8"], stdout=subprocess.PIPE, text=True
+    print(f"{options.seeds:,} seeds, p ~ Beta(.5, .8)\n")
+    print("| | calls a seed | coverage | seeds with a pair |\n|---|---|---|---|")
+    with simulating("--beta", "0.5,0.8") as base_url, tempfile.TemporaryDirectory() as folder:
+        for name, generate in CASES.items():
+            one = run(Path(folder), base_url, generate, options.seeds)
+            print(f"| {name} | {one.calls:.2f} | {one.coverage:.1%} | {one.pairs:.1%} |", flush=True)
+
+
+def run(folder: Path, base_url: str, generate: dict[str, Any], seeds: int) -> Measured:
+    stage = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "candidates": 2, "temperature": 1}
+    pipeline = write_pipeline(
+        folder,
+        (a_sum(n) for n in range(seeds)),
+        {"base_url": base_url, "model": "simulated", "limits": {"max_concurrency": 500}},
+        [stage | generate, {"type": "verify", "check": "numeric", "against": "{{ answer }}"}],
+        outputs=[{"format": "dpo", "pairs": {"rejected": ["verify"]}}],
     )
-    assert simulator.stdout is not None
-    try:
-        base_url = simulator.stdout.readline().split()[-1]
-        with tempfile.TemporaryDirectory() as folder:
-            write_seeds(Path(folder), options.seeds)
-            print(f"{options.seeds:,} seeds, p ~ Beta(.5, .8)\n")
-            print("| | calls a seed | coverage | seeds with a pair |\n|---|---|---|---|")
-            for name, generate in CASES.items():
-                one = run(Path(folder), base_url, generate)
-                print(f"| {name} | {one.calls:.2f} | {one.coverage:.1%} | {one.pairs:.1%} |", flush=True)
-    finally:
-        simulator.terminate()
-        simulator.wait()
-
-
-def run(folder: Path, base_url: str, generate: dict[str, Any]) -> Measured:
     out = folder / f"run-{time.monotonic_ns()}"
-    (folder / "pipeline.yaml").write_text(json.dumps(pipeline(base_url, generate)))
-    command = [TAMIS, "run", folder / "pipeline.yaml", "--out", out, "--no-progress"]
-    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
-    manifest = json.loads((out / "manifest.json").read_text())
-    counts = manifest["counts"]
-    seeds = counts["seeds"]["read"]
+    command = [TAMIS, "run", str(pipeline), "--out", str(out), "--no-progress"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    counts = json.loads((out / "manifest.json").read_text())["counts"]
     with (out / "exports" / "dpo.jsonl").open() as file:
         pairs = sum(1 for _ in file)
-    made = counts["candidates"]["generated"]
-    return Measured(made / seeds, counts["seeds"]["solved"] / seeds, pairs / seeds)
+    return Measured(counts["candidates"]["generated"] / seeds, counts["seeds"]["solved"] / seeds, pairs / seeds)
 
 
-def write_seeds(folder: Path, count: int) -> None:
-    with (folder / "seeds.jsonl").open("w") as file:
-        for number in range(count):
-            a, b = 11 + number // 97, 11 + number % 97
-            file.write(json.dumps({"id": f"s{number}", "question": f"What is {a} + {b}?", "answer": a + b}) + "\n")
-
-
-def pipeline(base_url: str, generate: dict[str, Any]) -> dict[str, Any]:
-    stage = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"], "candidates": 2, "temperature": 1}
-    return {
-        "name": "waves",
-        "endpoints": {"main": {"base_url": base_url, "model": "simulated", "limits": {"max_concurrency": 500}}},
-        "source": {"type": "jsonl", "path": "seeds.jsonl", "id": "id"},
-        "stages": [stage | generate, {"type": "verify", "check": "numeric", "against": "{{ answer }}"}],
-        "outputs": [{"format": "dpo", "pairs": {"rejected": ["verify"]}}],
-    }
+def a_sum(number: int) -> dict[str, Any]:
+    a, b = 11 + number // 97, 11 + number % 97
+    return {"id": f"s{number}", "question": f"What is {a} + {b}?", "answer": a + b}

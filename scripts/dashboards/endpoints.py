@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
-from panels import choice, figure, lines, ours, page
-from queries import mean, most, now, of, per_second, quantile, quantiles, share, total
+from panels import Colours, choice, failing, figure, left_alone, lines, ours, page, refused, slow
+from queries import mean, most, now, of, per_second, quantiles, share
 
 ENDPOINT = 'endpoint=~"$endpoint"'
 SERVED = 'outcome="ok"'
-WRONG = 'outcome=~"error|timeout|invalid"'
 CALLS = "calls_total"
 MODEL = 'model_name=~"$model"'
 
@@ -27,54 +26,24 @@ ORDER = [
         "Attempts answered per second.",
         "reqps",
         per_second(CALLS, "", ENDPOINT, SERVED),
-        green=0.1,
-        yellow=0.01,
-        red=0,
+        Colours(green=0.1, yellow=0.01, red=0),
     ),
-    figure(
-        "Attempts that fail",
-        "Errors, time-outs and unreadable bodies, as a share of the attempts.",
-        "percentunit",
-        share(per_second(CALLS, "", ENDPOINT, WRONG), per_second(CALLS, "", ENDPOINT)),
-        green=0,
-        yellow=0.01,
-        red=0.05,
-    ),
-    figure(
-        "Attempts refused",
-        "Answers 429 and 503 as a share of the attempts.",
-        "percentunit",
-        share(per_second("rate_limited_total", "", ENDPOINT), per_second(CALLS, "", ENDPOINT)),
-        green=0,
-        yellow=0.01,
-        red=0.05,
-    ),
-    figure(
-        "Slow calls (p95)",
-        "One attempt in twenty takes longer than this on the wire.",
-        "s",
-        quantile(0.95, "call_duration_seconds", "", ENDPOINT),
-        green=0,
-        yellow=30,
-        red=120,
-    ),
+    failing(ENDPOINT),
+    refused("Answers 429 and 503 as a share of the attempts.", ENDPOINT),
+    slow(ENDPOINT),
     figure(
         "Waiting at the gate",
         "Calls that wait for a place, for pace, for tokens, or for the end of a cool-down.",
         "short",
-        total("calls_waiting", ENDPOINT),
-        green=0,
-        yellow=500,
-        red=2000,
+        now("calls_waiting", "", ENDPOINT),
+        Colours(green=0, yellow=500, red=2000),
     ),
     figure(
         "Servers left alone",
         "Servers that failed again and again.",
         "short",
-        total("breaker_open", ENDPOINT),
-        green=0,
-        yellow=1,
-        red=2,
+        now("breaker_open", "", ENDPOINT),
+        Colours(green=0, yellow=1, red=2),
     ),
 ]
 
@@ -94,12 +63,7 @@ RATE = [
         stacked=True,
     ),
     lines("Duration", "Time on the wire.", "s", *quantiles("call_duration_seconds", "endpoint", ENDPOINT)),
-    lines(
-        "Servers left alone",
-        "Servers of an endpoint that failed again and again. They are asked now and then whether they are back.",
-        "short",
-        (most("breaker_open", "endpoint", "max", ENDPOINT), "{{endpoint}}"),
-    ),
+    left_alone(ENDPOINT),
 ]
 
 LIMITS = [
@@ -124,19 +88,13 @@ LIMITS = [
         "Requests by their limit",
         "Attempts per minute as a share of what may go, where a rate is set. At 1 the rate holds the run back.",
         "percentunit",
-        (
-            share("60 * " + per_second(CALLS, "endpoint", ENDPOINT), limit("requests")),
-            "{{endpoint}}",
-        ),
+        (share("60 * " + per_second(CALLS, "endpoint", ENDPOINT), limit("requests")), "{{endpoint}}"),
     ),
     lines(
         "Tokens by their limit",
         "Tokens per minute as a share of what may go, where a rate is set. What is reserved and not used comes back.",
         "percentunit",
-        (
-            share("60 * " + tokens("prompt|completion"), limit("tokens")),
-            "{{endpoint}}",
-        ),
+        (share("60 * " + tokens("prompt|completion"), limit("tokens")), "{{endpoint}}"),
     ),
 ]
 
@@ -211,10 +169,7 @@ TOKENS = [
         "Cached prompts",
         "Share of the prompt tokens that the server had in its cache.",
         "percentunit",
-        (
-            share(tokens("cached"), tokens("prompt")),
-            "{{endpoint}}",
-        ),
+        (share(tokens("cached"), tokens("prompt")), "{{endpoint}}"),
     ),
     lines(
         "Cost",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
-from panels import bars, figure, lines, page
-from queries import most, now, per_second, quantile, share, so_far, total
+from panels import ANY, Colours, bars, failing, figure, left_alone, lines, page, refused, slow
+from queries import now, per_second, quantile, share, so_far
 
 CALLS, ACCEPTED = "calls_total", "accepted_total"
-WRONG = 'outcome=~"error|timeout|invalid"'
 ENDED = 'outcome=~"solved|unsolved|failed"'
 MADE = 'outcome=~"generated|derived|given"'
 ALERTS = 'ALERTS{job=~"$job", instance=~"$instance", alertname=~"Tamis.+", alertstate="firing"}'
@@ -18,72 +17,38 @@ ORDER = [
         "Alerts of tamis that fire now. The runbook says what each of them asks for.",
         "short",
         f"count({ALERTS}) or vector(0)",
-        green=0,
-        yellow=1,
-        red=3,
+        Colours(green=0, yellow=1, red=3),
     ),
     figure(
         "Jobs that run",
         "Jobs under way; a run of the command line is one.",
         "short",
-        total("jobs", 'state="running"'),
-        green=1,
-        yellow=1,
-        red=0,
+        now("jobs", "", 'state="running"'),
+        ANY,
     ),
     figure(
         "Accepted",
         "Accepted candidates per second, of the seeds that have ended.",
         "cps",
         per_second(ACCEPTED),
-        green=0.01,
-        yellow=0.001,
-        red=0,
+        Colours(green=0.01, yellow=0.001, red=0),
     ),
     figure(
         "Seeds solved",
         "Share of the seeds that ended with at least one accepted candidate, over the range shown.",
         "percentunit",
         share(so_far("seeds_total", "", 'outcome="solved"'), so_far("seeds_total", "", ENDED)),
-        green=0.5,
-        yellow=0.25,
-        red=0,
+        Colours(green=0.5, yellow=0.25, red=0),
     ),
-    figure(
-        "Attempts that fail",
-        "Errors, time-outs and unreadable bodies, as a share of the attempts. Refusals are counted beside.",
-        "percentunit",
-        share(per_second(CALLS, "", WRONG), per_second(CALLS)),
-        green=0,
-        yellow=0.01,
-        red=0.05,
-    ),
-    figure(
-        "Attempts refused",
-        "Answers 429 and 503 as a share of the attempts: above 1 % a limit is set too high, or not known.",
-        "percentunit",
-        share(per_second("rate_limited_total"), per_second(CALLS)),
-        green=0,
-        yellow=0.01,
-        red=0.05,
-    ),
-    figure(
-        "Slow calls (p95)",
-        "One attempt in twenty takes longer than this on the wire.",
-        "s",
-        quantile(0.95, "call_duration_seconds"),
-        green=0,
-        yellow=30,
-        red=120,
-    ),
+    failing(more=" Refusals are counted beside."),
+    refused("Answers 429 and 503 as a share of the attempts: above 1 % a limit is set too high, or not known."),
+    slow(),
     figure(
         "Event loop lag (p99)",
         "How late the event loop wakes. Above 100 ms this process is short of CPU, and slower than its endpoints.",
         "s",
         quantile(0.99, "event_loop_lag_seconds"),
-        green=0,
-        yellow=0.05,
-        red=0.1,
+        Colours(green=0, yellow=0.05, red=0.1),
     ),
 ]
 
@@ -139,12 +104,7 @@ WORK = [
         "percentunit",
         (share(now("queue_depth", "stage"), now("queue_capacity", "stage")), "{{stage}}"),
     ),
-    lines(
-        "Servers left alone",
-        "Servers of an endpoint that failed again and again. They are asked now and then whether they are back.",
-        "short",
-        (most("breaker_open", "endpoint"), "{{endpoint}}"),
-    ),
+    left_alone(),
 ]
 
 COST = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, timeseries
 from grafana_foundation_sdk.models.common import (
@@ -32,13 +32,26 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
     VariableSort,
 )
-from queries import CHOSEN, Query, of
+from queries import CHOSEN, Query, most, of, per_second, quantile, share
 
 SOURCE = DataSourceRef("prometheus", "${datasource}")
 WIDTH, STAT_HEIGHT, HEIGHT = 24, 4, 8
 QUIET = "No traffic"
 Panel = Any
 """A builder of a panel; the library has a class for each kind, and none for them all."""
+
+
+class Colours(NamedTuple):
+    """From which value on a number is green, yellow, red; `green` above `red` means that more is better."""
+
+    green: float
+    yellow: float
+    red: float
+
+
+ANY = Colours(green=1, yellow=1, red=0)
+RARE = Colours(green=0, yellow=0.01, red=0.05)
+"""Of shares of what ought not to happen."""
 
 
 def _panel(panel: Panel, title: str, text: str, unit: str, queries: Sequence[Query], height: int) -> Panel:
@@ -51,8 +64,9 @@ def _panel(panel: Panel, title: str, text: str, unit: str, queries: Sequence[Que
     return panel
 
 
-def figure(title: str, text: str, unit: str, expr: str, *, green: float, yellow: float, red: float) -> Panel:
-    """Return one number whose colour tells; `green` above `red` means that more is better."""
+def figure(title: str, text: str, unit: str, expr: str, colours: Colours) -> Panel:
+    """Return one number whose colour tells."""
+    green, yellow, red = colours
     steps = [Threshold(None, "red"), Threshold(yellow, "yellow"), Threshold(green, "green")]
     if green < red:
         steps = [Threshold(None, "green"), Threshold(yellow, "yellow"), Threshold(red, "red")]
@@ -77,6 +91,34 @@ def bars(title: str, text: str, unit: str, *queries: Query) -> Panel:
     return panel.reduce_options(_last())
 
 
+def failing(*matchers: str, more: str = "") -> Panel:
+    """Return the share of attempts that fail; `more` is told besides."""
+    text = f"Errors, time-outs and unreadable bodies, as a share of the attempts.{more}"
+    wrong = per_second("calls_total", "", *matchers, 'outcome=~"error|timeout|invalid"')
+    expr = share(wrong, per_second("calls_total", "", *matchers))
+    return figure("Attempts that fail", text, "percentunit", expr, RARE)
+
+
+def refused(text: str, *matchers: str) -> Panel:
+    """Return the share of attempts that are refused."""
+    expr = share(per_second("rate_limited_total", "", *matchers), per_second("calls_total", "", *matchers))
+    return figure("Attempts refused", text, "percentunit", expr, RARE)
+
+
+def slow(*matchers: str) -> Panel:
+    """Return what the slowest calls take."""
+    text = "One attempt in twenty takes longer than this on the wire."
+    expr = quantile(0.95, "call_duration_seconds", "", *matchers)
+    return figure("Slow calls (p95)", text, "s", expr, Colours(green=0, yellow=30, red=120))
+
+
+def left_alone(*matchers: str) -> Panel:
+    """Return how many servers of each endpoint are left alone."""
+    text = "Servers of an endpoint that failed again and again. They are asked now and then whether they are back."
+    query = most("breaker_open", "endpoint", "max", *matchers), "{{endpoint}}"
+    return lines("Servers left alone", text, "short", query)
+
+
 def _last() -> common.ReduceDataOptions:
     return common.ReduceDataOptions().calcs(["lastNotNull"])
 
@@ -87,18 +129,12 @@ class Event(AnnotationQuery):
     def to_json(self) -> dict[str, object]:
         return super().to_json() | {"useValueForTime": True, "titleFormat": self.name, "textFormat": "{{instance}}"}
 
-
-class Built:
-    """A thing that is there already, for a library that takes builders."""
-
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
-
-    def build(self) -> Any:
-        return self._thing
+    def build(self) -> AnnotationQuery:
+        """Stand where the library takes a builder."""
+        return self
 
 
-def _events() -> list[Built]:
+def _events() -> list[Event]:
     """Jobs that begin and end, and processes that Prometheus sees no longer: a run's, when it is over."""
     alive = of("build_info")
     gone = f"max_over_time(timestamp({alive})[10m:15s]) * 1000 unless {alive}"
@@ -107,10 +143,7 @@ def _events() -> list[Built]:
         "A job ends": ("blue", f"{of('job_ended_timestamp_seconds')} * 1000"),
         "A process is gone": ("purple", gone),
     }
-    return [
-        Built(Event(name=name, datasource=SOURCE, icon_color=colour, expr=expr))
-        for name, (colour, expr) in kinds.items()
-    ]
+    return [Event(name=name, datasource=SOURCE, icon_color=colour, expr=expr) for name, (colour, expr) in kinds.items()]
 
 
 def choice(name: str, label: str, query: str) -> dashboard.QueryVariable:

@@ -25,12 +25,8 @@ def so_far(name: str, by: str = "", *matchers: str) -> str:
     return f"{summed(by)}(increase({of(name, *matchers)}[$__range]))"
 
 
-def now(name: str, by: str, *matchers: str) -> str:
+def now(name: str, by: str = "", *matchers: str) -> str:
     return f"{summed(by)}({of(name, *matchers)})"
-
-
-def total(name: str, *matchers: str) -> str:
-    return f"sum({of(name, *matchers)})"
 
 
 def most(name: str, by: str, how: str = "max", *matchers: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
-from panels import bars, figure, lines, ours, page
-from queries import mean, most, now, of, per_second, quantile, quantiles, share, so_far, total
+from panels import ANY, RARE, Colours, bars, figure, lines, ours, page
+from queries import mean, most, now, of, per_second, quantile, quantiles, share, so_far
 
 STAGE = 'stage=~"$stage"'
 SEEN = 'outcome=~"passed|rejected|failed|marked"'
@@ -18,55 +18,43 @@ PROGRESS = [
         "Seeds under way",
         "Seeds between admission and their end. Flat is right; what grows is not drained.",
         "short",
-        total("groups_in_flight"),
-        green=1,
-        yellow=1,
-        red=0,
+        now("groups_in_flight"),
+        ANY,
     ),
     figure(
         "Seeds done",
         "Seeds that have ended, over the range shown.",
         "short",
         so_far("seeds_total", "", 'outcome=~"solved|unsolved|failed|expanded"'),
-        green=1,
-        yellow=1,
-        red=0,
+        ANY,
     ),
     figure(
         "Accepted",
         "Candidates accepted, over the range shown.",
         "short",
         so_far("accepted_total"),
-        green=1,
-        yellow=1,
-        red=0,
+        ANY,
     ),
     figure(
         "Budget left",
         "The least that is left of a budget, by what has come back. No traffic: there is no budget.",
         "percentunit",
         f"min({of('budget_left_ratio')})",
-        green=0.2,
-        yellow=0.1,
-        red=0,
+        Colours(green=0.2, yellow=0.1, red=0),
     ),
     figure(
         "Truncated replies",
         "Share of the replies that ended at max_tokens. Above 5 % max_tokens is too small, or the model rambles.",
         "percentunit",
         share(per_second("truncated_total", "", STAGE), per_second("calls_total", "", STAGE, OK)),
-        green=0,
-        yellow=0.02,
-        red=0.05,
+        Colours(green=0, yellow=0.02, red=0.05),
     ),
     figure(
         "Unreadable verdicts",
         "Share of the candidates whose verdict could not be read, twice. They fail; they are not rejected.",
         "percentunit",
         share(per_second("failures_total", "", STAGE, UNREADABLE), per_second(CANDIDATES, "", STAGE, SEEN)),
-        green=0,
-        yellow=0.01,
-        red=0.05,
+        RARE,
     ),
 ]
 

@@ -135,7 +135,6 @@ class Engine:
 
     def _bundle(self, words: Sequence[str], mounts: Mapping[str, Path]) -> dict[str, Any]:
         config, (uid, gid) = self.image.config, self.image.user
-        none: list[str] = []
         sets = ("bounding", "effective", "inheritable", "permitted", "ambient")
         return {
             "ociVersion": "1.0.2",
@@ -145,10 +144,14 @@ class Engine:
                 "env": config["Env"],
                 "cwd": config["WorkingDir"],
                 "noNewPrivileges": True,
-                "capabilities": dict.fromkeys(sets, none),
+                "capabilities": dict.fromkeys(sets, ()),
             },
             "root": {"path": str(self.image.root), "readonly": True},
-            "mounts": [*_kernel(), *self._mounts(mounts)],
+            "mounts": [
+                *_kernel(),
+                _bind("/data", self.data, "nosuid", "nodev"),
+                *(_bind(target, source, "ro") for target, source in mounts.items()),
+            ],
             "linux": {
                 "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
                 "maskedPaths": _HIDDEN,
@@ -156,16 +159,6 @@ class Engine:
                 "seccomp": self.seccomp,
             },
         }
-
-    def _mounts(self, read_only: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
-        yield {
-            "destination": "/data",
-            "type": "bind",
-            "source": str(self.data),
-            "options": ["rbind", "nosuid", "nodev"],
-        }
-        for target, source in read_only.items():
-            yield {"destination": target, "type": "bind", "source": str(source), "options": ["rbind", "ro"]}
 
 
 def _kernel() -> Iterator[dict[str, Any]]:
@@ -175,6 +168,10 @@ def _kernel() -> Iterator[dict[str, Any]]:
     yield {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"]}
     yield {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": [*safe, "mode=1777", "size=65536k"]}
     yield {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": [*safe, "mode=1777", "size=1g"]}
+
+
+def _bind(target: str, source: Path, *options: str) -> dict[str, Any]:
+    return {"destination": target, "type": "bind", "source": str(source), "options": ["rbind", *options]}
 
 
 def _crun() -> list[str]:

@@ -27,6 +27,9 @@ from whole_runs import Simulator, calls_reach, simulating
 from queues.ledger import Reader
 
 SEEDS, CANDIDATES = 60, 2
+CODE_ROW = json.dumps(
+    {"id": "q", "task": "Double it.", "codes": ["def double(x): return 2 * x"], "test": "assert double(2) == 4"}
+)
 CODE = {
     "source": {"type": "jsonl", "path": "code.jsonl", "id": "id", "candidates": "codes"},
     "stages": [{"type": "verify", "check": "python", "tests": "{{ test }}"}],
@@ -61,11 +64,8 @@ def batch(engine: Engine, simulator: Simulator) -> None:
     """Stop a run in the middle and start it again."""
     rows = [{"id": f"q{n}", "question": f"What is {n} + {n + 1}?", "answer": 2 * n + 1} for n in range(SEEDS)]
     (engine.data / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    pipeline: dict[str, Any] = additions("")
-    pipeline |= {
-        "endpoints": {"main": endpoint(simulator)},
-        "source": {"type": "jsonl", "path": "seeds.jsonl", "id": "id"},
-    }
+    pipeline: dict[str, Any] = additions("") | {"endpoints": {"main": endpoint(simulator)}}
+    pipeline["source"] = {"type": "jsonl", "path": "seeds.jsonl", "id": "id"}
     pipeline["outputs"] = [{"format": "sft", "prompt": "{{ question }}", "file": "parquet"}]
     (engine.data / "pipeline.yaml").write_text(yaml.safe_dump(pipeline))
     words = ("run", "pipeline.yaml", "--out", "run", "--resume", "--metrics-port", "9464", "--no-progress")
@@ -118,8 +118,7 @@ def service(engine: Engine, simulator: Simulator) -> None:
 
 def code(engine: Engine) -> None:
     """See what a profile does to the sandbox."""
-    row = {"id": "q", "task": "Double it.", "codes": ["def double(x): return 2 * x"], "test": "assert double(2) == 4"}
-    (engine.data / "code.jsonl").write_text(json.dumps(row) + "\n")
+    (engine.data / "code.jsonl").write_text(CODE_ROW)
     (engine.data / "code.yaml").write_text(yaml.safe_dump(CODE))
     ended, said = engine.ends("run", "code.yaml", "--out", "refused", "--no-progress")
     refused = ended == 2 and "the sandbox does not hold" in said
@@ -135,13 +134,9 @@ def code(engine: Engine) -> None:
 
 def code_job(caller: Caller) -> str:
     """Submit a job that runs code, and return why it was not run."""
-    row = {"id": "q", "task": "Double it.", "codes": ["def double(x): return 2 * x"], "test": "assert double(2) == 4"}
-    file_id = caller.upload("code.jsonl", json.dumps(row).encode()).json["id"]
-    pipeline = {
-        **CODE,
-        "name": "code",
-        "source": {"type": "upload", "file_id": file_id, "id": "id", "candidates": "codes"},
-    }
+    file_id = caller.upload("code.jsonl", CODE_ROW.encode()).json["id"]
+    source = {"type": "upload", "file_id": file_id, "id": "id", "candidates": "codes"}
+    pipeline = {**CODE, "name": "code", "source": source}
     job = caller.post("/v1/jobs", {"pipeline": pipeline}, 201)["id"]
     return str(caller.job(job, "failed")["error"])
 

@@ -8,7 +8,7 @@ later stage is known to be against it as well, it stays out. A stage on `mark` i
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from config.schema import Pipeline, Stage
@@ -63,14 +63,13 @@ class Ablation:
 
     def _row(self, stage: Stage) -> dict[str, Any]:
         against = self._against[stage.name]
-        of = {who: {right: against[who, right] for right in (True, False, None)} for who in ("back", "lacking", "out")}
-        returning = [of["back"]] if stage.action == "mark" else [of["back"], of["lacking"]]
-        without = _sum([self.accepted, *returning])
-        kept = self.accepted
+        back, lacking, out = (
+            Counter({right: against[who, right] for right in (True, False, None)}) for who in ("back", "lacking", "out")
+        )
+        removed = back + lacking + out
+        kept, without = self.accepted, self.accepted + back + lacking
         if stage.action == "mark":
-            kept, without = Counter(self.accepted), self.accepted
-            kept.subtract(of["back"])
-        removed = _sum(list(of.values()))
+            kept, without = self.accepted - back, self.accepted
         return {
             "stage": stage.name,
             "type": stage.type,
@@ -79,18 +78,11 @@ class Ablation:
             "right": removed[True],
             "wrong": removed[False],
             "unknown": removed[None],
-            "still_out": sum(of["out"].values()),
-            "lacking": sum(of["lacking"].values()),
+            "still_out": out.total(),
+            "lacking": lacking.total(),
             "with": _precision(kept),
             "without": _precision(without),
         }
-
-
-def _sum(counts: Sequence[Mapping[bool | None, int]]) -> Counter[bool | None]:
-    total: Counter[bool | None] = Counter()
-    for one in counts:
-        total.update(one)
-    return total
 
 
 def _precision(counts: Mapping[bool | None, int]) -> dict[str, Any]:

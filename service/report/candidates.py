@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.report.seen import Seen
-from service.report.stream import Reservoir, Spread, Tops, bins
+from service.report.stream import Reservoir, Spread, Tops
 from stages.core.record import Candidate
 
 _WAYS, _SCORES, _BENCHMARKS = 500, 60, 50
-_SHOWN = 5
+_SHOWN, _BINS = 5, 24
 
 Way = tuple[str, Any, float | None]
 """Model, number of the template, temperature to one digit."""
@@ -24,7 +27,7 @@ class Candidates:
         self._verdicts: Counter[tuple[str, bool | None]] = Counter()
         self._ways: dict[Way, dict[str, int]] = {}
         self._other_ways = _nothing()
-        self._scores: dict[tuple[str, str], tuple[Spread, Spread]] = {}
+        self._scores: dict[str, tuple[Spread, Spread]] = {}
         self._lengths: defaultdict[str, Spread] = defaultdict(lambda: Spread(seed))
         self._contaminated: defaultdict[str, Tops[str]] = defaultdict(lambda: Tops(_BENCHMARKS))
         self._examples = Reservoir[dict[str, str]](seed, _SHOWN)
@@ -41,11 +44,11 @@ class Candidates:
             if candidate.state in ("accepted", "rejected"):
                 self._lengths[candidate.state].add(len(candidate.text))
             for name, score in candidate.scores.items():
-                self._score((name, ""), accepted, score)
+                self._score(name, accepted, score)
             for name, verdict in candidate.verdicts.items():
                 self._verdicts[name, verdict.passed] += 1
                 for axis, mark in verdict.data.get("axes", {}).items():
-                    self._score((name, axis), accepted, mark)
+                    self._score(f"{name}: {axis}", accepted, mark)
             if candidate.reason == "contaminated":
                 self._overlap(seen.group.candidate_id(candidate), candidate)
 
@@ -62,8 +65,8 @@ class Candidates:
             counts = self._ways[way] = _nothing()
         return counts
 
-    def _score(self, name: tuple[str, str], accepted: bool, score: float) -> None:
-        """Take in a score, of a name and perhaps an axis, among those of the others or of the accepted."""
+    def _score(self, name: str, accepted: bool, score: float) -> None:
+        """Take in a score among those of the others or of the accepted."""
         if (spreads := self._scores.get(name)) is None:
             if len(self._scores) == _SCORES:
                 return
@@ -79,7 +82,10 @@ class Candidates:
     def figures(self) -> dict[str, Any]:
         return {
             "verdicts": self._verdict_rows(),
-            "scores": [_score_row(": ".join(filter(None, name)), *of) for name, of in self._scores.items()],
+            "scores": [
+                {"name": name, **_histogram({"accepted": accepted, "others": others})}
+                for name, (others, accepted) in self._scores.items()
+            ],
             "lengths": _histogram({state: self._lengths[state] for state in ("accepted", "rejected")}),
             "yield": [
                 {"model": way[0], "prompt": way[1], "temperature": way[2], **counts}
@@ -108,24 +114,26 @@ def _nothing() -> dict[str, int]:
     return dict.fromkeys(("made", "accepted", "known", "right", "truncated"), 0)
 
 
-def _score_row(name: str, others: Spread, accepted: Spread) -> dict[str, Any]:
-    return {"name": name, **_histogram({"accepted": accepted, "others": others})}
-
-
 def _histogram(of: dict[str, Spread]) -> dict[str, Any]:
     """Return figures of each, and, of a sample, the share in each bin, the bins being those of all together."""
-    import numpy as np
-
     values = {name: spread.values for name, spread in of.items()}
     together = np.concatenate(list(values.values()))
-    edges = list(bins(together)) if together.size else []
-    shares = {name: _shares(np.histogram(one, edges)[0], one.size) for name, one in values.items() if one.size}
+    edges = _edges(together) if together.size else []
     return {
         **{name: spread.figures() for name, spread in of.items()},
         "edges": [round(edge, 4) for edge in edges],
-        "shares": shares,
+        "shares": {
+            name: [round(float(count) / one.size, 4) for count in np.histogram(one, edges)[0]]
+            for name, one in values.items()
+            if one.size
+        },
     }
 
 
-def _shares(counts: Any, of: int) -> list[float]:
-    return [round(float(count) / of, 4) for count in counts]
+def _edges(values: NDArray[np.float64]) -> list[float]:
+    """Return the edges of bins from the least to all but the largest hundredth, whose tail would squeeze the others."""
+    low, high = float(values.min()), float(np.quantile(values, 0.99))
+    if high <= low:
+        high = low + 1
+    edges: list[float] = np.linspace(low, high, _BINS + 1).tolist()
+    return edges

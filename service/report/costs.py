@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from config.schema import Pipeline
@@ -15,18 +15,14 @@ COLUMNS = ("calls", "reused", "unpriced", "prompt_tokens", "completion_tokens", 
 def costs(pipeline: Pipeline, spend: Sequence[Spend], accepted: int) -> dict[str, Any]:
     """Return what was spent by stage (its audit's share with it) and by model, and on all; shares are per accepted."""
     names = [stage.name for stage in pipeline.stages]
-
-    def stage(row: Spend) -> str:
-        return row.stage if row.stage in names else row.stage.rpartition(".")[0]
-
-    def model(row: Spend) -> str:
-        return model_name(pipeline, row.endpoint)
-
-    by_stage = _sums(spend, stage, accepted)
+    stages, models = defaultdict[str, list[Spend]](list), defaultdict[str, list[Spend]](list)
+    for row in spend:
+        stages[row.stage if row.stage in names else row.stage.rpartition(".")[0]].append(row)
+        models[model_name(pipeline, row.endpoint)].append(row)
     return {
-        "stages": {name: by_stage[name] for name in names if name in by_stage},
-        "models": _sums(spend, model, accepted),
-        "all": _sums(spend, lambda _: "all", accepted).get("all"),
+        "stages": {name: _summed(stages[name], accepted) for name in names if name in stages},
+        "models": {name: _summed(rows, accepted) for name, rows in models.items()},
+        "all": _summed(spend, accepted) if spend else None,
     }
 
 
@@ -36,13 +32,6 @@ def model_name(pipeline: Pipeline, alias: str) -> str:
     if endpoint is None:
         return alias
     return endpoint.model or str(getattr(endpoint.embedded, "gguf", endpoint.embedded))
-
-
-def _sums(spend: Sequence[Spend], key: Callable[[Spend], str], accepted: int) -> dict[str, dict[str, Any]]:
-    rows: defaultdict[str, list[Spend]] = defaultdict(list)
-    for row in spend:
-        rows[key(row)].append(row)
-    return {name: _summed(of, accepted) for name, of in rows.items()}
 
 
 def _summed(rows: Sequence[Spend], accepted: int) -> dict[str, Any]:

@@ -1,9 +1,14 @@
-"""The figures of a report as one document: `report.json`. What the page shows is in it, but for the texts."""
+"""The figures of a report, gathered in one pass over the ledger, as one document: `report.json`.
+
+What the page shows is in it, but for the texts.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,43 +16,63 @@ import xxhash
 
 from config.schema import Generate, Pipeline
 from queues.ledger import CandidateCount, Reader
+from service.report.ablation import Ablation
+from service.report.candidates import Candidates
 from service.report.costs import costs, model_name
-from service.report.gather import Gathered
+from service.report.passk import PassAtK
+from service.report.samples import Samples
+from service.report.seeds import Seeds
+from service.report.seen import Seen
+from service.report.truth import Truth
 from service.runs.store import made
 from stages.io.manifest import ORIGINS
+from stages.io.store import Stored
 
 
-def document(
-    pipeline: Pipeline,
-    manifest: Mapping[str, Any],
-    reader: Reader,
-    gathered: Gathered,
-    audit: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Put everything together. Counts are those of the manifest."""
-    counts = manifest["counts"]
-    rows = reader.candidate_counts()
-    spent = costs(pipeline, reader.spend(), counts["candidates"]["accepted"])
-    source = gathered.truth.source
-    seeds, candidates = gathered.seeds.figures(), gathered.candidates.figures()
-    return {
-        "run": _run(pipeline, manifest),
-        "counts": counts,
-        "numbers": _numbers(manifest, gathered.ablation.accepted, source, spent),
-        "funnel": _funnel(pipeline, counts["candidates"], rows, candidates.pop("verdicts")),
-        "ablation": {"gold": source, "stages": gathered.ablation.figures(spent["stages"])},
-        "over_seeds": seeds["over_seeds"],
-        "diversity": _diversity(reader),
-        "fallen": _fallen(rows),
-        "pass_at_k": gathered.pass_at_k.figures(),
-        "candidates_per_seed": seeds["candidates_per_seed"],
-        "coverage": seeds["coverage"] | {"unsolved": seeds["unsolved"]},
-        "audit": audit,
-        **candidates,
-        "cut_off": _cut_off(candidates, rows),
-        "costs": spent | {"buckets": gathered.seeds.spent()},
-        "samples": [one["id"] for one in gathered.samples.accepted()],
-    }
+class Figures:
+    """The figures of a run, for a while in the making."""
+
+    def __init__(self, pipeline: Pipeline, reader: Reader, folder: Path) -> None:
+        self._pipeline, self._reader = pipeline, reader
+        self._truth = Truth(pipeline, folder)
+        self._ablation, self.samples = Ablation(pipeline), Samples(pipeline.seed)
+        self._seeds = Seeds(reader, sum(row.total for row in reader.seed_counts()))
+        self._candidates, self._pass_at_k = Candidates(pipeline.seed), PassAtK(pipeline, self._truth)
+        self._parts = (self._ablation, self.samples, self._seeds, self._candidates, self._pass_at_k)
+
+    def see(self, stored: Stored) -> None:
+        group = stored.group
+        right = [self._truth.of(group, candidate) for candidate in group.candidates]
+        accepted = sum(candidate.state == "accepted" for candidate in group.candidates)
+        seen = Seen(group, stored.state, right, accepted)
+        for part in self._parts:
+            part.see(seen)
+
+    def document(self, manifest: Mapping[str, Any], audit: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Put everything together. Counts are those of the manifest."""
+        pipeline, reader, source = self._pipeline, self._reader, self._truth.source
+        counts = manifest["counts"]
+        rows = reader.candidate_counts()
+        spent = costs(pipeline, reader.spend(), counts["candidates"]["accepted"])
+        seeds, candidates = self._seeds.figures(), self._candidates.figures()
+        return {
+            "run": _run(pipeline, manifest),
+            "counts": counts,
+            "numbers": _numbers(manifest, self._ablation.accepted, source, spent),
+            "funnel": _funnel(pipeline, counts["candidates"], rows, candidates.pop("verdicts")),
+            "ablation": {"gold": source, "stages": self._ablation.figures(spent["stages"])},
+            "over_seeds": seeds["over_seeds"],
+            "diversity": _diversity(reader),
+            "fallen": _fallen(rows),
+            "pass_at_k": self._pass_at_k.figures(),
+            "candidates_per_seed": seeds["candidates_per_seed"],
+            "coverage": seeds["coverage"] | {"unsolved": seeds["unsolved"]},
+            "audit": audit,
+            **candidates,
+            "cut_off": _cut_off(candidates, rows),
+            "costs": spent | {"buckets": self._seeds.spent()},
+            "samples": [one["id"] for one in self.samples.accepted()],
+        }
 
 
 def _run(pipeline: Pipeline, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,14 +140,14 @@ def _funnel(
 
 def _fallen(rows: Sequence[CandidateCount]) -> list[dict[str, Any]]:
     """Return why candidates were rejected or failed, the most frequent first."""
-    totals: dict[tuple[str, str, str], int] = {}
+    totals: Counter[tuple[str, str, str]] = Counter()
     for row in rows:
         if row.state in ("rejected", "failed"):
-            key = (row.state, row.stage, row.reason)
-            totals[key] = totals.get(key, 0) + row.total
-    names = ("state", "stage", "reason")
-    ordered = sorted(totals.items(), key=lambda item: -item[1])
-    return [dict(zip(names, key, strict=True)) | {"count": count} for key, count in ordered]
+            totals[row.state, row.stage, row.reason] += row.total
+    return [
+        {"state": state, "stage": stage, "reason": reason, "count": count}
+        for (state, stage, reason), count in totals.most_common()
+    ]
 
 
 def _cut_off(candidates: Mapping[str, Any], rows: Sequence[CandidateCount]) -> dict[str, int]:

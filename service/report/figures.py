@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
+
 INK, FAINT = "#010101", "#010102"
 SERIES = ("#010111", "#010112", "#010113", "#010114")
 _VARIABLES = {INK: "--ink", FAINT: "--faint"} | {colour: f"--c{at}" for at, colour in enumerate(SERIES, 1)}
@@ -51,7 +53,7 @@ class Line(NamedTuple):
     band: tuple[Sequence[float], Sequence[float]] | None = None
 
 
-def lines(name: str, curves: Sequence[Line], x: str, marks: Sequence[float] = ()) -> str:
+def lines(name: str, curves: Sequence[Line], x: str, marks: Sequence[float] = ()) -> Markup:
     """Return curves of shares over what `x` says. `marks`: where something happened."""
     with _drawing() as axes:
         for curve, colour in zip(curves, SERIES, strict=False):
@@ -64,7 +66,7 @@ def lines(name: str, curves: Sequence[Line], x: str, marks: Sequence[float] = ()
         return _svg(name, axes, x, shares=True)
 
 
-def histogram(name: str, edges: Sequence[float], shares: Mapping[str, Sequence[float]], x: str) -> str:
+def histogram(name: str, edges: Sequence[float], shares: Mapping[str, Sequence[float]], x: str) -> Markup:
     """Return the shares of several kinds in the same bins, as outlines over each other."""
     with _drawing() as axes:
         for (kind, heights), colour in zip(shares.items(), SERIES, strict=False):
@@ -73,7 +75,7 @@ def histogram(name: str, edges: Sequence[float], shares: Mapping[str, Sequence[f
         return _svg(name, axes, x, shares=True)
 
 
-def stacked(name: str, at: Sequence[int], counts: Mapping[str, Sequence[int]], x: str) -> str:
+def stacked(name: str, at: Sequence[int], counts: Mapping[str, Sequence[int]], x: str) -> Markup:
     """Return bars of counts, kind upon kind."""
     with _drawing() as axes:
         below = [0] * len(at)
@@ -98,7 +100,7 @@ def _drawing() -> Iterator[Any]:
         yield figure.add_subplot()
 
 
-def _svg(name: str, axes: Any, x: str, *, shares: bool) -> str:
+def _svg(name: str, axes: Any, x: str, *, shares: bool) -> Markup:
     """Return what was drawn. `name` keeps its ids apart from those of other plots of a page."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
@@ -116,7 +118,7 @@ def _svg(name: str, axes: Any, x: str, *, shares: bool) -> str:
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     axes.figure.savefig(file, format="svg", metadata=nothing)
-    return _inlined(name, file.getvalue())
+    return Markup(_inlined(name, file.getvalue()))  # noqa: S704  drawn here, its labels are ours
 
 
 def _inlined(name: str, svg: str) -> str:

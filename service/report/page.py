@@ -107,17 +107,10 @@ def _plots(figures: Mapping[str, Any]) -> dict[str, Any]:
         for at, row in enumerate(figures["scores"][:_SCORES])
         if row["edges"]
     }
-    return _marked(plots)
+    return plots
 
 
-def _marked(plots: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _marked(plot) if isinstance(plot, dict) else Markup(plot)  # noqa: S704  drawn here, its labels are ours
-        for name, plot in plots.items()
-    }
-
-
-def _acceptance(steps: Sequence[Mapping[str, int]]) -> str:
+def _acceptance(steps: Sequence[Mapping[str, int]]) -> Markup:
     ends, end = [], 0
     for step in steps:
         end += step["seeds"]
@@ -127,7 +120,7 @@ def _acceptance(steps: Sequence[Mapping[str, int]]) -> str:
     return lines("a", [solved, accepted], "seeds, in their order")
 
 
-def _diversity(name: str, found: Mapping[str, Any]) -> str:
+def _diversity(name: str, found: Mapping[str, Any]) -> Markup:
     windows = found["windows"]
     kinds = {"repeated": "repeated", "distinct pairs": "distinct_2", "4-grams shared": "self_repetition"}
     curves = [
@@ -137,6 +130,6 @@ def _diversity(name: str, found: Mapping[str, Any]) -> str:
     return lines(name, curves, "outputs", alarms)
 
 
-def _pass_at_k(points: Sequence[Mapping[str, float]]) -> str:
+def _pass_at_k(points: Sequence[Mapping[str, float]]) -> Markup:
     x, y, low, high = ([one[key] for one in points] for key in ("k", "value", "low", "high"))
     return lines("p", [Line("pass@k", x, y, (low, high))], "k")

@@ -11,8 +11,7 @@ import orjson
 from config.schema import Pipeline
 from queues.ledger import LedgerError, Reader
 from service.audit.audit import Audit
-from service.report.document import document
-from service.report.gather import Gathered
+from service.report.document import Figures
 from service.report.page import page
 from service.runs import rundir
 from stages.core.errors import InputError, TamisError
@@ -27,21 +26,19 @@ class Report:
     """A visitor of every group of a run, which can then write its report."""
 
     def __init__(self, pipeline: Pipeline, reader: Reader, folder: Path) -> None:
-        self._pipeline, self._reader, self._folder = pipeline, reader, folder
-        self._gathered = Gathered(pipeline, reader, folder)
+        self._folder, self._figures = folder, Figures(pipeline, reader, folder)
 
     def see(self, stored: Stored) -> None:
-        self._gathered.see(stored)
+        self._figures.see(stored)
 
     def end(self) -> None:
         """Leave the writing for when the manifest is known."""
 
     def write(self, manifest: Mapping[str, Any], audit: Sequence[Mapping[str, Any]]) -> Path:
         """Write both files, and return where the page is. `audit`: the figures of the run's judges."""
-        gathered = self._gathered
-        figures = document(self._pipeline, manifest, self._reader, gathered, audit)
+        figures, samples = self._figures.document(manifest, audit), self._figures.samples
         resolved = (self._folder / rundir.RESOLVED).read_text(encoding="utf-8")
-        html = page(figures, resolved, gathered.samples.accepted(), gathered.samples.seeds())
+        html = page(figures, resolved, samples.accepted(), samples.seeds())
         with replacing(self._folder / JSON) as file:
             file.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         with replacing(self._folder / HTML) as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from stages.core.record import Group
 
@@ -23,9 +22,3 @@ class Seen:
     @property
     def bucket(self) -> str:
         return next((str(one.fields["difficulty"]) for one in self.group.candidates if "difficulty" in one.fields), "")
-
-
-class Part(Protocol):
-    """One section's figures, counted group by group in memory that does not grow with the run."""
-
-    def see(self, seen: Seen) -> None: ...

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -84,11 +84,3 @@ class Tops(Counter[K]):
             self[key] += 1
         else:
             self.others += 1
-
-
-def bins(values: NDArray[np.float64], number: int = 24) -> Iterator[float]:
-    """Yield the edges of a histogram from the least to all but the largest hundredth, whose tail would squeeze it."""
-    low, high = float(values.min()), float(np.quantile(values, 0.99))
-    if high <= low:
-        high = low + 1
-    yield from np.linspace(low, high, number + 1).tolist()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,9 @@ from service.simulator.limits import Clock
 
 Answer = Callable[[Kind, bytes], tuple[int, bytes] | None]
 """Answers one request: status and body; None where it never would."""
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Route = tuple[Callable[[str, Handler], web.RouteDef], str, Handler]
+"""What makes the route of a path and a handler (`web.get`), and these two."""
 
 KINDS: dict[str, Kind] = {
     "/v1/chat/completions": "chat",
@@ -45,10 +48,10 @@ class _Batch:
 
 
 class BatchFront:
-    """Files and batches. `authorise` raises Refusal; a batch takes `seconds`."""
+    """Files and batches. A batch takes `seconds`."""
 
-    def __init__(self, seconds: float, clock: Clock, answer: Answer, authorise: Callable[[web.Request], None]) -> None:
-        self._seconds, self._clock, self._answer, self._authorise = seconds, clock, answer, authorise
+    def __init__(self, seconds: float, clock: Clock, answer: Answer) -> None:
+        self._seconds, self._clock, self._answer = seconds, clock, answer
         self._files: dict[str, dict[str, Any]] = {}
         self._contents: dict[str, bytes] = {}
         self._batches: dict[str, _Batch] = {}
@@ -58,19 +61,18 @@ class BatchFront:
         """How many batches there are."""
         return len(self._batches)
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         return [
-            web.post("/v1/files", self._upload),
-            web.get("/v1/files/{id}", self._file),
-            web.get("/v1/files/{id}/content", self._content),
-            web.post("/v1/batches", self._create),
-            web.get("/v1/batches", self._list),
-            web.get("/v1/batches/{id}", self._retrieve),
-            web.post("/v1/batches/{id}/cancel", self._cancel),
+            (web.post, "/v1/files", self._upload),
+            (web.get, "/v1/files/{id}", self._file),
+            (web.get, "/v1/files/{id}/content", self._content),
+            (web.post, "/v1/batches", self._create),
+            (web.get, "/v1/batches", self._list),
+            (web.get, "/v1/batches/{id}", self._retrieve),
+            (web.post, "/v1/batches/{id}/cancel", self._cancel),
         ]
 
     async def _upload(self, request: web.Request) -> web.Response:
-        self._authorise(request)
         purpose, content, name = "", None, ""
         async for part in _parts(request):
             if part.name == "file":
@@ -89,16 +91,13 @@ class BatchFront:
         return self._files[id_]
 
     async def _file(self, request: web.Request) -> web.Response:
-        self._authorise(request)
         return _json(_known(self._files, request.match_info["id"], "file"))
 
     async def _content(self, request: web.Request) -> web.Response:
-        self._authorise(request)
         content = _known(self._contents, request.match_info["id"], "file")
         return web.Response(body=content, content_type="application/octet-stream")
 
     async def _create(self, request: web.Request) -> web.Response:
-        self._authorise(request)
         body = orjson.loads(await request.read())
         content = _known(self._contents, str(body.get("input_file_id")), "file")
         if body.get("endpoint") not in KINDS or body.get("completion_window") != "24h":
@@ -118,7 +117,6 @@ class BatchFront:
         return _json(shown)
 
     async def _list(self, request: web.Request) -> web.Response:
-        self._authorise(request)
         newest = list(reversed(self._batches))
         after, limit = request.query.get("after"), int(request.query.get("limit", "20"))
         first = newest.index(after) + 1 if after in self._batches else 0
@@ -127,7 +125,6 @@ class BatchFront:
         return _json({"object": "list", "data": page, **ends, "has_more": first + limit < len(newest)})
 
     async def _retrieve(self, request: web.Request) -> web.Response:
-        self._authorise(request)
         batch = _known(self._batches, request.match_info["id"], "batch")
         async with batch.lock:
             if batch.shown["status"] == "in_progress" and self._clock() >= batch.due:
@@ -135,7 +132,6 @@ class BatchFront:
         return _json(batch.shown)
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        self._authorise(request)
         batch = _known(self._batches, request.match_info["id"], "batch")
         if batch.shown["status"] == "in_progress":
             batch.move("cancelled")
@@ -148,16 +144,15 @@ class BatchFront:
             if number % _TURN == 0:
                 await asyncio.sleep(0)
             answered = self._answer(KINDS[asked["url"]], orjson.dumps(asked["body"]))
-            response = error = None
+            line = {"id": f"{batch.shown['id']}_{number}", "custom_id": asked["custom_id"], "response": None}
             if answered is None:
                 expired += 1
-                error = {"code": "batch_expired", "message": "This request could not be executed in time."}
+                line["error"] = {"code": "batch_expired", "message": "This request could not be executed in time."}
             else:
-                response = {"status_code": answered[0], "request_id": f"req_{number}"}
-            line = {"id": f"{batch.shown['id']}_{number}", "custom_id": asked["custom_id"]}
-            lines[answered is not None and answered[0] == 200].append(
-                _line(line | {"response": response, "error": error}, None if answered is None else answered[1])
-            )
+                status, body = answered
+                line["response"] = {"status_code": status, "request_id": f"req_{number}", "body": _loaded(body)}
+                line["error"] = None
+            lines[answered is not None and answered[0] == 200].append(orjson.dumps(line) + b"\n")
         for good, key in ((True, "output_file_id"), (False, "error_file_id")):
             if lines[good]:
                 batch.shown[key] = self._keep("output.jsonl", b"".join(lines[good]), "batch_output")["id"]
@@ -193,14 +188,12 @@ def _read(content: bytes, url: str, requests: list[dict[str, Any]]) -> list[dict
     return errors
 
 
-def _line(line: dict[str, Any], body: bytes | None) -> bytes:
-    """Return a line of an output file; a body that is no JSON is given as null."""
-    if body is not None:
-        try:
-            line["response"]["body"] = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            line["response"]["body"] = None
-    return orjson.dumps(line) + b"\n"
+def _loaded(body: bytes) -> Any:
+    """Return a body as it stands in an output file; one that is no JSON is null."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _known(things: Mapping[str, Any], id_: str, what: str) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from service.simulator.options import Options
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
 TEXTS = {
@@ -16,11 +18,12 @@ TEXTS = {
 class Load:
     """Requests on their way through a server, with the tokens that each may take.
 
-    `capacity` is how many tokens fit in all slots; None: without a bound, and nothing is said of the cache.
+    Without a bound on the tokens that fit in all slots nothing is said of the cache.
     """
 
-    def __init__(self, models: Sequence[str], capacity: int | None) -> None:
-        self._models, self._capacity = models, capacity
+    def __init__(self, options: Options) -> None:
+        self._model = options.models[0]
+        self._capacity = (options.slots or 0) * (options.context or 0)
         self._running = self._tokens = 0
 
     @contextmanager
@@ -45,5 +48,5 @@ class Load:
         lines = []
         for name, value in figures.items():
             lines += [f"# HELP vllm:{name} {TEXTS[name]}", f"# TYPE vllm:{name} gauge"]
-            lines.append(f'vllm:{name}{{model_name="{self._models[0]}"}} {value:g}')
+            lines.append(f'vllm:{name}{{model_name="{self._model}"}} {value:g}')
         return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from service.simulator import arithmetic
 from service.simulator.draws import Draws
+from service.simulator.options import Options
 from service.simulator.questions import Question
 
 _CUE = r"(?:\banswer(?:\s+is\s*:?|\s*[:=])|####|\\boxed\{|(?-i:\bA:)|=)"
@@ -45,30 +46,29 @@ class Opinion:
 class Judge:
     """Forms opinions of a set sensitivity, specificity, position bias and weakness for canaries."""
 
-    def __init__(
-        self, seed: int, sensitivity: float, specificity: float, position_bias: float = 0.0, weakness: float = 0.0
-    ) -> None:
-        self._seed, self._sensitivity, self._specificity = seed, sensitivity, specificity
-        self._bias, self._weakness = position_bias, weakness
+    def __init__(self, options: Options) -> None:
+        self._options = options
 
     def opinion(self, prompt: str, questions: Sequence[Question], draws: Draws) -> Opinion:
         """Judge the responses in a prompt; `questions` are all those that the prompt holds."""
         question, responses = _shown(prompt, questions)
         marks = [self._judge(question, text, draws.under(f"shown {i}")) for i, text in enumerate(responses)]
         passes, merit = marks[0]
-        prefers_first = draws.chance("position", self._bias) or marks[0] >= marks[-1]
+        prefers_first = draws.chance("position", self._options.position_bias) or marks[0] >= marks[-1]
         same = self._says(len({_number(text) or _words(text) for text in responses}) == 1, draws)
         return Opinion(passes, prefers_first, same, merit, draws)
 
     def _judge(self, question: Question | None, response: str, draws: Draws) -> tuple[bool, float]:
         """Return whether a response passes, and how it stands among those of which the same is true."""
-        merit = (Draws(self._seed, "quality").uniform(response) + draws.uniform("merit")) / 2
+        merit = (Draws(self._options.seed, "quality").uniform(response) + draws.uniform("merit")) / 2
         right = question is None or is_right(response, question.gold)
-        taken_in = not right and _is_canary(response) and draws.chance("canary", self._weakness)
+        taken_in = not right and _is_canary(response) and draws.chance("canary", self._options.canary_weakness)
         return taken_in or self._says(right, draws), merit
 
     def _says(self, truth: bool, draws: Draws) -> bool:
-        return draws.chance("yes", self._sensitivity) if truth else not draws.chance("no", self._specificity)
+        if truth:
+            return draws.chance("yes", self._options.sensitivity)
+        return not draws.chance("no", self._options.specificity)
 
 
 def _shown(prompt: str, questions: Sequence[Question]) -> tuple[Question | None, list[str]]:

@@ -9,10 +9,10 @@ with the first request; what was served in it is not given back.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 from service.simulator.asked import Refusal
+from service.simulator.options import Options
 
 Clock = Callable[[], float]
 DAY_S = 86_400.0
@@ -21,7 +21,7 @@ DAY_S = 86_400.0
 class Bucket:
     """A token bucket; `per_minute` flows in evenly. The clock counts seconds."""
 
-    def __init__(self, per_minute: float, clock: Clock = time.monotonic) -> None:
+    def __init__(self, per_minute: float, clock: Clock) -> None:
         self.per_minute, self.capacity = per_minute, max(per_minute / 60, 1.0)
         self._clock, self._at, self._level = clock, clock(), self.capacity
 
@@ -48,29 +48,21 @@ class Bucket:
 
 
 class Limiter:
-    """Lets requests in or refuses them, and counts those inside. `advice_s` None: what the bucket really needs."""
+    """Lets requests in or refuses them, and counts those inside."""
 
-    def __init__(
-        self,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
-        concurrency: int | None = None,
-        advice_s: float | None = None,
-        clock: Clock = time.monotonic,
-        requests_per_day: int | None = None,
-        halve_after_s: float | None = None,
-    ) -> None:
-        self._most, self._advice = concurrency, advice_s
-        self._per_day, self._today, self._day_ends, self._clock = requests_per_day, 0, -math.inf, clock
-        per_minute = {"requests": requests_per_minute, "tokens": tokens_per_minute}
+    def __init__(self, options: Options, clock: Clock) -> None:
+        self._options, self._clock = options, clock
+        self._today, self._day_ends = 0, -math.inf
+        per_minute = {"requests": options.rpm, "tokens": options.tpm}
         self._buckets = {kind: Bucket(rate, clock) for kind, rate in per_minute.items() if rate}
-        self._halve_after, self._halves_at = halve_after_s, math.inf
+        self._halve_after, self._halves_at = options.halve_after, math.inf
         self.in_flight = self.peak = 0
 
     def enter(self, tokens: int) -> None:
         """Let a request in that may take `tokens`; raises Refusal (429) where a limit forbids it."""
-        if self._most is not None and self.in_flight >= self._most:
-            raise self.refused("concurrency", f"Too many concurrent requests: Limit {self._most}.")
+        most = self._options.max_concurrency
+        if most is not None and self.in_flight >= most:
+            raise self.refused("concurrency", f"Too many concurrent requests: Limit {most}.")
         amounts = [(kind, bucket, 1 if kind == "requests" else tokens) for kind, bucket in self._buckets.items()]
         self._enter_day()
         self._halve_when_due()
@@ -88,12 +80,12 @@ class Limiter:
         self.peak = max(self.peak, self.in_flight)
 
     def _enter_day(self) -> None:
-        now = self._clock()
+        now, most = self._clock(), self._options.rpd
         if now >= self._day_ends:
             self._today, self._day_ends = 0, now + DAY_S
-        if self._per_day is not None and self._today >= self._per_day:
+        if most is not None and self._today >= most:
             left = math.ceil(self._day_ends - now)
-            words = f"Rate limit reached on requests per day (RPD): Limit {self._per_day}, Used {self._today}."
+            words = f"Rate limit reached on requests per day (RPD): Limit {most}, Used {self._today}."
             words += f" Please try again in {_duration(left)}."
             raise Refusal(429, words, "day", code="rate_limit_exceeded", headers={"retry-after": str(left)})
 
@@ -108,8 +100,11 @@ class Limiter:
                 bucket.halve()
 
     def refused(self, kind: str, message: str, wait_s: float = 0.5) -> Refusal:
-        """Return a 429 that tells how long to wait, in whole seconds and in milliseconds, as hosted APIs do."""
-        wait_s = wait_s if self._advice is None else self._advice
+        """Return a 429 that tells how long to wait, in whole seconds and in milliseconds, as hosted APIs do.
+
+        `--retry-after` stands in place of what the bucket really needs.
+        """
+        wait_s = wait_s if self._options.retry_after is None else self._options.retry_after
         advice = {"retry-after": str(math.ceil(wait_s)), "retry-after-ms": str(math.ceil(wait_s * 1000))}
         return Refusal(429, message, kind, code="rate_limit_exceeded", headers=self.headers() | advice)
 

@@ -11,14 +11,13 @@ from typing import Any
 
 import orjson
 
-from service.simulator import embeddings, rewards, rewriting, tokens
+from service.simulator import measures, rewriting, tokens
 from service.simulator.asked import Asked
 from service.simulator.draws import Draws
 from service.simulator.judge import Judge
 from service.simulator.options import Options
 from service.simulator.questions import KnownQuestions
 from service.simulator.schema import Filling, from_example
-from service.simulator.slide import Slide
 from service.simulator.world import World
 
 _THOUGHTS = (
@@ -36,18 +35,14 @@ class Composer:
         if options.truth:
             known = KnownQuestions.load(options.truth, options.question, options.gold)
         self._seed, self._reasoning, self._loses = options.seed, options.reasoning, options.rewrite_loses
-        self._world = World(options.seed, known, options.accuracy, options.beta, options.common_wrong)
-        self._slide = None if options.collapse is None else Slide(options.seed, options.collapse)
-        self._judge = Judge(
-            options.seed, options.sensitivity, options.specificity, options.position_bias, options.canary_weakness
-        )
+        self._world, self._judge = World(options, known), Judge(options)
 
     def compose(self, asked: Asked) -> dict[str, Any]:
         if asked.kind in {"chat", "completions"}:
             return self._completion(asked)
         if asked.kind == "embeddings":
-            return embeddings.reply(asked)
-        return rewards.reply(asked, [self._reward(*pair, asked.body.model) for pair in asked.pairs])
+            return measures.embeddings(asked)
+        return measures.rewards(asked, [self._reward(*pair, asked.body.model) for pair in asked.pairs])
 
     def _reward(self, task: str, response: str, model: str) -> float:
         draws = Draws(self._seed, "reward", model, task, response)
@@ -68,7 +63,7 @@ class Composer:
         usage["total_tokens"] = asked.prompt_tokens + completion
         if reasoning:
             usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-        head = {"id": prefix + asked.digest, "object": kind, "created": rewards.CREATED, "model": asked.body.model}
+        head = {"id": prefix + asked.digest, "object": kind, "created": measures.CREATED, "model": asked.body.model}
         return {**head, "choices": choices, "usage": usage}
 
     def _spoken(self, asked: Asked, draws: Draws) -> tuple[list[str], list[str], str]:
@@ -94,9 +89,7 @@ class Composer:
         temperature = 1.0 if asked.body.temperature is None else asked.body.temperature
 
         def talk(own: Draws) -> str:
-            if self._slide is None:
-                return self._world.solution(None, temperature, own)
-            return self._slide.text(asked.conversation, temperature, own)
+            return self._world.talk(asked.conversation, temperature, own)
 
         def answer(own: Draws) -> str:
             return self._world.answer(last, temperature, own) if last else talk(own)

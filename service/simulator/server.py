@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +26,7 @@ from aiohttp import web
 
 from service.runs.lifecycle import allow_many_connections
 from service.simulator.asked import Asked, Kind, Refusal, read
-from service.simulator.batches import BatchFront
+from service.simulator.batches import KINDS, BatchFront, Handler
 from service.simulator.draws import Draws
 from service.simulator.gauges import CONTENT_TYPE, Load
 from service.simulator.limits import Clock, Limiter
@@ -35,10 +35,9 @@ from service.simulator.replies import Composer
 from stages.core.errors import InputError
 
 FAULTS = ("refuse", "error", "reset", "hang", "malformed")
-_PATHS: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
-_PATHS["/v1/embeddings"] = "embeddings"
 _REWARDS: tuple[Kind, ...] = ("classify", "score", "rerank", "pooling")
-_PATHS |= {f"{root}/{kind}": kind for kind in _REWARDS for root in ("", "/v1")}  # vLLM has some beside /v1, some below
+# vLLM has some of these beside /v1, some below
+_PATHS = KINDS | {f"{root}/{kind}": kind for kind in _REWARDS for root in ("", "/v1")}
 _BACKLOG = 8192
 _LARGEST_BODY = 64 * 1024 * 1024
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -58,8 +57,8 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """A call that is being served: its body's arrival, counted from 1, and what goes wrong with it."""
+class Call:
+    """A call that has arrived: its body's arrival, counted from 1, and what goes wrong with it."""
 
     asked: Asked
     arrival: int
@@ -71,32 +70,31 @@ class Simulator:
 
     def __init__(self, options: Options, clock: Clock) -> None:
         self._options, self._composer, self._counts = options, Composer(options), Counts()
-        concurrency, advice = options.max_concurrency, options.retry_after
-        self._batches = BatchFront(options.batch_s, clock, self._in_batch, self._authorise)
-        per_minute = (options.rpm, options.tpm)
-        self._limiter = Limiter(*per_minute, concurrency, advice, clock, options.rpd, options.halve_after)
-        slots, context = options.slots or 0, options.context or 0
-        self._load = Load(options.models, slots * context or None)
+        self._batches = BatchFront(options.batch_s, clock, self._in_batch)
+        self._limiter, self._load = Limiter(options, clock), Load(options)
         self._slots = asyncio.Semaphore(options.slots) if options.slots else contextlib.nullcontext()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._in_words])
         app.add_routes([web.post(path, partial(self._complete, kind)) for path, kind in _PATHS.items()])
-        app.add_routes(self._batches.routes())
-        app.add_routes([web.get("/v1/models", self._models), web.get("/health", self._health)])
+        for verb, path, handler in (*self._batches.routes(), (web.get, "/v1/models", self._models)):
+            app.add_routes([verb(path, partial(self._authorised, handler))])
+        app.add_routes([web.get("/health", self._health)])
         app.add_routes([web.get("/stats", self._stats), web.post("/stats/reset", self._reset)])
         app.add_routes([web.get("/metrics", self._metrics)])
         return app
 
     @web.middleware
-    async def _in_words(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def _in_words(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except Refusal as refused:
             self._counts.refused[refused.kind] += 1
             return _json(refused.body, refused.headers, refused.status)
+
+    async def _authorised(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+        self._authorise(request)
+        return await handler(request)
 
     async def _complete(self, kind: Kind, request: web.Request) -> web.Response:
         call = self._admit(request, await request.read(), kind)
@@ -105,20 +103,24 @@ class Simulator:
         finally:
             self._limiter.leave()
 
-    def _admit(self, request: web.Request, raw: bytes, kind: Kind) -> Admitted:
+    def _admit(self, request: web.Request, raw: bytes, kind: Kind) -> Call:
         """Let a call in or raise Refusal; counts it either way."""
-        counts = self._counts
-        counts.calls += 1
+        self._counts.calls += 1
         self._authorise(request)
+        call = self._arrived(raw, kind)
+        if call.fault == "refuse":
+            raise self._limiter.refused("injected", "Rate limit reached. Please try again later.")
+        self._limiter.enter(call.asked.reserved_tokens)
+        return call
+
+    def _arrived(self, raw: bytes, kind: Kind) -> Call:
+        """Read a call, count the arrival of its body, and decide what goes wrong with it; raises Refusal."""
+        counts = self._counts
         asked = read(raw, kind, self._options.models, self._options.context)
         counts.repeats += asked.digest in counts.answered
         counts.arrivals[asked.digest] += 1
         arrival = counts.arrivals[asked.digest]
-        fault = fate(self._options, asked.digest, arrival)
-        if fault == "refuse":
-            raise self._limiter.refused("injected", "Rate limit reached. Please try again later.")
-        self._limiter.enter(asked.reserved_tokens)
-        return Admitted(asked, arrival, fault)
+        return Call(asked, arrival, fate(self._options, asked.digest, arrival))
 
     def _authorise(self, request: web.Request) -> None:
         wanted, last = self._options.api_key, self._options.revoke_after
@@ -132,7 +134,7 @@ class Simulator:
             message = f"Incorrect API key provided: {key[:3]}***. Check the key that this simulator was started with."
             raise Refusal(401, message, "unauthorized", code="invalid_api_key")
 
-    async def _serve(self, request: web.Request, call: Admitted) -> web.Response:
+    async def _serve(self, request: web.Request, call: Call) -> web.Response:
         options = self._options
         if call.fault:
             self._counts.faults[call.fault] += 1
@@ -150,7 +152,7 @@ class Simulator:
             return _json(Refusal(500, words, "server_error").body, status=500)
         return self._reply(request, call)
 
-    def _reply(self, request: web.Request, call: Admitted) -> web.Response:
+    def _reply(self, request: web.Request, call: Call) -> web.Response:
         asked, counts = call.asked, self._counts
         reply = self._composer.compose(asked)
         used = reply["usage"]["total_tokens"]
@@ -158,7 +160,7 @@ class Simulator:
         counts.tokens += used
         body = orjson.dumps(reply)
         if call.fault == "malformed":
-            body = _malformed(reply, Draws(self._options.seed, "malform", asked.digest, call.arrival))
+            body = self._malformed(reply, call)
         elif request.transport is not None:  # else nobody is there to receive it
             counts.answered.add(asked.digest)
         return _json(body, self._limiter.headers())
@@ -168,28 +170,35 @@ class Simulator:
         counts = self._counts
         counts.calls += 1
         try:
-            asked = read(raw, kind, self._options.models, self._options.context)
+            call = self._arrived(raw, kind)
         except Refusal as refused:
             counts.refused[refused.kind] += 1
             return refused.status, refused.body
-        counts.repeats += asked.digest in counts.answered
-        counts.arrivals[asked.digest] += 1
-        arrival = counts.arrivals[asked.digest]
-        if fault := fate(self._options, asked.digest, arrival):
-            counts.faults[fault] += 1
-        if fault in {"refuse", "error", "reset"}:
+        if call.fault:
+            counts.faults[call.fault] += 1
+        if call.fault in {"refuse", "error", "reset"}:
             return 500, Refusal(500, "The server had an error while processing your request.", "server_error").body
-        if fault == "hang":
+        if call.fault == "hang":
             return None
-        reply = self._composer.compose(asked)
-        if fault == "malformed":
-            return 200, _malformed(reply, Draws(self._options.seed, "malform", asked.digest, arrival))
+        reply = self._composer.compose(call.asked)
+        if call.fault == "malformed":
+            return 200, self._malformed(reply, call)
         counts.tokens += reply["usage"]["total_tokens"]
-        counts.answered.add(asked.digest)
+        counts.answered.add(call.asked.digest)
         return 200, orjson.dumps(reply)
 
+    def _malformed(self, reply: dict[str, Any], call: Call) -> bytes:
+        """Break a good reply: cut off in the middle, without its content, or with none in the list."""
+        draws = Draws(self._options.seed, "malform", call.asked.digest, call.arrival)
+        how = draws.pick("how", ("cut", "missing", "empty"))
+        content = next(key for key in ("choices", "data", "results") if key in reply)
+        if how == "cut":
+            body = orjson.dumps(reply)
+            return body[: len(body) // 2]
+        rest = {key: value for key, value in reply.items() if key != content}
+        return orjson.dumps(rest if how == "missing" else rest | {content: []})
+
     async def _models(self, request: web.Request) -> web.Response:
-        self._authorise(request)
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "tamis"} for name in self._options.models]
         return _json(orjson.dumps({"object": "list", "data": models}))
 
@@ -218,17 +227,6 @@ def fate(options: Options, digest: str, arrival: int) -> str | None:
     draws = Draws(options.seed, "fault", digest, arrival)
     kinds = FAULTS if arrival == 1 else FAULTS[1:]
     return next((kind for kind in kinds if draws.chance(kind, getattr(options, kind))), None)
-
-
-def _malformed(reply: dict[str, Any], draws: Draws) -> bytes:
-    """Break a good reply: cut off in the middle, without its content, or with none in the list."""
-    how = draws.pick("how", ("cut", "missing", "empty"))
-    content = next(key for key in ("choices", "data", "results") if key in reply)
-    if how == "cut":
-        body = orjson.dumps(reply)
-        return body[: len(body) // 2]
-    rest = {key: value for key, value in reply.items() if key != content}
-    return orjson.dumps(rest if how == "missing" else rest | {content: []})
 
 
 def _json(body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> web.Response:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from service.simulator import arithmetic
 from service.simulator.draws import Draws
-from service.simulator.options import Beta
+from service.simulator.options import Options
 from service.simulator.questions import KnownQuestions, Question
+from service.simulator.slide import Slide
 
 _COLDEST = 0.02
 _OPENINGS = ("Let us work through this.", "Step by step:", "We can take it one step at a time.", "Here is my working.")
@@ -28,13 +29,11 @@ _REMARKS = (
 
 
 class World:
-    """Finds questions, answers them, and knows the truth. `accuracy` stands for all; None: each has its own chance."""
+    """Finds questions, answers them, and knows the truth."""
 
-    def __init__(
-        self, seed: int, known: KnownQuestions, accuracy: float | None, beta: Beta, common_wrong: float
-    ) -> None:
-        self._seed, self._known = seed, known
-        self._accuracy, self._beta, self._common_wrong = accuracy, beta, common_wrong
+    def __init__(self, options: Options, known: KnownQuestions) -> None:
+        self._options, self._seed, self._known = options, options.seed, known
+        self._slide = None if options.collapse is None else Slide(options.seed, options.collapse)
 
     def questions(self, text: str) -> list[Question]:
         """Return the questions of a text whose truth is known, in their order; given ones before arithmetic."""
@@ -53,10 +52,8 @@ class World:
                 return answer
         return answers[-1]
 
-    def solution(self, question: Question | None, temperature: float, draws: Draws) -> str:
-        """Write the steps that lead to an answer, right or wrong, and end with it; without a question, make talk."""
-        if question is None:
-            return " ".join(draws.pick(f"remark {i}", _REMARKS) for i in range(2 + int(draws.uniform("length") * 4)))
+    def solution(self, question: Question, temperature: float, draws: Draws) -> str:
+        """Write the steps that lead to an answer, right or wrong, and end with it."""
         answer = self.answer(question, temperature, draws)
         steps = question.steps or ((f"the question about {' '.join(question.text.split()[:12])}", answer),)
         steps = (*steps[:-1], (steps[-1][0], answer))  # a wrong answer is a slip in the last step
@@ -65,15 +62,21 @@ class World:
             lines.append(f"{draws.pick(f'step {number}', _THEN if number else _FIRST)} {left} = {right}.")
         return "\n".join([*lines, f"{draws.pick('closing', _CLOSINGS)} {answer}."])
 
+    def talk(self, conversation: str, temperature: float, draws: Draws) -> str:
+        """Say something where nothing is asked that has an answer."""
+        if self._slide is not None:
+            return self._slide.text(conversation, temperature, draws)
+        return " ".join(draws.pick(f"remark {i}", _REMARKS) for i in range(2 + int(draws.uniform("length") * 4)))
+
     def hardness(self, question: Question) -> float:
         """Return the chance of a wrong answer, at temperature 1."""
         return 1 - self._chances(question, 2)[0]
 
     def _chances(self, question: Question, count: int) -> list[float]:
-        right = self._accuracy
+        right = self._options.accuracy
         if right is None:
-            right = Draws(self._seed, "chance", question.text).source("right").betavariate(*self._beta)
-        common = (1 - right) * (self._common_wrong if count > 2 else 1)
+            right = Draws(self._seed, "chance", question.text).source("right").betavariate(*self._options.beta)
+        common = (1 - right) * (self._options.common_wrong if count > 2 else 1)
         rarer = (1 - right - common) / max(count - 2, 1)
         return [right, common] + [rarer] * (count - 2)
 

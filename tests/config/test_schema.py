@@ -29,6 +29,17 @@ def test_the_json_schema_accepts_what_the_models_accept(catalogue: str) -> None:
         jsonschema.validate({**data, "sede": 1}, schema)
 
 
+@pytest.mark.parametrize("temperature", [0.5, [0.3, 1.0], {"min": 0.3, "max": 1.0}])
+def test_the_json_schema_knows_what_may_be_written_once_or_as_a_list(temperature: object) -> None:
+    stage = {"type": "generate", "endpoint": "main", "prompts": "x", "temperature": temperature}
+    data = {"source": {"type": "jsonl", "path": "seeds.jsonl"}, "stages": [stage]}
+    schema = json_schema()
+    jsonschema.validate(data, schema)
+    for wrong in ({"prompts": [5]}, {"stop": 5}, {"temperature": "hot"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**data, "stages": [stage | wrong]}, schema)
+
+
 def test_the_resolved_pipeline_is_the_same_pipeline_again(catalogue: str) -> None:
     pipeline = Pipeline.model_validate(yamlfile.read(catalogue, "catalogue.yaml")[0])
     written = yamlfile.write(resolved(pipeline))

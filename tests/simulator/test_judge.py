@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from service.simulator.draws import Draws
 from service.simulator.judge import Judge, Opinion, is_right
-from service.simulator.options import Beta
+from service.simulator.options import Options
 from service.simulator.questions import KnownQuestions, Question
 from service.simulator.world import World
 from stages.judge.canaries import CANARIES
 
-WORLD = World(7, KnownQuestions(), None, Beta(0.5, 0.8), 0.5)
+PERFECT = Options(sensitivity=1.0, specificity=1.0)
+WORLD = World(PERFECT, KnownQuestions())
 ASKED = Question(text="12 + 30", gold="42", end=0)
 
 
 def perfect(prompt: str) -> Opinion:
-    return Judge(7, 1.0, 1.0).opinion(prompt, WORLD.questions(prompt), Draws(7))
+    return Judge(PERFECT).opinion(prompt, WORLD.questions(prompt), Draws(7))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def test_a_tagged_response_is_the_one_and_the_question_before_it_is_meant() -> N
 
 
 def rate(response: str, *questions: Question) -> float:
-    judge = Judge(7, sensitivity=0.8, specificity=0.7)
+    judge = Judge(Options(sensitivity=0.8, specificity=0.7))
     return sum(judge.opinion(response, questions, Draws(7, n)).passes for n in range(3000)) / 3000
 
 
@@ -77,7 +80,7 @@ def pair(one: str, other: str) -> str:
 
 
 def first_wins(one: str, other: str, bias: float, calls: int = 2000) -> float:
-    judge, prompt = Judge(7, 0.9, 0.9, position_bias=bias), pair(one, other)
+    judge, prompt = Judge(Options(sensitivity=0.9, specificity=0.9, position_bias=bias)), pair(one, other)
     asked = WORLD.questions(prompt)
     return sum(judge.opinion(prompt, asked, Draws(7, n)).prefers_first for n in range(calls)) / calls
 
@@ -106,10 +109,11 @@ def test_position_bias_is_the_share_that_the_first_shown_wins_whatever_it_says()
 @pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES)
 def test_a_judge_can_be_built_to_fall_for_canaries(canary: str) -> None:
     for weakness in (0.0, 0.6):
-        judge = Judge(7, 1.0, 1.0, weakness=weakness)
+        judge = Judge(replace(PERFECT, canary_weakness=weakness))
         passed = sum(judge.opinion(canary, (ASKED,), Draws(7, n)).passes for n in range(2000)) / 2000
         assert passed == pytest.approx(weakness, abs=0.04)
 
 
 def test_a_plain_error_is_no_canary() -> None:
-    assert not Judge(7, 1.0, 1.0, weakness=1.0).opinion("The answer is 41.", (ASKED,), Draws(7)).passes
+    judge = Judge(replace(PERFECT, canary_weakness=1.0))
+    assert not judge.opinion("The answer is 41.", (ASKED,), Draws(7)).passes

@@ -32,7 +32,7 @@ def test_a_request_larger_than_the_bucket_waits_for_a_full_one_and_leaves_a_debt
 
 
 def test_over_a_minute_exactly_the_limit_is_let_in(clock) -> None:
-    limiter, let_in = Limiter(requests_per_minute=600, clock=clock), 0
+    limiter, let_in = Limiter(Options(rpm=600), clock), 0
     for _ in range(60 * 100):
         try:
             limiter.enter(1)
@@ -44,7 +44,7 @@ def test_over_a_minute_exactly_the_limit_is_let_in(clock) -> None:
 
 
 def test_tokens_reserved_are_corrected_by_those_used(clock) -> None:
-    limiter = Limiter(tokens_per_minute=6000, clock=clock)
+    limiter = Limiter(Options(tpm=6000), clock)
     limiter.enter(100)
     with pytest.raises(Refusal):
         limiter.enter(50)
@@ -54,7 +54,7 @@ def test_tokens_reserved_are_corrected_by_those_used(clock) -> None:
 
 
 def test_a_request_above_a_minute_s_tokens_is_never_let_in(clock) -> None:
-    limiter = Limiter(tokens_per_minute=6000, clock=clock)
+    limiter = Limiter(Options(tpm=6000), clock)
     limiter.enter(6000)
     clock.now += 3600
     with pytest.raises(Refusal) as refused:
@@ -125,7 +125,7 @@ async def test_more_than_the_concurrency_is_refused_with_the_advice_that_was_set
 
 
 def test_limits_per_minute_are_halved_when_it_is_time(clock) -> None:
-    limiter = Limiter(requests_per_minute=600, tokens_per_minute=6000, clock=clock, halve_after_s=60)
+    limiter = Limiter(Options(rpm=600, tpm=6000, halve_after=60), clock)
     clock.now += 1000
     limiter.enter(1)
     clock.now += 59

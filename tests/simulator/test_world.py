@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from statistics import mean
+from typing import Any
 
 import pytest
 
 from service.simulator.draws import Draws
-from service.simulator.options import Beta
+from service.simulator.options import Beta, Options
 from service.simulator.questions import KnownQuestions, Question
 from service.simulator.world import World
 
 
-def make(accuracy=None, beta=Beta(0.5, 0.8), common_wrong=0.5, seed=7, known=KnownQuestions()) -> World:  # noqa: B008  frozen values
-    return World(seed, known, accuracy, beta, common_wrong)
+def make(known: KnownQuestions | None = None, **options: Any) -> World:
+    return World(Options(**options), known or KnownQuestions())
 
 
 def question(text: str) -> Question:
@@ -73,8 +74,8 @@ def test_a_wrong_answer_that_is_no_number_is_the_answer_to_another_question() ->
 def test_the_working_leads_to_the_answer_given() -> None:
     asked = question("What is 2 + 3 * 4?")
     for accuracy in (0.0, 1.0):
-        answer = make(accuracy).answer(asked, 1.0, Draws(7))
-        lines = make(accuracy).solution(asked, 1.0, Draws(7)).splitlines()
+        answer = make(accuracy=accuracy).answer(asked, 1.0, Draws(7))
+        lines = make(accuracy=accuracy).solution(asked, 1.0, Draws(7)).splitlines()
         assert (answer == "14") is bool(accuracy)
         assert "3 * 4 = 12." in lines[1]
         assert f"2 + 12 = {answer}." in lines[2]
