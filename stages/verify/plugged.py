@@ -14,6 +14,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 ENTRY_POINTS = "tamis.verify"
 
 
@@ -30,7 +32,7 @@ def make(named: str) -> Callable[[list[Any]], dict[str, Any]]:
         except Exception as error:  # as above
             return {"error": _words(error)}
         try:
-            json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+            orjson.loads(json.dumps(value, allow_nan=False, ensure_ascii=False))  # as it will be read
         except (TypeError, ValueError, RecursionError) as error:
             return {"error": f"the function returned {value!r:.80}: {error}"}
         return {"value": value}

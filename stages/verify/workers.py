@@ -67,7 +67,8 @@ class Workers:
     async def ask(self, job: Any, doing: str) -> Any:
         """Return the answer to a job. Waits for a free process first, outside the limit.
 
-        Raises CandidateError where there is none: what was being done (`doing`) timed out or ended its process.
+        Raises CandidateError where there is none: what was being done (`doing`) timed out, ended its process, or gave
+        more than can be taken.
         """
         worker = await self._idle.get()
         try:
@@ -76,6 +77,8 @@ class Workers:
             raise CandidateError("timeout", f"{doing} took longer than {self._limit_s:g} s") from None
         except (EOFError, ConnectionError):
             raise CandidateError("died", f"{doing} ended its process") from None
+        except asyncio.LimitOverrunError:
+            raise CandidateError("too_large", f"{doing} gave more than {_ANSWER_BYTES >> 20} MiB") from None
         finally:
             self._idle.put_nowait(worker)
 

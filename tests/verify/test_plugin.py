@@ -40,6 +40,8 @@ def fails(response, row, fields):
         return Decimal("0.5")
     if response == "nan":
         return float("nan")
+    if response == "huge":
+        return 10**400
     return True
 
 def takes_one(response):
@@ -87,9 +89,10 @@ async def test_all_that_it_says_in_full_is_kept(file: Path) -> None:
 
 
 async def test_what_it_does_wrong_fails_its_own_candidate_and_is_reported_as_itself(file: Path) -> None:
-    group = await judged(f"{file}:fails", "bad", "hang", "good", "exit", "decimal", "nan", timeout_s=1.0)
-    *told, (_, _, last) = outcomes(group)
-    assert "the function returned nan: Out of range float values" in last
+    group = await judged(f"{file}:fails", "bad", "hang", "good", "exit", "decimal", "nan", "huge", timeout_s=1.0)
+    *told, (_, _, nan), (_, huge, words) = outcomes(group)
+    assert "the function returned nan: Out of range float values" in nan
+    assert (huge, words[:27]) == ("plugin_error", "the function returned 10000")
     assert told == [
         ("failed", "plugin_error", "KeyError: 'missing' (checks.py, line 15)"),
         ("failed", "timeout", "the function took longer than 1 s"),

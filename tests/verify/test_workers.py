@@ -52,6 +52,11 @@ async def test_a_job_that_wants_all_memory_is_lost_alone(pool):
         assert await answers(workers, ["memory", 8 << 30], 2) == ["died", 2]
 
 
+async def test_an_answer_too_large_to_take_is_lost_alone(pool):
+    async with pool() as workers:
+        assert await answers(workers, 1, ["long", 17 << 20], 3) == [1, "too_large", 3]
+
+
 async def test_what_a_library_prints_does_not_come_between_the_answers(pool):
     async with pool() as workers:
         assert await answers(workers, ["print"], 2) == ["print", 2]

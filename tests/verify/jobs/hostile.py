@@ -37,6 +37,8 @@ def act(what: str, value: Any = None) -> Any:
             return os.getpid()
         case "folder":
             return str(Path.cwd())
+        case "long":
+            return "x" * value
         case "memory":
             return len(bytearray(value))
     return what
