@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Protocol
 
+from stages.core.base import Tool
 
-class Answers(Protocol):
+
+class Answers(Tool, Protocol):
     """Finds the answers of one kind in texts and tells whether two of them mean the same.
 
     An answer is some hashable value: `str()` of it is its wording, and equal values are never asked about.
     """
-
-    async def start(self) -> None:
-        """Make ready. Raises InputError where it cannot work."""
-        ...
-
-    async def stop(self) -> None:
-        """Release what `start` took."""
-        ...
 
     def find(self, text: str) -> Hashable | None:
         """Return what a response answers; None where it gives no answer of this kind."""

@@ -37,16 +37,9 @@ class VoteStage(Stage):
     def __init__(self, place: Place, config: Vote, answers: Answers | None, model: Model | None, run_seed: int) -> None:
         super().__init__(place)
         self._config, self._answers, self._model = config, answers, model
+        self.tools = () if answers is None else (answers,)
         self._asker = Asker(self, run_seed)
         self._prompt = Template(builtin("vote"))
-
-    async def start(self) -> None:
-        if self._answers is not None:
-            await self._answers.start()
-
-    async def stop(self) -> None:
-        if self._answers is not None:
-            await self._answers.stop()
 
     async def process(self, group: Group) -> Outcome:
         voters = self.chosen(group)

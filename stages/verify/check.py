@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
 
+from stages.core.base import Tool
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Verdict
 
 _SHOWN = 120
-
-
-class Tool(Protocol):
-    """What a check works with and is started before the first group: processes, a sandbox."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
 
 class Check(ABC):

@@ -8,10 +8,11 @@ for nor against, and where it could have decided, the verdict is not known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from config.schema import CrossCheck
 from stages.core.base import Place, Stage, collect
@@ -40,8 +41,8 @@ class Voice(NamedTuple, Generic[T]):
     words: str
 
 
-class _CrossCheck(Stage):
-    """What both ways to look share."""
+class _CrossCheck(Stage, ABC, Generic[T]):
+    """What both ways to look share; `T` is what a voice says."""
 
     def __init__(self, place: Place, config: CrossCheck, model: Model | None, run_seed: int) -> None:
         super().__init__(place)
@@ -49,35 +50,33 @@ class _CrossCheck(Stage):
         self._asker = Asker(self, run_seed, config.temperature, config.max_tokens)
         self._prompt = Template(config.prompt or builtin(f"cross_check_{config.sees}"))
         self._function = None if config.function is None else Function(config.function, config.timeout_s)
+        self.tools = () if self._function is None else (self._function,)
 
-    async def start(self) -> None:
-        if self._function is not None:
-            await self._function.start()
+    @abstractmethod
+    async def _draw(self, model: Model, group: Group, candidate: Candidate, sample: int) -> tuple[T, str]:
+        """Return what the model says, and its words. Raises CandidateError where it could not be heard."""
 
-    async def stop(self) -> None:
-        if self._function is not None:
-            await self._function.stop()
+    @abstractmethod
+    async def _run(self, function: Function, group: Group, candidate: Candidate) -> tuple[T, str]:
+        """Return what the program says, and its words. Raises CandidateError where it could not be heard."""
 
-    async def _hear(
-        self,
-        ask: Callable[[Model, int], Coroutine[Any, Any, tuple[T, str]]],
-        run: Callable[[Function], Coroutine[Any, Any, tuple[T, str]]],
-    ) -> list[Voice[T]]:
+    async def _hear(self, group: Group, candidate: Candidate) -> list[Voice[T]]:
         """Ask the model as often as it shall be asked, and run the program, all at once."""
-        methods: list[tuple[str, Callable[[], Coroutine[Any, Any, tuple[T, str]]]]] = []
+        methods: list[tuple[str, Callable[[], Awaitable[tuple[T, str]]]]] = []
         if self._model is not None:
-            methods += [("model", partial(ask, self._model, sample)) for sample in range(self._config.samples)]
+            draw = partial(self._draw, self._model, group, candidate)
+            methods += [("model", partial(draw, sample)) for sample in range(self._config.samples)]
         if self._function is not None:
-            methods.append(("program", partial(run, self._function)))
+            methods.append(("program", partial(self._run, self._function, group, candidate)))
 
-        async def heard(at: int) -> Voice[T]:
-            method, hear = methods[at]
+        async def heard(method: tuple[str, Callable[[], Awaitable[tuple[T, str]]]]) -> Voice[T]:
+            name, hear = method
             try:
-                return Voice(method, *await hear())
+                return Voice(name, *await hear())
             except CandidateError as error:
-                return Voice(method, None, error.detail)
+                return Voice(name, None, error.detail)
 
-        return await collect(heard, range(len(methods)))
+        return await collect(heard, methods)
 
     def _count(self, votes: Sequence[Voice[bool]], found: str = "") -> Verdict:
         """Return the verdict of these votes on a candidate whose answer is `found`."""
@@ -94,7 +93,7 @@ class _CrossCheck(Stage):
         return verdict
 
 
-class SolveAgainStage(_CrossCheck):
+class SolveAgainStage(_CrossCheck[Hashable]):
     """Compares each candidate's answer with answers that were found without seeing it.
 
     A prompt of the person's own sees the columns and `task`; a function is called with the row, and returns its answer.
@@ -103,20 +102,14 @@ class SolveAgainStage(_CrossCheck):
     def __init__(self, place: Place, config: CrossCheck, model: Model | None, run_seed: int) -> None:
         super().__init__(place, config, model, run_seed)
         self._answers = answers(config.extract)
-
-    async def start(self) -> None:
-        await super().start()
-        await self._answers.start()
-
-    async def stop(self) -> None:
-        await super().stop()
-        await self._answers.stop()
+        self.tools = (*self.tools, self._answers)
 
     async def process(self, group: Group) -> None:
         candidates = self.chosen(group)
         found = [self._answers.find(candidate.text) for candidate in candidates]
         if any(answer is not None for answer in found):
-            voices = await self._hear(partial(self._draw, group), partial(self._solve, group))
+            # the first candidate's task, in later waves too: the same request is not sent twice
+            voices = await self._hear(group, group.candidates[0])
         for candidate, answer in zip(candidates, found, strict=True):
             if answer is None:
                 verdict = Verdict(False, reason="no_answer", detail="found no answer")
@@ -125,9 +118,8 @@ class SolveAgainStage(_CrossCheck):
                 verdict = self._count(votes, f"found {shown(answer)}; ")
             self.judge(group, candidate, verdict)
 
-    async def _draw(self, group: Group, model: Model, sample: int) -> tuple[Hashable, str]:
-        # the first candidate's task, in later waves too: the same request is not sent twice
-        prompt = self._prompt.render(group.scope() | {"task": task_text(group, group.candidates[0])})
+    async def _draw(self, model: Model, group: Group, candidate: Candidate, sample: int) -> tuple[Hashable, str]:
+        prompt = self._prompt.render(group.scope() | {"task": task_text(group, candidate)})
         call = replace(self._asker.call(model, group, "solve", prompt, sample), keep=True)
         answer = await ask_readable(model, call, self._read, _AGAIN)
         return answer, f"the model found {shown(answer)}"
@@ -135,7 +127,7 @@ class SolveAgainStage(_CrossCheck):
     def _read(self, choice: Choice) -> Hashable | None:
         return None if choice.truncated else self._answers.find(choice.text)
 
-    async def _solve(self, group: Group, function: Function) -> tuple[Hashable, str]:
+    async def _run(self, function: Function, group: Group, candidate: Candidate) -> tuple[Hashable, str]:
         returned = await function.call(group.seed.row)
         plain = isinstance(returned, str | int | float) and not isinstance(returned, bool)
         answer = self._answers.find(str(returned)) if plain else None
@@ -149,7 +141,7 @@ class SolveAgainStage(_CrossCheck):
         return Voice(voice.method, answer == voice.said or await self._answers.same(answer, voice.said), voice.words)
 
 
-class RecheckStage(_CrossCheck):
+class RecheckStage(_CrossCheck[bool]):
     """Has each response checked, step by step.
 
     A prompt of the person's own sees the columns, `response` and `task`, and must ask for `pass`; a function is called
@@ -160,15 +152,14 @@ class RecheckStage(_CrossCheck):
         await self.judge_each(group, self._verdict)
 
     async def _verdict(self, group: Group, candidate: Candidate) -> Verdict:
-        ask, run = partial(self._ask, group, candidate), partial(self._run, group, candidate)
-        return self._count(await self._hear(ask, run))
+        return self._count(await self._hear(group, candidate))
 
-    async def _ask(self, group: Group, candidate: Candidate, model: Model, sample: int) -> tuple[bool, str]:
+    async def _draw(self, model: Model, group: Group, candidate: Candidate, sample: int) -> tuple[bool, str]:
         prompt = self._prompt.render(group.scope(candidate) | {"task": task_text(group, candidate)})
         question = Question("recheck", prompt, ("pass",), (True, False), truth, texts=("work", "reason"))
         reading = await self._asker.ask(model, group, question, candidate.n, f"draw {sample}")
         return reading.values["pass"] > 0.5, str(reading.said.get("reason", ""))
 
-    async def _run(self, group: Group, candidate: Candidate, function: Function) -> tuple[bool, str]:
+    async def _run(self, function: Function, group: Group, candidate: Candidate) -> tuple[bool, str]:
         verdict, _ = understood(await function.call(candidate.text, group.seed.row, candidate.fields))
         return bool(verdict.passed), verdict.detail

@@ -27,26 +27,23 @@ _LIMIT_S, _MIN_SCORE = 10.0, 0.5
 _PROCESSES = 2
 
 
-class Function:
+class Function(Workers):
     """The function in its processes. Started ahead: what it takes to import it is not charged to a candidate."""
 
     def __init__(self, named: str, limit_s: float) -> None:
-        self._workers = Workers("stages.verify.plugged:make", named, size=_PROCESSES, limit_s=limit_s)
-        self.named = named
+        super().__init__("stages.verify.plugged:make", named, size=_PROCESSES, limit_s=limit_s)
+        self._named = named
 
     async def start(self) -> None:
         """Raise InputError with the words of a file that cannot be loaded."""
         try:
-            await self._workers.start()
+            await super().start()
         except InputError as error:
-            raise InputError(f"function: {self.named}: {error}") from None
-
-    async def stop(self) -> None:
-        await self._workers.stop()
+            raise InputError(f"function: {self._named}: {error}") from None
 
     async def call(self, *arguments: Any) -> Any:
         """Return what it returns. Raises CandidateError with its words, or with how it was lost."""
-        answer = await self._workers.ask(arguments, "the function")
+        answer = await self.ask(arguments, "the function")
         if "error" in answer:
             raise CandidateError("plugin_error", answer["error"])
         return answer["value"]

@@ -1,8 +1,6 @@
-"""`check: exact` and `check: numeric`: quick functions of a response and the reference."""
+"""`check: exact` and `check: numeric`: a response and the reference compared at once."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from stages.core.record import Candidate, Verdict
 from stages.verify.check import Check, bad_reference, no_answer, right_or_wrong, shown
@@ -10,33 +8,27 @@ from stages.verify.extract import find_answer, find_reference
 from stages.verify.quantity import same
 
 
-class Quick(Check):
-    """A check that is such a function."""
-
-    def __init__(self, verdict: Callable[[Candidate, str], Verdict]) -> None:
-        self._verdict = verdict
+class Exact(Check):
+    """Compares character by character, but for white space around."""
 
     async def judge(self, candidate: Candidate, reference: str) -> Verdict:
-        return self._verdict(candidate, reference)
+        found, expected = candidate.text.strip(), reference.strip()
+        if not expected:
+            raise bad_reference("the reference is empty")
+        return right_or_wrong(found == expected, found, expected) if found else no_answer(expected)
 
 
-def exact(candidate: Candidate, reference: str) -> Verdict:
-    """Compare character by character, but for white space around."""
-    found, expected = candidate.text.strip(), reference.strip()
-    if not expected:
-        raise bad_reference("the reference is empty")
-    return right_or_wrong(found == expected, found, expected) if found else no_answer(expected)
+class Numeric(Check):
+    """Compares two numbers exactly; percent signs and units are converted. The number found becomes field `answer`."""
 
-
-def numeric(candidate: Candidate, reference: str) -> Verdict:
-    """Compare two numbers exactly; percent signs and units are converted. The number found becomes field `answer`."""
-    gold = find_reference(reference)
-    expected = gold.number if gold else None
-    if expected is None:
-        raise bad_reference(f"there is no number in the reference {shown(repr(reference))}")
-    answer = find_answer(candidate.text)
-    found = answer.number if answer else None
-    if found is None:
-        return no_answer(expected)
-    candidate.fields["answer"] = str(found)
-    return right_or_wrong(same(expected, found), found, expected)
+    async def judge(self, candidate: Candidate, reference: str) -> Verdict:
+        gold = find_reference(reference)
+        expected = gold.number if gold else None
+        if expected is None:
+            raise bad_reference(f"there is no number in the reference {shown(repr(reference))}")
+        answer = find_answer(candidate.text)
+        found = answer.number if answer else None
+        if found is None:
+            return no_answer(expected)
+        candidate.fields["answer"] = str(found)
+        return right_or_wrong(same(expected, found), found, expected)

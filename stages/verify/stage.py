@@ -18,11 +18,11 @@ from stages.verify.maths import Maths
 from stages.verify.pattern import Pattern
 from stages.verify.plugin import ROW, Plugin
 from stages.verify.python import PythonTests, tests_source
-from stages.verify.quick import Quick, exact, numeric
+from stages.verify.quick import Exact, Numeric
 
 _CHECKS: dict[str, Callable[[Verify], Check]] = {
-    "numeric": lambda config: Quick(numeric),
-    "exact": lambda config: Quick(exact),
+    "numeric": lambda config: Numeric(),
+    "exact": lambda config: Exact(),
     "regex": lambda config: Pattern(config.pattern or ""),
     "json_schema": lambda config: JsonSchema(config.schema_ or {}),
     "math": lambda config: Maths(),
@@ -45,15 +45,10 @@ class VerifyStage(Stage):
         references = {"python": tests_source(config.tests or "", config.entry_point), "plugin": ROW}
         self._reference = Template(references.get(config.check, against))
         self._check = _CHECKS[config.check](config)
+        self.tools = (self._check,)
         self._fallback = None
         if config.fallback is not None and model is not None:
             self._fallback = Fallback(self, config.fallback, against, model, run_seed)
-
-    async def start(self) -> None:
-        await self._check.start()
-
-    async def stop(self) -> None:
-        await self._check.stop()
 
     async def process(self, group: Group) -> None:
         await self.judge_each(group, self.verdict)
