@@ -253,8 +253,8 @@ def _score(place: Place, config: Score, tools: Tools) -> Stage:
     if not config.endpoint:
         return ScoreStage(place, config)
     models, constitution = [tools.models[alias] for alias in config.endpoint], _constitution(config, tools)
-    marks = marker(config, constitution, tools.run_seed)
-    return ScoreStage(place, config, models, marks, axis_weights(config, constitution))
+    mark = marker(place, config, constitution, tools.run_seed)
+    return ScoreStage(place, config, models, mark, axis_weights(config, constitution))
 
 
 BUILDERS: dict[str, Callable[[Place, Any, Tools], Stage]] = {

@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any, NamedTuple, Protocol
 
 from config.schema import Judge
-from stages.core.base import Stage, collect
+from stages.core.base import Place, collect
 from stages.core.chance import draw
 from stages.core.record import Candidate, Group
 from stages.core.task import task_text
@@ -58,12 +58,12 @@ class _Turn(NamedTuple):
 class Questionnaire:
     """Asks a chat model whether criteria apply, for marks on axes, or which items of a checklist are met."""
 
-    def __init__(self, stage: Stage, config: Judge, constitution: Constitution | None, run_seed: int) -> None:
-        self._stage, self._config, self._constitution, self._run_seed = stage, config, constitution, run_seed
+    def __init__(self, place: Place, config: Judge, constitution: Constitution | None, run_seed: int) -> None:
+        self._place, self._config, self._constitution, self._run_seed = place, config, constitution, run_seed
         self._eliminates = config.mode == "eliminate"
         self._together = (config.per_call or ("all" if self._eliminates else "one")) == "all"
         self._prompt = Template(config.prompt or builtin(config.mode))
-        self._asker = Asker(stage, run_seed, config.temperature, config.max_tokens)
+        self._asker = Asker(place, run_seed, config.temperature, config.max_tokens)
         low, high = config.scale
         self._options: Sequence[int] = range(low, high + 1) if config.mode == "rubric" else (True, False)
         self._worth = grade(low, high) if config.mode == "rubric" else truth
@@ -82,7 +82,7 @@ class Questionnaire:
         return self._marks({axis.id: axis.weight for axis in axes}, turns, await collect(ask, turns))
 
     def _turns(self, axes: list[Axis], group: Group, candidate: Candidate, reverse: bool) -> Iterator[_Turn]:
-        about = (self._run_seed, self._stage.name, "order", group.seed.id, candidate.n)
+        about = (self._run_seed, self._place.name, "order", group.seed.id, candidate.n)
         for sample in range(self._config.samples):
             order = sorted(axes, key=lambda axis: draw(*about, sample, axis.id)) if sample else axes
             order = order[::-1] if reverse else order
@@ -125,14 +125,14 @@ class RewardModel:
     prompt of the person's own stands in place of the conversation or of the task.
     """
 
-    def __init__(self, stage: Stage, config: Judge) -> None:
-        self._stage, self._route = stage, config.reward
+    def __init__(self, place: Place, config: Judge) -> None:
+        self._place, self._route = place, config.reward
         self._prompt = None if config.prompt is None else Template(config.prompt)
 
     async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks:
         part = "reversed" if reverse else ""
-        stage, body = self._stage, self._body(group, candidate)
-        call = Call(stage.name, stage.depth, "reward", group, body, candidate.n, part, self._route)
+        place, body = self._place, self._body(group, candidate)
+        call = Call(place.name, place.depth, "reward", group, body, candidate.n, part, self._route)
         return Marks(float((await model.ask(call)).text))
 
     def _body(self, group: Group, candidate: Candidate) -> dict[str, Any]:

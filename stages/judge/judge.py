@@ -73,9 +73,9 @@ class JudgeStage(Stage):
         self._eliminates = config.mode == "eliminate"
         self._principles = {one.id: one.text for one in constitution.principles} if constitution else {}
         self._examiner: Examiner = (
-            RewardModel(self, config)
+            RewardModel(place, config)
             if config.mode == "reward"
-            else Questionnaire(self, config, constitution, run_seed)
+            else Questionnaire(place, config, constitution, run_seed)
         )
         otherwise = 0.5 if self._eliminates else -math.inf
         self._threshold = otherwise if config.threshold is None else config.threshold

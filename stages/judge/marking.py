@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from config.schema import Judge, Score
-from stages.core.base import Stage
+from stages.core.base import Place
 from stages.core.record import Candidate, Group
 from stages.judge.constitution import Constitution
 from stages.judge.examining import Questionnaire
@@ -15,23 +15,18 @@ Mark = Callable[[Model, Group, Candidate], Awaitable[tuple[float, dict[str, floa
 """Has a model mark a candidate; returns the overall mark and the mark by axis. Raises CandidateError without any."""
 
 
-def marker(config: Score, constitution: Constitution | None, run_seed: int) -> Callable[[Stage], Mark]:
-    """Return what makes, for a stage, what has a model mark candidates on the axes of `config`."""
+def marker(place: Place, config: Score, constitution: Constitution | None, run_seed: int) -> Mark:
+    """Return what has a model mark candidates on the axes of `config`, for the stage at `place`."""
     alike = Judge.model_fields.keys() & Score.model_fields.keys() - {"type", "axes"}
     axes = config.axes if isinstance(config.axes, dict) else {}
     asked = Judge.model_validate({key: getattr(config, key) for key in alike} | {"mode": "rubric", "axes": axes})
-    principles = constitution if config.axes == "constitution" else None
+    questionnaire = Questionnaire(place, asked, constitution if config.axes == "constitution" else None, run_seed)
 
-    def of(stage: Stage) -> Mark:
-        questionnaire = Questionnaire(stage, asked, principles, run_seed)
+    async def mark(model: Model, group: Group, candidate: Candidate) -> tuple[float, dict[str, float]]:
+        marks = await questionnaire.examine(model, group, candidate, reverse=False)
+        return marks.score, marks.axes
 
-        async def mark(model: Model, group: Group, candidate: Candidate) -> tuple[float, dict[str, float]]:
-            marks = await questionnaire.examine(model, group, candidate, reverse=False)
-            return marks.score, marks.axes
-
-        return mark
-
-    return of
+    return mark
 
 
 def axis_weights(config: Score, constitution: Constitution | None) -> dict[str, float]:

@@ -12,7 +12,7 @@ A verdict of it holds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -29,7 +29,7 @@ from stages.score.steps import matched_steps
 
 
 class ScoreStage(Stage):
-    """Scores the chosen candidates; `marker` makes, for a stage, what has one of the `models` mark a candidate.
+    """Scores the chosen candidates; `mark` has one of the `models` mark a candidate.
 
     `weights` has the axes, empty where one overall mark is asked for.
     """
@@ -39,12 +39,11 @@ class ScoreStage(Stage):
         place: Place,
         config: Score,
         models: Sequence[Model] = (),
-        marker: Callable[[Stage], Mark] | None = None,
+        mark: Mark | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(place)
-        self._config, self._models, self._weights = config, models, weights or {}
-        self._mark = None if marker is None else marker(self)
+        self._config, self._models, self._mark, self._weights = config, models, mark, weights or {}
         partial = config.features.partial_credit
         self._reference = None if partial is None else Template(partial.reference)
         self._counts = any(value is not None for _, value in config.features)

@@ -84,8 +84,8 @@ async def judged(models: list[Model], texts: str = "x", place: Place | None = No
     settings = Score.model_validate({"endpoint": [model.alias for model in models], "per_call": "all", **config})
     group = Group(Seed(0, "s", {"question": "?"}), [Candidate(n, text) for n, text in enumerate(texts)])
     weights = axis_weights(settings, CONSTITUTION)
-    stage = ScoreStage(place or Place("score", 4), settings, models, marker(settings, CONSTITUTION, 7), weights)
-    await stage.process(group)
+    place = place or Place("score", 4)
+    await ScoreStage(place, settings, models, marker(place, settings, CONSTITUTION, 7), weights).process(group)
     return group.candidates
 
 
