@@ -5,6 +5,7 @@ Every figure comes with a 95 % interval; whatever rests on chance here is seeded
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -32,11 +33,9 @@ class Errors:
     @classmethod
     def count(cls, verdicts: Iterable[tuple[bool, bool]]) -> Errors:
         """Count pairs of (the judge's verdict, the truth)."""
-        pairs = list(verdicts)
-        good = sum(truth for _, truth in pairs)
-        passed = sum(verdict for verdict, truth in pairs if truth)
-        failed = sum(not verdict for verdict, truth in pairs if not truth)
-        return cls(passed, good, failed, len(pairs) - good)
+        counts = Counter(verdicts)
+        passed, failed = counts[True, True], counts[False, False]
+        return cls(passed, passed + counts[False, True], failed, failed + counts[True, False])
 
     @property
     def sensitivity(self) -> Estimate | None:

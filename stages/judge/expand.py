@@ -10,12 +10,12 @@ import re
 from itertools import product
 from typing import Any, NamedTuple
 
-from stages.core.base import each
+from stages.core.base import Place, each
 from stages.core.errors import CandidateError, InputError
 from stages.core.record import Group, Seed
 from stages.judge.constitution import Constitution, Principle
-from stages.llm.asking import ask_readable
-from stages.llm.protocol import Call, Choice, Model
+from stages.llm.asking import Asker, ask_readable
+from stages.llm.protocol import Choice, Model
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
 
@@ -42,15 +42,20 @@ class Draft(NamedTuple):
 
 async def expand(constitution: Constitution, model: Model) -> Draft:
     """Ask the model for every empty list, one call each. Raises InputError where not a single one came of it."""
-    prompt = Template(builtin("expand"))
+    prompt, asker = Template(builtin("expand")), Asker(Place("constitution", 0), 0, max_tokens=MAX_TOKENS)
     drafts: dict[tuple[str, str], tuple[str, ...]] = {}
     empty: list[str] = []
 
     async def draft(wanted: tuple[int, Principle, str]) -> None:
         no, principle, kind = wanted
+        most = 1 if kind == "axis" else MOST
         text = prompt.render({"principle": principle.model_dump(), "kind": kind})
+        call = asker.call(model, Group(Seed(no, principle.id, {})), "expand", text, 0, kind)
+        if model.structured:
+            call.body["response_format"] = _reply_format(most)
         try:
-            drafts[principle.id, kind] = await _ask(model, Group(Seed(no, principle.id, {})), text, kind)
+            found = await ask_readable(model, call, lambda said: read_items(said) or None, _AGAIN)
+            drafts[principle.id, kind] = found[:most]
         except CandidateError as error:
             empty.append(f"{principle.id}.{kind}: {' '.join(error.detail.split())}")
 
@@ -63,16 +68,6 @@ async def expand(constitution: Constitution, model: Model) -> Draft:
         for one in constitution.principles
     )
     return Draft(Constitution(principles=tuple(filled)), model.name, len(drafts), tuple(sorted(empty)))
-
-
-async def _ask(model: Model, group: Group, prompt: str, kind: str) -> tuple[str, ...]:
-    most = 1 if kind == "axis" else MOST
-    messages = [{"role": "user", "content": prompt}]
-    body: dict[str, Any] = {"messages": messages, "temperature": 0.0, "max_tokens": MAX_TOKENS}
-    if model.structured:
-        body["response_format"] = _reply_format(most)
-    call = Call("constitution", 0, "expand", group, body, part=kind)
-    return (await ask_readable(model, call, lambda said: read_items(said) or None, _AGAIN))[:most]
 
 
 def read_items(said: Choice) -> tuple[str, ...]:

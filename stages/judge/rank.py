@@ -98,7 +98,8 @@ def _duels(met: Sequence[tuple[Pair, float | CandidateError]]) -> list[Duel]:
 def _verdicts(chosen: Sequence[Candidate], met: Sequence[tuple[Pair, float | CandidateError]]) -> Iterator[Verdict]:
     """Yield each one's verdict; where no comparison succeeded nobody has a place."""
     duels = _duels(met)
-    strength, order = strengths(len(chosen), duels), ranked(len(chosen), duels)
+    strength = strengths(len(chosen), duels)
+    order = ranked(strength)
     for at in range(len(chosen)):
         notes = [_note(at, pair, said, chosen) for pair, said in met if at in pair]
         if met and not duels:

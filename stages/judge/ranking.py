@@ -48,10 +48,9 @@ def strengths(items: int, duels: Sequence[Duel]) -> list[float]:
     return [float(fit.scores[item]) for item in range(items)]
 
 
-def ranked(items: int, duels: Sequence[Duel]) -> list[int]:
-    """Return the items, the strongest first; ties in the order of their numbers."""
-    strength = strengths(items, duels)
-    return sorted(range(items), key=lambda item: (-round(strength[item], 9), item))
+def ranked(strength: Sequence[float]) -> list[int]:
+    """Return the items by their strengths, the strongest first; ties in the order of their numbers."""
+    return sorted(range(len(strength)), key=lambda item: (-round(strength[item], 9), item))
 
 
 def rounds(method: Method, items: int) -> int:

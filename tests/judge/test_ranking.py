@@ -54,7 +54,7 @@ def test_swiss_costs_twenty_comparisons_for_eight_and_56_for_sixteen():
 def test_a_knockout_leaves_one_who_never_lost(items: int):
     played = play("knockout", items, lower_wins)
     assert sum(map(len, played)) == items - 1
-    assert ranked(items, [duel for one in played for duel in one])[0] == 0
+    assert ranked(strengths(items, [duel for one in played for duel in one]))[0] == 0
 
 
 def test_a_settled_top_ends_the_schedule():
@@ -80,7 +80,7 @@ def test_a_comparison_that_failed_does_not_stop_the_rest():
 def test_a_perfect_judge_finds_the_best(method: Method):
     for items in range(1, 10):
         played = [duel for one in play(method, items, lower_wins) for duel in one]
-        assert ranked(items, played)[0] == 0
+        assert ranked(strengths(items, played))[0] == 0
 
 
 def test_strengths_are_finite_and_say_how_often_one_wins():
@@ -92,8 +92,8 @@ def test_strengths_are_finite_and_say_how_often_one_wins():
 
 
 def test_ties_stay_in_the_order_of_their_numbers():
-    assert ranked(4, []) == [0, 1, 2, 3]
-    assert ranked(3, [Duel(2, 0, 0.5), Duel(1, 0, 0.5)]) == [0, 1, 2]
+    assert ranked(strengths(4, [])) == [0, 1, 2, 3]
+    assert ranked(strengths(3, [Duel(2, 0, 0.5), Duel(1, 0, 0.5)])) == [0, 1, 2]
 
 
 def test_swiss_finds_the_best_of_eight_nearly_as_often_as_all_pairs():
@@ -110,7 +110,7 @@ def test_swiss_finds_the_best_of_eight_nearly_as_often_as_all_pairs():
                 return float(draw.random() < 1 / (1 + math.exp(-(quality[pair[0]] - quality[pair[1]]) / 0.6 - favour)))
 
             duels = [duel for one in play(method, 8, judge) for duel in one]
-            hits[method] += quality[ranked(8, duels)[0]] == max(quality)
+            hits[method] += quality[ranked(strengths(8, duels))[0]] == max(quality)
             calls[method] += len(duels)
     assert calls["swiss"] <= 20 * 5_000
     assert 0.55 < hits["all_pairs"] / 5_000 < 0.65, "the judge is as good as the one the figures were made with"
