@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any, cast
 
 import orjson
@@ -160,6 +159,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return measure(super().call_binop(context, operator, left, right))
 
 
+SANDBOX = Sandbox()
+"""The one environment; it holds no state of any run."""
+
+
 class Bounds(NodeTransformer):
     """Refuses what is not listed, and measures what could grow."""
 
@@ -194,9 +197,8 @@ class Bounds(NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802  the visitor's own naming
-        filters = sandbox().filters
-        if node.name not in filters or node.name.startswith("_"):
-            refuse(node, f'there is no filter "{node.name}"; the filters are: {_listed(filters)}')
+        if node.name not in SANDBOX.filters or node.name.startswith("_"):
+            refuse(node, f'there is no filter "{node.name}"; the filters are: {_listed(SANDBOX.filters)}')
         return self.generic_visit(node)
 
 
@@ -212,9 +214,3 @@ def _through(name: str, value: nodes.Node) -> nodes.Expr:
     return nodes.Filter(
         cast("nodes.Expr", value), name, [], [], None, None, lineno=value.lineno, environment=value.environment
     )
-
-
-@cache
-def sandbox() -> Sandbox:
-    """Return the one environment; it holds no state of any run."""
-    return Sandbox()

@@ -18,7 +18,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context
 
 from stages.core.errors import CandidateError, InputError
-from stages.prompts.sandbox import MAX_CHARS, Bounds, sandbox
+from stages.prompts.sandbox import MAX_CHARS, SANDBOX, Bounds
 
 T = TypeVar("T")
 
@@ -56,10 +56,9 @@ class _Source:
             raise TemplateError("the template is nested too deeply") from None
 
     def _parse(self, source: str) -> nodes.Template:
-        return sandbox().parse(source)
+        return SANDBOX.parse(source)
 
     def _compile(self, tree: nodes.Template) -> None:
-        environment = sandbox()
         self._loops = tree.find(nodes.For) is not None
         names = [(node.name, node.lineno) for node in tree.find_all(nodes.Name) if node.ctx == "load"]
         attributes, optional = _first(_attributes(tree)), set(_optional(tree))
@@ -69,7 +68,7 @@ class _Source:
         """Every variable without which nothing renders -> the line of its first use."""
         self.attributes: dict[tuple[str, str], int] = attributes
         """Every ("row", "x") of `row.x` or `row['x']`, of any variable -> the line of its first use."""
-        self._compiled = Compiled.from_code(environment, environment.compile(bounded), environment.globals)
+        self._compiled = Compiled.from_code(SANDBOX, SANDBOX.compile(bounded), SANDBOX.globals)
 
     def _run(self, scope: dict[str, Any]) -> tuple[Iterator[str], Context]:
         context = self._compiled.new_context({**scope, "_steps": [0]} if self._loops else scope)
@@ -131,13 +130,12 @@ class Expression(_Source):
     def _parse(self, source: str) -> nodes.Template:
         if source.lstrip().startswith(("{{", "{%")):
             raise TemplateError("write the expression without braces")
-        environment = sandbox()
-        parser = Parser(environment, source, state="variable")
+        parser = Parser(SANDBOX, source, state="variable")
         result = nodes.Assign(nodes.Name("result", "store", lineno=1), parser.parse_expression(), lineno=1)
         if not parser.stream.eos:
             parser.fail(f'"{parser.stream.current}" cannot stand here')
         tree = nodes.Template([result], lineno=1)
-        tree.set_environment(environment)
+        tree.set_environment(SANDBOX)
         return tree
 
     def __call__(self, scope: dict[str, Any]) -> bool:
