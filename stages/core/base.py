@@ -79,7 +79,7 @@ class Place:
 
 
 class Tool(Protocol):
-    """What a stage works with and has to be made ready: worker processes, a sandbox."""
+    """What has to be made ready before it is used: worker processes, a sandbox."""
 
     async def start(self) -> None:
         """Make ready. Raises InputError where it cannot work."""
@@ -90,11 +90,24 @@ class Tool(Protocol):
         ...
 
 
-class Stage(ABC):
-    """One step of the pipeline. `process` works on a group in place; concurrency inside a group is the stage's own."""
+class Equipped:
+    """Whatever works with tools: it is ready when they are."""
 
     tools: Sequence[Tool] = ()
-    """What is started before the first group, and stopped in the end."""
+
+    async def start(self) -> None:
+        """Make ready before the first group (self-tests, worker processes). Raises InputError where it cannot work."""
+        for tool in self.tools:
+            await tool.start()
+
+    async def stop(self) -> None:
+        """Release what `start` took. Called once, whatever happened."""
+        for tool in self.tools:
+            await tool.stop()
+
+
+class Stage(Equipped, ABC):
+    """One step of the pipeline. `process` works on a group in place; concurrency inside a group is the stage's own."""
 
     on_seeds: ClassVar[bool] = False
     """Whether it works on seeds, so that a group without live candidates goes on to it and past it."""
@@ -110,17 +123,7 @@ class Stage(ABC):
     async def process(self, group: Group) -> Outcome:
         """Work on the group's live candidates; return None to pass it on."""
 
-    async def start(self) -> None:
-        """Make ready before the first group (self-tests, worker processes). Raises InputError where it cannot work."""
-        for tool in self.tools:
-            await tool.start()
-
-    async def stop(self) -> None:
-        """Release what `start` took. Called once, whatever happened."""
-        for tool in self.tools:
-            await tool.stop()
-
-    def left(self, group: Group) -> None:  # noqa: B027  a hook that most stages leave empty
+    def left(self, group: Group) -> None:
         """Be told of every group that is done, or parked, after it has come as far as this phase lets it."""
 
     def chosen(self, group: Group) -> list[Candidate]:

@@ -43,7 +43,7 @@ def lead(options: Sequence[Option]) -> float:
     """Return the posterior probability that the leader would win against the runner-up in the long run."""
     from scipy.special import betainc
 
-    first, second = (option.weight for option in (*options, Option("", (), 0.0), Option("", (), 0.0))[:2])
+    first, second = [*(option.weight for option in options), 0.0, 0.0][:2]
     return float(1 - betainc(first + 1, second + 1, 0.5))
 
 

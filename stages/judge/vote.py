@@ -20,7 +20,6 @@ from stages.core.task import task_text
 from stages.judge.ballots import Option, agreement, decided, tally
 from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Model
-from stages.llm.reading import truth
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
 
@@ -80,7 +79,7 @@ class VoteStage(Stage):
         assert self._model is not None  # noqa: S101  `check` has seen to it
         shown = {"task": task_text(group), "response_a": one, "response_b": other}
         prompt = self._prompt.render(group.scope() | shown)
-        question = Question("same answer", prompt, ("same",), (True, False), truth, keep=True)
+        question = Question("same answer", prompt, ("same",), keep=True)
         reading = await self._asker.ask(self._model, group, question, 0)
         return reading.values["same"] > 0.5
 

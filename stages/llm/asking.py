@@ -13,7 +13,7 @@ from stages.core.chance import sampling_seed
 from stages.core.errors import CandidateError
 from stages.core.record import Group
 from stages.llm.protocol import Call, Choice, Model
-from stages.llm.reading import Reading, Worth, read
+from stages.llm.reading import Reading, Worth, read, truth
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ MOST_LOGPROBS = 20
 class Question:
     """What is asked: a prompt that wants a JSON object with `keys`, the value of each being one of `options`.
 
+    Left out, they are yes and no. `worth` is what reads them.
+
     Before them come `texts`, keys that the model writes freely, and one of the principles `named`, where there are any.
     `logprobs`: ask for log-probabilities where there are any; `keep`: it may be asked again in a later wave.
     """
@@ -32,8 +34,8 @@ class Question:
     purpose: str
     prompt: str
     keys: tuple[str, ...]
-    options: Sequence[int | str]
-    worth: Worth
+    options: Sequence[int | str] = (True, False)
+    worth: Worth = truth
     named: Sequence[str] = ()
     logprobs: bool = False
     keep: bool = False

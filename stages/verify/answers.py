@@ -7,25 +7,20 @@ from typing import Any
 
 from config.stage import Extract
 from stages.core.answers import Answers
+from stages.core.base import Equipped
 from stages.core.text import normal
 from stages.verify.extract import choice_of, find_answer
 from stages.verify.maths import Maths
 from stages.verify.quantity import same
 
 
-class PlainAnswers:
+class PlainAnswers(Equipped):
     """Answers that a quick function finds and another one compares; without one, equal values alone are the same."""
 
     def __init__(
         self, find: Callable[[str], Hashable | None], same: Callable[[Any, Any], bool] = lambda one, other: False
     ) -> None:
         self.find, self._same = find, same
-
-    async def start(self) -> None:
-        """Nothing is needed."""
-
-    async def stop(self) -> None:
-        """Nothing was taken."""
 
     async def same(self, one: Any, other: Any) -> bool:
         return self._same(one, other)

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from stages.core.base import Tool
+from stages.core.base import Equipped
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Verdict
 
 _SHOWN = 120
 
 
-class Check(ABC):
-    """Judges candidates, many at once; starts and stops with its tool, where it has one."""
-
-    tool: Tool | None = None
-
-    async def start(self) -> None:
-        """Make ready. Raises InputError where it cannot work."""
-        if self.tool is not None:
-            await self.tool.start()
-
-    async def stop(self) -> None:
-        """Release what `start` took."""
-        if self.tool is not None:
-            await self.tool.stop()
+class Check(Equipped, ABC):
+    """Judges candidates, many at once."""
 
     @abstractmethod
     async def judge(self, candidate: Candidate, reference: str) -> Verdict:

@@ -21,7 +21,6 @@ from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
 from stages.llm.asking import Asker, Question, ask_readable
 from stages.llm.protocol import Choice, Model
-from stages.llm.reading import truth
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
 from stages.verify.answers import answers
@@ -156,7 +155,7 @@ class RecheckStage(_CrossCheck[bool]):
 
     async def _draw(self, model: Model, group: Group, candidate: Candidate, sample: int) -> tuple[bool, str]:
         prompt = self._prompt.render(group.scope(candidate) | {"task": task_text(group, candidate)})
-        question = Question("recheck", prompt, ("pass",), (True, False), truth, texts=("work", "reason"))
+        question = Question("recheck", prompt, ("pass",), texts=("work", "reason"))
         reading = await self._asker.ask(model, group, question, candidate.n, f"draw {sample}")
         return reading.values["pass"] > 0.5, str(reading.said.get("reason", ""))
 

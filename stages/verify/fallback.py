@@ -14,7 +14,6 @@ from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
 from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Model
-from stages.llm.reading import truth
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
 
@@ -49,5 +48,5 @@ class Fallback:
     async def _same(self, group: Group, candidate: Candidate) -> bool:
         shown = {"task": task_text(group, candidate), "reference": self._against.render(group.scope())}
         prompt = self._prompt.render(group.scope(candidate) | shown)
-        question = Question("fallback", prompt, ("pass",), (True, False), truth, texts=("reason",))
+        question = Question("fallback", prompt, ("pass",), texts=("reason",))
         return (await self._asker.ask(self._model, group, question, candidate.n)).values["pass"] > 0.5

@@ -34,7 +34,8 @@ class JsonSchema(Check):
             validator_for(schema).check_schema(schema)
         except SchemaError as error:
             raise InputError(f"`schema` is not a JSON schema: {error.json_path}: {error.message}") from None
-        self.tool = self._workers = Workers("stages.verify.json_schema:make", schema, size=1, limit_s=limit_s)
+        self._workers = Workers("stages.verify.json_schema:make", schema, size=1, limit_s=limit_s)
+        self.tools = (self._workers,)
 
     async def judge(self, candidate: Candidate, reference: str) -> Verdict:
         reason, words = await self._workers.ask(candidate.text, "checking the response")

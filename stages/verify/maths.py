@@ -31,7 +31,8 @@ class Maths(Check):
     """Mathematical equivalence by `math-verify`, with a hard time-out per pair of answers."""
 
     def __init__(self, limit_s: float = _LIMIT_S) -> None:
-        self.tool = self._workers = Workers("stages.verify.equivalence:make", size=_PROCESSES, limit_s=limit_s)
+        self._workers = Workers("stages.verify.equivalence:make", size=_PROCESSES, limit_s=limit_s)
+        self.tools = (self._workers,)
 
     async def start(self) -> None:
         require_package()

@@ -63,7 +63,8 @@ class Plugin(Check):
     """Calls `function(response, row, fields)`. The `reference` is the seed's row, as JSON."""
 
     def __init__(self, named: str, limit_s: float | None, min_score: float | None) -> None:
-        self.tool = self._function = Function(named, limit_s or _LIMIT_S)
+        self._function = Function(named, limit_s or _LIMIT_S)
+        self.tools = (self._function,)
         self._min_score = _MIN_SCORE if min_score is None else min_score
 
     async def judge(self, candidate: Candidate, reference: str) -> Verdict:

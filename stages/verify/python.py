@@ -17,7 +17,8 @@ class PythonTests(Check):
     """Runs each candidate's code against the tests. `start` proves the sandbox, or refuses with InputError."""
 
     def __init__(self) -> None:
-        self.tool = self._sandbox = Sandbox()
+        self._sandbox = Sandbox()
+        self.tools = (self._sandbox,)
 
     async def judge(self, candidate: Candidate, reference: str) -> Verdict:
         if not reference.strip():
