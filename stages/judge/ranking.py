@@ -9,7 +9,7 @@ is found by all pairs (27 calls) in 60 % of the groups, by Swiss (20 calls) in 5
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, log2
@@ -20,6 +20,10 @@ Method = Literal["swiss", "all_pairs", "knockout"]
 
 PRIOR = 0.1
 """The weight of an imagined draw between any two: keeps who won every duel, or none, at a finite strength."""
+
+_TRIES = 2_000
+"""After which a Swiss round lets some sit out. A few hundred find everybody a partner, but where all are level, and
+there are 40 of them or so, the search for pairs can take for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +117,19 @@ def _swiss(items: int, _played: int, duels: Sequence[Duel]) -> list[Pair]:
     if items % 2:
         busy = [sum(item in pair for pair in met) for item in range(items)]
         standing.remove(max(reversed(standing), key=lambda item: busy[item]))
-    return _matched(standing, met) or _nearest(standing, met)
+    return _matched(standing, met, iter(range(_TRIES))) or _nearest(standing, met)
 
 
-def _matched(standing: Sequence[int], met: Set[frozenset[int]]) -> list[Pair] | None:
-    """Return pairs of everybody, none met before, neighbours first; None where there are no such pairs."""
+def _matched(standing: Sequence[int], met: Set[frozenset[int]], tries: Iterator[int]) -> list[Pair] | None:
+    """Return pairs of everybody, none met before, neighbours first; None where none are found in so many tries."""
     if not standing:
         return []
+    if next(tries, None) is None:
+        return None
     one, *rest = standing
     for other in rest:
         if frozenset((one, other)) not in met:
-            others = _matched([item for item in rest if item != other], met)
+            others = _matched([item for item in rest if item != other], met, tries)
             if others is not None:
                 return [(one, other), *others]
     return None

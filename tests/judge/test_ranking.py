@@ -50,6 +50,13 @@ def test_swiss_costs_twenty_comparisons_for_eight_and_56_for_sixteen():
     assert sum(map(len, play("swiss", 16, lambda _: 0.5))) == 56
 
 
+@pytest.mark.parametrize("items", [42, 56])
+def test_swiss_ends_where_all_stay_level_though_some_may_sit_out(items: int):
+    played = play("swiss", items, lambda _: 0.5)
+    assert len(played) == rounds("swiss", items)
+    assert min(map(len, played)) >= 0.7 * (items // 2)
+
+
 @pytest.mark.parametrize("items", [2, 5, 8])
 def test_a_knockout_leaves_one_who_never_lost(items: int):
     played = play("knockout", items, lower_wins)
