@@ -30,7 +30,7 @@ _SIGNS = {
     "'end of statement block'": "%}",
     "'end of template'": "end",
 }
-_RENDER_ERRORS = (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+_RENDER_ERRORS = (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 
 
 class TemplateError(InputError):

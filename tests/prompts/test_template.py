@@ -73,6 +73,14 @@ def test_what_cannot_be_rendered_for_a_row_fails_that_row_with_the_reason(source
     assert source in caught.value.detail
 
 
+def test_a_value_nested_too_deeply_for_a_text_fails_its_row() -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(CandidateError, match=r"template: .*recursion"):
+        render("{{ deep | upper }}", deep=nested)
+
+
 @pytest.mark.parametrize(
     ("source", "line", "words"),
     [
