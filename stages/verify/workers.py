@@ -119,7 +119,10 @@ class _Worker:
         return process
 
     async def ask(self, job: Any, limit_s: float) -> Any:
-        return await self._exchange(self._ready or await self.start(), job, limit_s)
+        ready = self._ready
+        if ready is None or ready.stdin is None or ready.stdin.is_closing():  # is_closing: it died since
+            ready = await self.start()
+        return await self._exchange(ready, job, limit_s)
 
     async def _exchange(self, process: Process, job: Any, limit_s: float) -> Any:
         """Return the answer; where there is none the process is killed at once, as it is when we are cancelled."""

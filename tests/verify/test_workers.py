@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from stages.core.errors import CandidateError, InputError
 from stages.verify.workers import Workers
@@ -45,6 +46,22 @@ async def test_a_job_that_blocks_every_signal_is_killed_all_the_same(pool):
 async def test_a_job_that_kills_its_process_is_lost_alone(pool):
     async with pool() as workers:
         assert await answers(workers, 1, ["die"], 3) == [1, "died", 3]
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_process_that_dies_between_two_jobs_is_replaced_and_loses_none(pool, loop):
+    async def between() -> list[Any]:
+        async with pool() as workers:
+            (pid,) = await answers(workers, ["pid"])
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(ProcessLookupError):
+                while True:  # until somebody has waited for it
+                    os.kill(pid, 0)
+                    await asyncio.sleep(0.01)
+            return await answers(workers, 2, 3)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(between()) == [2, 3]
 
 
 async def test_a_job_that_wants_all_memory_is_lost_alone(pool):
