@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from config.schema import Judge
 from stages.core.base import Place, collect
@@ -36,20 +36,14 @@ class Marks:
     principle: str = ""
 
 
-class Examiner(Protocol):
-    """Has one judge mark one candidate. Raises CandidateError where it gave no marks. `reverse` is the audit's."""
-
-    async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks: ...
-
-
 _KEYS = {"eliminate": "pass", "rubric": "score", "checklist": "met"}
 """The key of the answer to a lone question. What eliminates always is one question, and names a principle."""
 
 
 class _Turn(NamedTuple):
-    """One call: its sample, the axes in it, the axis that each key of the reply is about, the options' order."""
+    """One call: its part, the axes in it, the axis that each key of the reply is about, the options' order."""
 
-    sample: int
+    part: str
     axes: Sequence[Axis]
     keys: dict[str, str]
     turned: bool
@@ -70,14 +64,13 @@ class Questionnaire:
         self._logprobs = not self._eliminates or (config.escalate is not None and config.escalate.when == "unsure")
 
     async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks:
+        """Have a judge mark a candidate. Raises CandidateError where it gave no marks. `reverse` is the audit's."""
         axes = axes_of(self._config, self._constitution, self._run_seed, group.seed)
         turns = list(self._turns(axes, group, candidate, reverse))
 
         async def ask(turn: _Turn) -> Reading:
             question = self._question(group, candidate, turn)
-            about = turn.axes[0].id if len(turn.axes) == 1 else ""
-            part = " ".join(filter(None, ("reversed" if reverse else "", f"{turn.sample or ''}", about)))
-            return await self._asker.ask(model, group, question, candidate.n, part)
+            return await self._asker.ask(model, group, question, candidate.n, turn.part)
 
         return self._marks({axis.id: axis.weight for axis in axes}, turns, await collect(ask, turns))
 
@@ -90,7 +83,8 @@ class Questionnaire:
                 alone = batch[0].id if len(batch) == 1 else ""
                 many = len(batch) > 1 and not self._eliminates
                 keys = {axis.id: axis.id for axis in batch} if many else {_KEYS[self._config.mode]: alone}
-                yield _Turn(sample, batch, keys, bool(sample % 2) != reverse)
+                part = " ".join(filter(None, ("reversed" if reverse else "", f"{sample or ''}", alone)))
+                yield _Turn(part, batch, keys, bool(sample % 2) != reverse)
 
     def _question(self, group: Group, candidate: Candidate, turn: _Turn) -> Question:
         shown = [axis.shown for axis in turn.axes]
@@ -130,6 +124,7 @@ class RewardModel:
         self._prompt = None if config.prompt is None else Template(config.prompt)
 
     async def examine(self, model: Model, group: Group, candidate: Candidate, reverse: bool) -> Marks:
+        """Have a judge mark a candidate. Raises CandidateError where it gave no marks. `reverse` is the audit's."""
         part = "reversed" if reverse else ""
         place, body = self._place, self._body(group, candidate)
         call = Call(place.name, place.depth, "reward", group, body, candidate.n, part, self._route)

@@ -32,7 +32,7 @@ from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
 from stages.judge.axes import means
 from stages.judge.constitution import Constitution
-from stages.judge.examining import Examiner, Questionnaire, RewardModel
+from stages.judge.examining import Questionnaire, RewardModel
 from stages.llm.protocol import Model
 
 
@@ -72,7 +72,7 @@ class JudgeStage(Stage):
         self._config, self._judges, self._stronger = config, judges, stronger
         self._eliminates = config.mode == "eliminate"
         self._principles = {one.id: one.text for one in constitution.principles} if constitution else {}
-        self._examiner: Examiner = (
+        self._examiner: RewardModel | Questionnaire = (
             RewardModel(place, config)
             if config.mode == "reward"
             else Questionnaire(place, config, constitution, run_seed)

@@ -20,11 +20,12 @@ class SelectStage(Stage):
 
     def __init__(self, place: Place, config: Select) -> None:
         super().__init__(place)
-        self._top, self._by, self._agree = config.top, config.by, config.agree
+        self._top, self._by, agree = config.top, config.by, config.agree
+        self._others, self._within = (agree.with_, agree.within_top) if agree else ((), 0)
 
     async def process(self, group: Group) -> None:
         chosen = self.chosen(group)
-        others = {by: _places(chosen, by) for by in (self._agree.with_ if self._agree else ())}
+        others = {by: _places(chosen, by) for by in self._others}
         left = self._top
         for place, candidate in enumerate(sorted(chosen, key=lambda one: (_ORDERS[self._by](one), one.n)), start=1):
             places = {by: found[candidate.n] for by, found in others.items()}
@@ -34,12 +35,10 @@ class SelectStage(Stage):
 
     def _verdict(self, place: int, places: dict[SelectBy, int], left: int, of: int) -> Verdict:
         data = {"place": place, "places": places} if places else {"place": place}
-        if self._agree is not None:
-            within = self._agree.within_top
-            low = [f"place {found} by {by}" for by, found in places.items() if found > within]
-            if low:
-                detail = f"place {place} of {of} by {self._by}, but {', '.join(low)}; the top {within} agree"
-                return Verdict(False, reason="disagreed", detail=detail, data=data)
+        low = [f"place {found} by {by}" for by, found in places.items() if found > self._within]
+        if low:
+            detail = f"place {place} of {of} by {self._by}, but {', '.join(low)}; the top {self._within} agree"
+            return Verdict(False, reason="disagreed", detail=detail, data=data)
         if left:
             return Verdict(True, data=data)
         detail = f"place {place} of {of} by {self._by}; the top {self._top} go on"
