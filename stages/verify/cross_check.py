@@ -135,9 +135,8 @@ class SolveAgainStage(_CrossCheck[Hashable]):
         return answer, f"the program found {shown(answer)}"
 
     async def _vote(self, answer: Hashable, voice: Voice[Hashable]) -> Voice[bool]:
-        if voice.said is None:
-            return Voice(voice.method, None, voice.words)
-        return Voice(voice.method, answer == voice.said or await self._answers.same(answer, voice.said), voice.words)
+        agrees = None if voice.said is None else answer == voice.said or await self._answers.same(answer, voice.said)
+        return Voice(voice.method, agrees, voice.words)
 
 
 class RecheckStage(_CrossCheck[bool]):

@@ -44,7 +44,7 @@ class Grounded(Check):
         quoted = [text for text in _QUOTED.findall(candidate.text) if len(text.split()) >= _LEAST_WORDS]
         for text in [evidence, *quoted] if isinstance(evidence, str) else quoted:
             if find_span(text, reference) is None:
-                return _ungrounded(0.0, f"this is no quotation from the reference: {shown(text)}")
+                return Verdict(False, 0.0, "ungrounded", f"this is no quotation from the reference: {shown(text)}")
         said = list(sentences(candidate.text))
         if not said:
             raise CandidateError("empty", "the response has no text")
@@ -54,7 +54,7 @@ class Grounded(Check):
         if score >= self._min_score:
             return Verdict(True, score)
         text, lack = next(iter(lacks.items()))
-        return _ungrounded(score, f"{lack}: {shown(text)}")
+        return Verdict(False, score, "ungrounded", f"{lack}: {shown(text)}")
 
 
 def _lack(sentence: str, reference: str, there: set[str]) -> str:
@@ -70,7 +70,3 @@ def _lack(sentence: str, reference: str, there: set[str]) -> str:
 
 def _stems(text: str) -> set[str]:
     return {word[:_STEM] for word in _CONTENT.findall(normal(text))}
-
-
-def _ungrounded(score: float, detail: str) -> Verdict:
-    return Verdict(False, score, "ungrounded", detail)

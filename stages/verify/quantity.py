@@ -67,6 +67,11 @@ class Quantity:
     percent: bool = False
     unit: Unit | None = None
 
+    @property
+    def share(self) -> Fraction:
+        """The value, that of a percentage as a part of one."""
+        return self.value / 100 if self.percent else self.value
+
     def __str__(self) -> str:
         return _written(self.value) + ("%" if self.percent else "")
 
@@ -79,12 +84,7 @@ def same(one: Quantity, other: Quantity) -> bool:
             return _close(one.value * factor, other.value * other_factor)
         if dimension.partition("/")[0] != other_dimension.partition("/")[0]:
             return False  # else one leaves out its `per hour`
-    if _close(one.value, other.value):
-        return True
-    if one.percent != other.percent:
-        hundredth = Fraction(1, 100)
-        return _close(one.value * (hundredth if one.percent else 1), other.value * (hundredth if other.percent else 1))
-    return False
+    return _close(one.value, other.value) or (one.percent != other.percent and _close(one.share, other.share))
 
 
 def whole_quantity(text: str) -> Quantity | None:
