@@ -87,12 +87,11 @@ class Workers:
 
 
 class _Worker:
-    """One place in the pool, and the process in it: ready for a job, or else about to be replaced."""
+    """One place in the pool, and the process in it: ready for a job while its input is open, or else replaced."""
 
     def __init__(self, first: list[Any]) -> None:
         self._first = first
         self._process: Process | None = None
-        self._ready: Process | None = None
         self.starts = 0
 
     async def start(self) -> Process:
@@ -119,28 +118,27 @@ class _Worker:
         return process
 
     async def ask(self, job: Any, limit_s: float) -> Any:
-        ready = self._ready
-        if ready is None or ready.stdin is None or ready.stdin.is_closing():  # is_closing: it died since
-            ready = await self.start()
-        return await self._exchange(ready, job, limit_s)
+        process = self._process
+        if process is None or process.stdin is None or process.stdin.is_closing():
+            process = await self.start()
+        return await self._exchange(process, job, limit_s)
 
     async def _exchange(self, process: Process, job: Any, limit_s: float) -> Any:
         """Return the answer; where there is none the process is killed at once, as it is when we are cancelled."""
         assert process.stdin and process.stdout  # noqa: S101  it was started with pipes
-        self._ready = None
         try:
             process.stdin.write(orjson.dumps(job) + b"\n")
             async with asyncio.timeout(limit_s):
-                answer = orjson.loads(await process.stdout.readuntil())
-            self._ready = process
-        finally:
-            if self._ready is None and process.returncode is None:
+                return orjson.loads(await process.stdout.readuntil())
+        except BaseException:
+            process.stdin.close()
+            if process.returncode is None:
                 process.kill()
-        return answer
+            raise
 
     async def stop(self) -> None:
         """Kill the process, if there is one, and wait until it is gone."""
-        process, self._ready = self._process, None
+        process = self._process
         if process is not None:
             if process.returncode is None:
                 process.kill()
