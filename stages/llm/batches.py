@@ -15,13 +15,14 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
 from config.schema import Endpoint as EndpointConfig
+from queues.ledger import ReplyRow
 from stages.core.base import Decisions, first_error
 from stages.core.errors import CandidateError, RunStopped
 from stages.core.events import InBatches, Observe
@@ -47,24 +48,14 @@ COMMITS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A reply that came home: whose it is, and the seconds its batch took."""
-
-    key: str
-    seed: int
-    stage: str
-    raw: bytes
-    reply: Reply
-    took_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class BatchHooks:
     """What batches need of the run around them.
 
-    `committed(seeds)` returns the keys of the replies that these have; `folder` is where requests may be gathered.
+    `commit(row)` returns what resolves when a reply that came home is durable; `committed(seeds)` returns the keys of
+    the replies that these have; `folder` is where requests may be gathered.
     """
 
+    commit: Callable[[ReplyRow], asyncio.Future[None]]
     decisions: Decisions
     committed: Callable[[Sequence[int]], set[str]]
     folder: Path
@@ -81,7 +72,7 @@ class Batches:
         api: BatchApi,
         hooks: BatchHooks,
         policy: RetryPolicy,
-        take: Callable[[Answered], asyncio.Future[None]],
+        take: Callable[[ReplyRow, Reply], asyncio.Future[None]],
         observe: Observe | None = None,
     ) -> None:
         self._alias, self._config, self._api, self._hooks = alias, config, api, hooks
@@ -105,18 +96,14 @@ class Batches:
             self.promised.add(one.promised)
         self._count(len(self._recalled))
 
-    def promise(self, request: Request) -> None:
-        """Count a request in that will be added."""
-        self.promised.add(Promised(1, request.tokens, request.cost_usd))
-
-    def add(self, path: str, request: Request) -> None:
-        """Put a request into the next batch to this path of the API; its group must be in the store."""
-        spool = self._gathering.get(path)
+    def add(self, request: Request) -> None:
+        """Put a request into the next batch to its path; its group must be in the store, and `promised` tell of it."""
+        spool = self._gathering.get(request.path)
         if spool is None or not spool.takes(request):
-            self._send(path)
+            self._send(request.path)
             limits = self._config.batch
-            spool = Spool(self._hooks.folder, path, limits.max_requests, int(limits.max_mb * 1e6))
-            self._gathering[path] = spool
+            spool = Spool(self._hooks.folder, request.path, limits.max_requests, int(limits.max_mb * 1e6))
+            self._gathering[request.path] = spool
             self._unsent.add(spool)
             spool.takes(request)
 
@@ -164,8 +151,7 @@ class Batches:
             spool.file.close()
             self._unsent.discard(spool)
             asked = [(key, *whose) for key, whose in spool.asked.items()]
-            promised = (spool.promised.calls, spool.promised.tokens, spool.promised.cost_usd)
-            body = {"batch": id_, "file": file, "at": time.time(), "asked": asked, "promised": promised}
+            body = {"batch": id_, "file": file, "at": time.time(), "asked": asked, "promised": astuple(spool.promised)}
             await self._hooks.decisions.make(KIND, self._alias, body)
             sent = Sent.read(body)
             await self._create(sent, spool.path)
@@ -237,7 +223,8 @@ class Batches:
             seed, stage = asked.pop(line.key)
             assert line.reply is not None  # noqa: S101  it was just read
             took_s = float(ended - batch.created_at)
-            commits.append(self._take(Answered(line.key, seed, stage, line.reply, found, took_s)))
+            row = ReplyRow(seed, line.key, stage, self._alias, line.reply, *found.usage, wait_s=took_s)
+            commits.append(self._take(row, found))
             if len(commits) == COMMITS:
                 await _all(commits)
 

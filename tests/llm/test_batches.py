@@ -18,15 +18,16 @@ from scripted_server import Run, a_call
 
 from config.schema import Endpoint as Config
 from queues.gate import Gate, GateLimits
+from queues.ledger import ReplyRow
 from service.simulator.options import Options
 from service.simulator.server import running
 from stages.core.base import Postponed
 from stages.core.errors import BudgetReached, CandidateError, InputError, RunStopped
 from stages.core.events import CallFinished, InBatches
 from stages.core.record import Group, Seed
-from stages.llm.batch_endpoint import BatchEndpoint, Home
-from stages.llm.batches import SETTLE_S, Answered, BatchHooks
-from stages.llm.endpoint import Hooks, Receipt
+from stages.llm.batch_endpoint import BatchEndpoint
+from stages.llm.batches import SETTLE_S, BatchHooks
+from stages.llm.endpoint import Hooks
 from stages.llm.keys import ApiKey
 from stages.llm.preflight import preflight
 from stages.llm.protocol import Call, Reply
@@ -61,9 +62,9 @@ class World:
     run: Run = field(default_factory=Run)
     slept: list[float] = field(default_factory=list)
 
-    def commit(self, answered: Answered, _: Receipt) -> asyncio.Future[None]:
-        self.replies[answered.key] += 1
-        self.groups[answered.seed].replies[answered.key] = answered.raw
+    def commit(self, row: ReplyRow) -> asyncio.Future[None]:
+        self.replies[row.key] += 1
+        self.groups[row.seed].replies[row.key] = row.raw
         return asyncio.create_task(turns_pass())
 
     def committed(self, seeds: Sequence[int]) -> set[str]:
@@ -77,7 +78,7 @@ class World:
 
     def endpoint(self, key: str | None = None, **config: Any) -> BatchEndpoint:
         settings = Config.model_validate({"base_url": self.base_url, "model": "simulated", "mode": "batch", **config})
-        home = Home(self.commit, BatchHooks(self.rows, self.committed, self.folder, "run-1"))
+        home = BatchHooks(self.commit, self.rows, self.committed, self.folder, "run-1")
         hooks = Hooks(self.run.commit, self.run.admit_budget, None, self.run.events.append)
         policy = RetryPolicy(sleep=self.sleep, chance=lambda: 0.5)
         gate = Gate(GateLimits(max_concurrency=8))
