@@ -24,10 +24,7 @@ from stages.llm.keys import ApiKey
 from stages.llm.protocol import Call, Reply
 from stages.llm.retries import RetryPolicy
 from stages.llm.spool import Promised, Request
-
-ROUTES = {"generate": "", "embeddings": "/v1/embeddings"}
-"""What can be asked in batches, and its path; that of generating depends on `api`."""
-_PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+from stages.llm.wire import path_of
 
 
 class BatchEndpoint(Endpoint):
@@ -83,7 +80,7 @@ class BatchEndpoint(Endpoint):
         except BudgetReached as reached:  # what is under way may leave some of it
             self.refused = reached
             raise Postponed from None
-        path = ROUTES[call.route] or _PATHS[self._config.api]
+        path = f"/v1/{path_of(self._config.api, call.route)}"
         tokens = self._estimate.of(call.body, self._config.body, len(body))
         most = Promised(1, tokens, self._most(tokens, len(body)))
         self.promised.add(most)

@@ -16,6 +16,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,7 +27,7 @@ from queues.ledger import ReplyRow
 from stages.core.base import Decisions, first_error
 from stages.core.errors import CandidateError, RunStopped
 from stages.core.events import InBatches, Observe
-from stages.llm.batch_api import ENDED, BatchApi, Line
+from stages.llm.batch_api import ENDED, BatchApi
 from stages.llm.batch_faults import Faults, Outcome
 from stages.llm.failures import Failure
 from stages.llm.protocol import Reply
@@ -212,27 +213,27 @@ class Batches:
         failures: dict[str, Failure] = {}
         commits: list[asyncio.Future[None]] = []
         ended = batch.completed_at or batch.expired_at or batch.cancelled_at or batch.created_at
+        took_s = float(ended - batch.created_at)
 
-        async def take(line: Line) -> None:
-            if line.key not in asked:  # committed already, or nothing of ours
+        async def take(key: str, said: bytes | Failure) -> None:
+            if key not in asked:  # committed already, or nothing of ours
                 return
-            found = self.faults.read(line)
-            if isinstance(found, Failure):
-                failures[line.key] = found
-                return
-            seed, stage = asked.pop(line.key)
-            assert line.reply is not None  # noqa: S101  it was just read
-            took_s = float(ended - batch.created_at)
-            row = ReplyRow(seed, line.key, stage, self._alias, line.reply, *found.usage, wait_s=took_s)
-            commits.append(self._take(row, found))
-            if len(commits) == COMMITS:
-                await _all(commits)
+            if isinstance(said, bytes):
+                reply = self.faults.read(said)
+                if isinstance(reply, Reply):
+                    row = ReplyRow(asked[key][0], key, asked[key][1], self._alias, said, *reply.usage, wait_s=took_s)
+                    del asked[key]
+                    commits.append(self._take(row, reply))
+                    if len(commits) == COMMITS:
+                        await _all(commits)
+                    return
+                said = reply
+            failures[key] = said
 
-        for file in (batch.output_file_id, batch.error_file_id):
-            if file:
-                await self._patiently(lambda file=file: self._api.lines(file, take))  # type: ignore[misc]  # a default
+        for file in filter(None, (batch.output_file_id, batch.error_file_id)):
+            await self._patiently(partial(self._api.lines, file, take))
         await _all(commits)
-        return self.faults.judged(batch, failures, [key for key in asked if key not in failures])
+        return self.faults.judged(batch, failures, asked)
 
     async def _end(self, sent: Sent, how: str, outcome: Outcome) -> None:
         failed = [(key, *why) for key, why in outcome.failed.items()]

@@ -298,7 +298,7 @@ async def test_a_file_that_the_provider_refuses_costs_the_lines_it_names_and_no_
     world: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world() as there:
-        monkeypatch.setattr("stages.llm.batch_endpoint._PATHS", {"chat": "/v1/embeddings"})
+        monkeypatch.setattr("stages.llm.wire._GENERATING", {"chat": "embeddings"})
         with monkeypatch.context() as patched:
             patched.setattr("service.simulator.batches._read", lambda *_: [{"code": "bad", "line": 2, "message": "no"}])
             async with there.living(there.endpoint(), 3), asyncio.timeout(30):
