@@ -21,7 +21,7 @@ from stages.llm.batch_api import BatchApi
 from stages.llm.batches import Batches, BatchHooks
 from stages.llm.endpoint import Endpoint, Hooks
 from stages.llm.keys import ApiKey
-from stages.llm.protocol import Call, Reply
+from stages.llm.protocol import Call, Reply, Route
 from stages.llm.retries import RetryPolicy
 from stages.llm.spool import Promised, Request
 from stages.llm.wire import path_of
@@ -95,7 +95,8 @@ class BatchEndpoint(Endpoint):
 
     def _take(self, row: ReplyRow, reply: Reply) -> asyncio.Future[None]:
         """Commit a reply, and tell of it as of a call that has just been made; it waited for its batch."""
-        told, observe = self._served(row.stage, reply, row.wait_s, 0.0), self._hooks.observe
+        route: Route = "embeddings" if reply.vectors else "generate"
+        told, observe = self._served(row.stage, reply, row.wait_s, 0.0, route), self._hooks.observe
         done = self._home.commit(row._replace(cost_usd=told.cost_usd))
         if observe is not None:
             observe(CallStarted(self.alias, row.stage))

@@ -214,9 +214,7 @@ class Endpoint:
         label: CallOutcome = "cancelled" if outcome is None else _OUTCOMES.get(outcome.cause, "error")
         return CallFinished(self.alias, call.stage, label, wait_s, duration_s, route=call.route)
 
-    def _served(
-        self, stage: str, reply: Reply, wait_s: float, duration_s: float, route: Route = "generate"
-    ) -> CallFinished:
+    def _served(self, stage: str, reply: Reply, wait_s: float, duration_s: float, route: Route) -> CallFinished:
         truncated, cost_usd = any(choice.truncated for choice in reply.choices), self._cost(reply.usage)
         return CallFinished(self.alias, stage, "ok", wait_s, duration_s, *reply.usage, cost_usd, truncated, route)
 

@@ -187,6 +187,19 @@ async def test_all_requests_of_a_round_are_one_batch_and_replies_come_home_as_th
         assert list(there.folder.iterdir()) == [], "what was gathered leaves nothing behind"
 
 
+async def test_embeddings_by_batch_are_told_as_what_they_are(world: Worlds) -> None:
+    async with world() as there:
+        there.call = lambda no: a_call(  # type: ignore[method-assign]
+            body={"input": [f"text {no}"], "messages": None},
+            route="embeddings",
+            group=there.groups.setdefault(no, Group(Seed(no, f"s{no}", {}))),
+        )
+        await there.live(2)
+        assert all(isinstance(said, Reply) and said.vectors for said in there.said.values())
+        finished = [event for event in there.run.events if isinstance(event, CallFinished)]
+        assert {event.route for event in finished} == {"embeddings"}
+
+
 async def test_a_batch_holds_no_more_than_it_may_and_the_next_ones_go_out_without_waiting(world: Worlds) -> None:
     async with world() as there:
         await there.live(10, batch={"max_requests": 4})
