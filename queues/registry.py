@@ -119,29 +119,26 @@ class Registry:
     async def put(self, record: Record) -> None:
         """Write the state and body of a thing that is registered."""
         statement = "UPDATE thing SET state = ?, body = ? WHERE id = ?"
-        await self._do("write", lambda: self._run(statement, record.state, _json(record.body), record.id))
+        await self._rows("write", statement, record.state, _json(record.body), record.id)
 
     async def delete(self, thing: str) -> None:
         await self._do("write", partial(self._delete, thing))
 
     async def get(self, kind: str, thing: str, tenant: str | None = None) -> Record | None:
         """Return a thing, None where there is none of this id, or it is another tenant's (None: whosever it is)."""
-        where = "kind = ? AND id = ?" + ("" if tenant is None else " AND tenant = ?")
-        values = (kind, thing) if tenant is None else (kind, thing, tenant)
-        found = await self._read(f"SELECT {COLUMNS} FROM thing WHERE {where}", *values)  # noqa: S608  no value in it
-        return next(iter(found), None)
+        query = f"SELECT {COLUMNS} FROM thing WHERE kind = ? AND id = ? AND tenant = ifnull(?, tenant)"  # noqa: S608  no value in it
+        return next(iter(await self._read(query, kind, thing, tenant)), None)
 
     async def page(self, kind: str, tenant: str, page: Page, match: Mapping[str, str]) -> tuple[list[Record], bool]:
         """Return things of a tenant, and whether there are more. `match`: a `state`, or what their body must have."""
         where, values = ["kind = ?", "tenant = ?"], [kind, tenant]
+        order, beyond = ("DESC", "<") if page.newest_first else ("ASC", ">")
         if page.after is not None:
-            before, after = "no < (SELECT no FROM thing WHERE id = ?)", "no > (SELECT no FROM thing WHERE id = ?)"
-            where.append(before if page.newest_first else after)
+            where.append(f"no {beyond} (SELECT no FROM thing WHERE id = ?)")  # noqa: S608  no value in it
             values.append(page.after)
         for name, value in match.items():
             where.append("state = ?" if name == "state" else "body->>? = ?")
             values += [value] if name == "state" else [f"$.{name}", value]
-        order = "DESC" if page.newest_first else "ASC"
         query = f"SELECT {COLUMNS} FROM thing WHERE {' AND '.join(where)} ORDER BY no {order} LIMIT ?"  # noqa: S608  no value in it
         found = await self._read(query, *values, page.limit + 1)
         return found[: page.limit], len(found) > page.limit
@@ -154,17 +151,17 @@ class Registry:
     async def states(self, kind: str) -> Counter[str]:
         """Count the things in each state."""
         query = "SELECT state, count(*) FROM thing WHERE kind = ? GROUP BY state"
-        return Counter(dict(await self._do("read", lambda: self._run(query, kind))))
+        return Counter(dict(await self._rows("read", query, kind)))
 
     async def total(self, tenant: str, name: str) -> int:
         """Return the sum of a number in the bodies of a tenant's things."""
         query = "SELECT ifnull(sum(body->>?), 0) FROM thing WHERE tenant = ?"
-        return int((await self._do("read", lambda: self._run(query, f"$.{name}", tenant)))[0][0])
+        return int((await self._rows("read", query, f"$.{name}", tenant))[0][0])
 
     async def used(self, day: int) -> dict[str, int]:
         """Return the tokens that each tenant has taken on a day, counted from 1970."""
         query = "SELECT tenant, tokens FROM usage WHERE day = ?"
-        return dict(await self._do("read", lambda: self._run(query, day)))
+        return dict(await self._rows("read", query, day))
 
     async def use(self, tenant: str, day: int, tokens: int) -> None:
         """Write how many tokens a tenant has taken on a day so far; earlier days are forgotten after a month."""
@@ -173,11 +170,13 @@ class Registry:
     async def try_writing(self) -> None:
         """Write something that nobody reads. Raises LedgerError where that cannot be."""
         statement = "INSERT INTO usage VALUES ('', 0, 0) ON CONFLICT DO UPDATE SET tokens = 1 - tokens"
-        await self._do("write", lambda: self._run(statement))
+        await self._rows("write", statement)
 
     async def _read(self, query: str, *values: object) -> list[Record]:
-        rows = await self._do("read", lambda: self._run(query, *values))
-        return [_record(row) for row in rows]
+        return [_record(row) for row in await self._rows("read", query, *values)]
+
+    async def _rows(self, doing: str, query: str, *values: object) -> list[Any]:
+        return await self._do(doing, partial(self._run, query, *values))
 
     async def _do(self, doing: str, step: Callable[[], T]) -> T:
         def explained_step() -> T:

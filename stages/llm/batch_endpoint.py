@@ -68,7 +68,7 @@ class BatchEndpoint(Endpoint):
 
     async def home(self) -> None:
         """Return when nothing is under way."""
-        await self._batches.home()
+        await self._batches.home.wait()
         self.refused = None
 
     async def _serve(self, call: Call, key: str, body: bytes) -> Reply:

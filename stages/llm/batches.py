@@ -87,7 +87,8 @@ class Batches:
         self._full: asyncio.Queue[Spool] = asyncio.Queue()
         self._recalled: list[Sent] = []
         self.under_way = 0
-        self._home = asyncio.Event()
+        self.home = asyncio.Event()
+        """Set while no batch is under way."""
         self._uploading = asyncio.Lock()
 
     def recall(self) -> None:
@@ -112,10 +113,6 @@ class Batches:
         """Send what is gathered, however little it is."""
         for path in list(self._gathering):
             self._send(path)
-
-    async def home(self) -> None:
-        """Return when no batch is under way."""
-        await self._home.wait()
 
     def close(self) -> None:
         """Drop what was not sent; its groups ask again. What is at the provider is nothing of this process any more."""
@@ -142,7 +139,7 @@ class Batches:
 
     def _count(self, batches: int) -> None:
         self.under_way += batches
-        (self._home.clear if self.under_way else self._home.set)()
+        (self.home.clear if self.under_way else self.home.set)()
 
     async def _carry(self, spool: Spool) -> None:
         """Send a batch and take it home. One upload at a time: the line is shared anyway."""
