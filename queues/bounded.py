@@ -22,10 +22,6 @@ class QueueClosed(Exception):
     """The queue takes nothing any more and, for a `get`, holds nothing any more."""
 
 
-class QueueFull(Exception):
-    """`put_nowait` found no room."""
-
-
 @dataclass(frozen=True, slots=True)
 class QueueStatistics:
     """A queue at one moment. `oldest_s` is the age of its oldest item in seconds, 0 when empty."""
@@ -57,12 +53,6 @@ class BoundedQueue(Generic[T]):
         """Add an item, waiting for room. Raises QueueClosed, also when the queue closes during the wait."""
         while self._full and not self._closed:
             await _turn(self._putters)
-        self.put_nowait(item)
-
-    def put_nowait(self, item: T) -> None:
-        """Add an item, or raise QueueFull or QueueClosed."""
-        if self._full and not self._closed:
-            raise QueueFull(repr(self))
         self._add(self._new, item)
 
     def put_again(self, item: T) -> None:

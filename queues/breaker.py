@@ -9,7 +9,6 @@ Synchronous, and the clock (seconds) is handed in. Nothing is learned from a req
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 
@@ -27,7 +26,7 @@ class Breaker:
 
     __slots__ = ("_back_off", "_clock", "_failures", "_probe_at", "open")
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.open = False
         self._clock = clock
         self._failures = deque[float](maxlen=FAILURES)

@@ -106,7 +106,7 @@ class Gate:
         self._clock = clock
         self._limit = AdaptiveLimit(limits.max_concurrency, clock)
         self._pace = Pace(limits.requests_per_minute, clock) if limits.requests_per_minute else None
-        self._tokens = _bucket(limits.tokens_per_minute, clock)
+        self._tokens = TokenBucket(*_flow(limits.tokens_per_minute), clock) if limits.tokens_per_minute else None
         self._cool: CoolDown | None = None
         self._line = Line()
         self._arrivals = itertools.count()
@@ -152,7 +152,7 @@ class Gate:
             self._pace.slow(per_minute)
         elif self._tokens is not None:
             self.limits = replace(self.limits, tokens_per_minute=per_minute)
-            self._tokens.slow(per_minute / 60, per_minute / 60 * BURST_S)
+            self._tokens.slow(*_flow(per_minute))
 
     def drain(self, kind: Kind, left: float) -> None:
         """Let no more than `left` go before more flows in."""
@@ -274,7 +274,6 @@ class Gate:
             self._serve_now()
 
 
-def _bucket(per_minute: float | None, clock: Clock) -> TokenBucket | None:
-    if not per_minute:
-        return None
-    return TokenBucket(per_minute / 60, per_minute / 60 * BURST_S, clock)
+def _flow(tokens_per_minute: float) -> tuple[float, float]:
+    """Return rate and capacity of the bucket that holds the limit."""
+    return tokens_per_minute / 60, tokens_per_minute / 60 * BURST_S

@@ -6,7 +6,6 @@ asyncio-throttle's. That library polls and has no order, so only one task may ev
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from asyncio_throttle.throttler import Throttler
@@ -33,7 +32,7 @@ class TokenBucket:
     and what follows waits until its debt is paid: the long-run rate holds for any size.
     """
 
-    def __init__(self, rate: float, capacity: float, clock: Clock = time.monotonic) -> None:
+    def __init__(self, rate: float, capacity: float, clock: Clock) -> None:
         self.capacity = capacity
         self._rate = rate
         self._clock = clock
@@ -78,7 +77,7 @@ class Pace:
     requests first, and says how long to sleep; the window's slot is taken last, since it cannot be given back.
     """
 
-    def __init__(self, per_minute: float, clock: Clock = time.monotonic) -> None:
+    def __init__(self, per_minute: float, clock: Clock) -> None:
         rate = per_minute / 60
         self._window = _window(rate)
         self._spread = TokenBucket(rate, 1 + rate * SPREAD_S, clock)
@@ -126,7 +125,7 @@ def _window(rate: float) -> Throttler:
 class CoolDown:
     """Nothing goes for `seconds`; then `places` requests come back one after another, spread over a second."""
 
-    def __init__(self, seconds: float, places: int, clock: Clock = time.monotonic) -> None:
+    def __init__(self, seconds: float, places: int, clock: Clock) -> None:
         self._clock = clock
         self._next = clock() + seconds
         self._left = places

@@ -7,7 +7,6 @@ change is on disk (WAL, synchronous=FULL), so that what was answered survives a 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import time
 import uuid
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
+from queues.ledger.connection import create, is_empty, make_durable
 from queues.ledger.errors import LedgerMismatch, explained
 from queues.ledger.lock import Lock
 
@@ -238,20 +238,9 @@ def _json(body: Mapping[str, Any]) -> str:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if version != VERSION and tables:
+    empty = is_empty(connection)
+    if version != VERSION and not empty:
         raise LedgerMismatch(f"{path} has format {version}, this tamis reads {VERSION}; use the tamis that wrote it")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA busy_timeout = 5000")
-    if not tables:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in TABLES:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-        folder = os.open(path.parent, os.O_RDONLY)  # the file's name must survive a power cut as well as its content
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    make_durable(connection)
+    if empty:
+        create(connection, path, TABLES, VERSION)

@@ -12,10 +12,11 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
+from queues.ledger import ReplyRow
 from stages.core.errors import BudgetReached, TamisError
 from stages.core.events import Event
 from stages.core.record import Group, Seed
-from stages.llm.endpoint import Endpoint, Hooks, Receipt
+from stages.llm.endpoint import Endpoint, Hooks
 from stages.llm.protocol import Call
 from stages.llm.retries import RetryPolicy
 
@@ -116,7 +117,7 @@ class ScriptedServer:
 class Run:
     """The run around an endpoint: its ledger, budget, clock and observers, in memory."""
 
-    committed: list[tuple[str, bytes, Receipt]] = field(default_factory=list)
+    committed: list[ReplyRow] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     reusable: dict[str, bytes] = field(default_factory=dict)
@@ -126,8 +127,8 @@ class Run:
     now: float = 1000.0
     time_passes: bool = True
 
-    async def commit(self, _call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
-        self.committed.append((key, raw, receipt))
+    async def commit(self, _call: Call, row: ReplyRow) -> None:
+        self.committed.append(row)
 
     def reuse(self, key: str) -> bytes | None:
         return self.reusable.get(key)

@@ -8,8 +8,7 @@ from queues.ledger.errors import (
     LedgerMismatch,
     LedgerMissing,
 )
-from queues.ledger.numbers import SeedNumbers
-from queues.ledger.reader import CandidateCount, Reader, SeedCount, Spend, Spent
+from queues.ledger.reader import CandidateCount, Reader, SeedCount, SeedNumbers, Spend, Spent
 from queues.ledger.reuse import ReplyIndex
 from queues.ledger.rows import CandidateRow, DecisionRow, ReplyRow, SeedRow
 from queues.ledger.writer import Ledger

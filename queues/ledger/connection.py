@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from queues.ledger import schema
@@ -24,20 +25,18 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     wal = wal_of(path)
     unclean = wal.exists() and wal.stat().st_size > 0
 
-    def prepare(connection: sqlite3.Connection) -> None:
-        empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+    with _opened(path, "mode=rwc", 0.25) as connection:
+        empty = is_empty(connection)
         if not empty:
             _validate(connection, path)  # before anything is changed: it may be somebody else's
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        make_durable(connection)
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # the commit thread does it, after the acknowledgement
         connection.execute("PRAGMA cache_size = -65536")  # KiB
         if empty:
-            _create(connection, path)
+            create(connection, path, schema.TABLES, schema.VERSION, schema.APPLICATION_ID)
         if unclean:
             _check(connection, path)
-
-    return _connect(path, "mode=rwc", 0.25, prepare)
+        return connection
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
@@ -46,14 +45,14 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         raise LedgerMissing(f"there is no ledger at {path}")
     # a reader makes files beside the ledger; where it may not, nobody writes, and the file can be read as it stands
     still = not wal_of(path).exists() and not os.access(path.parent, os.W_OK)
-    return _connect(
-        path, "mode=ro&immutable=1" if still else "mode=ro", 5.0, lambda connection: _validate(connection, path)
-    )
+    with _opened(path, "mode=ro&immutable=1" if still else "mode=ro", 5.0) as connection:
+        _validate(connection, path)
+        return connection
 
 
-def _connect(
-    path: Path, options: str, busy_s: float, prepare: Callable[[sqlite3.Connection], None]
-) -> sqlite3.Connection:
+@contextmanager
+def _opened(path: Path, options: str, busy_s: float) -> Iterator[sqlite3.Connection]:
+    """Open the file; where the block fails, it is closed again."""
     if sqlite3.sqlite_version_info < (3, 38):
         raise LedgerMismatch(
             f"SQLite {sqlite3.sqlite_version} is too old for the ledger: it needs 3.38 or later; use a newer Python"
@@ -63,19 +62,32 @@ def _connect(
         f"{path.absolute().as_uri()}?{options}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
     )
     try:
-        prepare(connection)
+        yield connection
     except BaseException:
         connection.close()
         raise
-    return connection
 
 
-def _create(connection: sqlite3.Connection, path: Path) -> None:
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Tell whether a file was just made: nothing is in it yet, and no format."""
+    return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0])
+
+
+def make_durable(connection: sqlite3.Connection) -> None:
+    """Have every commit survive a power cut, without keeping readers waiting."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def create(
+    connection: sqlite3.Connection, path: Path, tables: Iterable[str], version: int, application_id: int = 0
+) -> None:
+    """Make the tables of a new file, and see to it that its name is on disk as well."""
     connection.execute("BEGIN IMMEDIATE")
-    for statement in schema.TABLES:
+    for statement in tables:
         connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    connection.execute(f"PRAGMA application_id = {application_id}")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("COMMIT")
     folder = os.open(path.parent, os.O_RDONLY)  # the file's name must survive a power cut as well as its content
     try:

@@ -2,12 +2,16 @@
 
 Every write is one statement per table and commit: the rows arrive as one JSON array and SQLite unpacks them in C, with
 the GIL released (docs/decisions/0001-rows-through-json-each.md). `->>` gives a text or number itself, `->` keeps JSON.
+A statement's columns are the fields of its row (`rows.py`), by name.
 Large columns stand last, so that reading the small ones touches no overflow page.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from queues.ledger.rows import CandidateRow, DecisionRow, ReplyRow, SeedRow
 
 APPLICATION_ID = 0x74616D69  # "tami", in the file's header
 VERSION = 1
@@ -71,49 +75,25 @@ class Table(NamedTuple):
     texts: tuple[int, ...]
 
 
-_ROWS = "FROM json_each(CAST(? AS TEXT))"  # bytes in, decoded by SQLite and not under the GIL
+def _table(
+    name: str, columns: Sequence[str], json: Sequence[str] = (), texts: Sequence[str] = (), key: Sequence[str] = ()
+) -> Table:
+    """Return how rows enter a table; with a `key`, over the row that has the same."""
+    places = {column: place for place, column in enumerate(columns)}
+    values = [f"value->{place}" if column in json else f"value->>{place}" for column, place in places.items()]
+    rows = "json_each(CAST(? AS TEXT))"  # bytes in, decoded by SQLite and not under the GIL
+    statement = f"INSERT INTO {name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {rows}"  # noqa: S608  no value in it
+    if key:
+        news = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
+        # WHERE true: without it the parser takes ON CONFLICT for a join's ON
+        statement += f" WHERE true ON CONFLICT ({', '.join(key)}) DO UPDATE SET {news}"
+    return Table(statement, tuple(places[column] for column in json), tuple(places[column] for column in texts))
 
-REPLY = Table(
-    f"""
-INSERT INTO reply (seed, key, stage, endpoint, raw, prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens,
-                   cost_usd, wait_s, duration_s, reused)
-SELECT value->>0, value->>1, value->>2, value->>3, value->4, value->>5, value->>6, value->>7, value->>8,
-       value->>9, value->>10, value->>11, value->>12 {_ROWS}""",
-    json=(4,),
-    texts=(),
-)
 
-# WHERE true: without it the parser takes ON CONFLICT for a join's ON
-SEED = Table(
-    f"""
-INSERT INTO seed (no, id, topic, parent_id, root_id, state, phase, row, data)
-SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->7, value->8 {_ROWS}
-WHERE true ON CONFLICT (no) DO UPDATE SET
-    id = excluded.id, topic = excluded.topic, parent_id = excluded.parent_id, root_id = excluded.root_id,
-    state = excluded.state, phase = excluded.phase, row = excluded.row, data = excluded.data""",
-    json=(7, 8),
-    texts=(1, 2),
+REPLY = _table("reply", ReplyRow._fields, json=("raw",))
+SEED = _table("seed", SeedRow._fields, json=("row", "data"), texts=("id", "topic"), key=("no",))
+CANDIDATE = _table(
+    "candidate", CandidateRow._fields, json=("data",), texts=("reason", "detail", "text"), key=("seed", "n")
 )
-
-CANDIDATE = Table(
-    f"""
-INSERT INTO candidate (seed, n, state, stage, reason, detail, origin, text, data)
-SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->8 {_ROWS}
-WHERE true ON CONFLICT (seed, n) DO UPDATE SET
-    state = excluded.state, stage = excluded.stage, reason = excluded.reason, detail = excluded.detail,
-    origin = excluded.origin, text = excluded.text, data = excluded.data""",
-    json=(8,),
-    texts=(4, 5, 7),
-)
-
-DECISION = Table(
-    f"INSERT INTO decision (kind, scope, body) SELECT value->>0, value->>1, value->2 {_ROWS}", json=(2,), texts=(1,)
-)
-
-META = Table(
-    f"""
-INSERT INTO meta (key, value) SELECT value->>0, value->>1 {_ROWS}
-WHERE true ON CONFLICT (key) DO UPDATE SET value = excluded.value""",
-    json=(),
-    texts=(0, 1),
-)
+DECISION = _table("decision", DecisionRow._fields, json=("body",), texts=("scope",))
+META = _table("meta", ("key", "value"), texts=("key", "value"), key=("key",))

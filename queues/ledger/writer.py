@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from queues.ledger.batch import Batch
-from queues.ledger.commit import CommitThread
+from queues.ledger.commit import Batch, CommitThread
 from queues.ledger.connection import connect_writer
 from queues.ledger.errors import LedgerFailed, explained
 from queues.ledger.lock import Lock

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import orjson
 
 from queues.ledger import Ledger, ReplyRow
-from queues.ledger.batch import Batch
+from queues.ledger.commit import Batch
 from queues.ledger.connection import connect_writer
 
 COLUMNS = "seed, key, stage, endpoint, raw, prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens"

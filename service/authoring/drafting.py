@@ -12,12 +12,13 @@ from config.problems import ConfigError
 from config.words import suggestion
 from config.yamlfile import write as to_yaml
 from queues.gate import Gate, GateLimits
+from queues.ledger import ReplyRow
 from service.runs.lifecycle import Interrupted, background
 from stages.core.errors import InputError
 from stages.io.atomic import replacing
 from stages.judge.constitution import Constitution, load_constitution
 from stages.judge.expand import KINDS, Draft, expand
-from stages.llm.endpoint import Endpoint, Hooks, Receipt
+from stages.llm.endpoint import Endpoint, Hooks
 from stages.llm.keys import ApiKey, read_keys
 from stages.llm.preflight import preflight
 from stages.llm.protocol import Call
@@ -81,5 +82,5 @@ async def _draft(constitution: Constitution, alias: str, config: EndpointConfig,
         return await expand(constitution, endpoint)
 
 
-async def _keep(_call: Call, _key: str, _raw: bytes, _receipt: Receipt) -> None:
+async def _keep(_call: Call, _row: ReplyRow) -> None:
     """Keep nothing: what comes of the replies is the file."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from config.schema import Pipeline
+from queues.ledger import ReplyRow
 from service.dryrun.forecast import Paid, Probe, forecast
 from service.dryrun.standin import bounded
 from service.human import brief, dollars, duration, percent
@@ -20,7 +21,6 @@ from service.runs.runner import RunOptions, run_pipeline
 from service.runs.session import limits_of
 from stages.core.errors import BudgetReached, InputError
 from stages.io.store import unpack
-from stages.llm.endpoint import Receipt
 from stages.llm.protocol import Call
 
 Estimate = dict[str, Any]
@@ -48,11 +48,9 @@ class _Bill:
     def __init__(self) -> None:
         self.paid: list[Paid] = []
 
-    def __call__(self, alias: str, call: Call, receipt: Receipt) -> None:
-        usage, now = receipt.usage, time.monotonic()
-        tokens = (usage.prompt_tokens, usage.completion_tokens)
-        root = call.group.seed.root
-        self.paid.append(Paid(root, call.stage, alias, *tokens, receipt.cost_usd, receipt.duration_s, now))
+    def __call__(self, call: Call, row: ReplyRow) -> None:
+        root, tokens = call.group.seed.root, (row.prompt_tokens, row.completion_tokens)
+        self.paid.append(Paid(root, row.stage, row.endpoint, *tokens, row.cost_usd, row.duration_s, time.monotonic()))
 
 
 def _probed(options: RunOptions) -> tuple[Probe, Pipeline]:

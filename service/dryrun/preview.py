@@ -16,13 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from config.schema import Generate
-from queues.ledger import Reader, Spend
+from queues.ledger import Reader, ReplyRow, Spend
 from service.dryrun.showing import Showing
 from service.human import brief, dollars, duration
 from service.runs import rundir
 from service.runs.runner import Result, RunOptions, run_pipeline
 from stages.io.store import unpack
-from stages.llm.endpoint import Receipt
 from stages.llm.protocol import Call
 
 
@@ -32,8 +31,8 @@ class Sent:
     def __init__(self) -> None:
         self.first: dict[tuple[str, str], tuple[str, Call]] = {}
 
-    def __call__(self, alias: str, call: Call, _: Receipt) -> None:
-        self.first.setdefault((call.stage, call.purpose), (alias, call))
+    def __call__(self, call: Call, row: ReplyRow) -> None:
+        self.first.setdefault((call.stage, call.purpose), (row.endpoint, call))
 
 
 def preview_run(

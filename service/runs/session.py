@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any, TypeVar
 
 from config.schema import Endpoint as EndpointConfig
@@ -22,9 +21,9 @@ from service.runs.spending import Spending
 from service.runs.store import LedgerDecisions, LedgerStore
 from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.core.events import Observe
-from stages.llm.batch_endpoint import BatchEndpoint, Home
-from stages.llm.batches import Answered, BatchHooks, under_way
-from stages.llm.endpoint import Endpoint, Hooks, Receipt
+from stages.llm.batch_endpoint import BatchEndpoint
+from stages.llm.batches import BatchHooks, under_way
+from stages.llm.endpoint import Endpoint, Hooks
 from stages.llm.keys import ApiKey
 from stages.llm.protocol import Call, Reply
 from stages.llm.spool import Promised
@@ -33,8 +32,8 @@ from stages.registry import Tools, build
 
 T = TypeVar("T", int, float)
 
-OnReply = Callable[[str, Call, Receipt], None]
-"""Hears of every committed reply: the endpoint's alias, what was asked, and what it took."""
+OnReply = Callable[[Call, ReplyRow], None]
+"""Hears of every committed reply: what was asked, and what came and what it took."""
 
 
 class Halting:
@@ -80,7 +79,7 @@ class Session:
         self._spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight, self._promised)
         self._ledger = ledger
         decisions = LedgerDecisions(ledger, reader)
-        batches = BatchHooks(decisions, reader.keys, ledger.path.parent, _run_id(ledger))
+        batches = BatchHooks(self._keep, decisions, reader.keys, ledger.path.parent, _run_id(ledger))
         reused = None if reuse is None else reuse.get
         used = {alias: config.endpoints[alias] for alias in keys}
         groups, shared = limits_of(used), gates or {}
@@ -88,17 +87,16 @@ class Session:
         self.gates = {name: self._own.get(name) or shared[name] for name in groups}
         self.gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
         self.endpoints: dict[str, Endpoint] = {}
+        of_run = Hooks(self._commit, self._admit, reused, observe, job)
         for alias, endpoint in used.items():
-            of_run = Hooks(partial(self._commit, alias), self._admit, reused, observe, job)
             made = (alias, endpoint, self.gate_of[alias], keys[alias], of_run)
-            home = Home(partial(self._came_home, alias), batches)
             if endpoint.mode == "live" and (sent := under_way(alias, decisions)):
                 raise InputError(
                     f"endpoints.{alias}.mode: {len(sent)} batches are under way at the provider, and live their "
                     f"requests would be paid for twice; go on with `mode: batch`, or cancel them there and resume once"
                 )
             batched = endpoint.mode == "batch" and on_reply is None  # a person waits for previews and probes: live
-            self.endpoints[alias] = BatchEndpoint(*made, home) if batched else Endpoint(*made)
+            self.endpoints[alias] = BatchEndpoint(*made, batches) if batched else Endpoint(*made)
         self._in_batches = [one for one in self.endpoints.values() if isinstance(one, BatchEndpoint)]
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
         first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)
@@ -131,17 +129,14 @@ class Session:
             raise self.drain.cause
         self._spending.check()
 
-    async def _commit(self, alias: str, call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
-        await self._keep(alias, call.group.seed.no, call.stage, key, raw, receipt)
+    async def _commit(self, call: Call, row: ReplyRow) -> None:
+        await self._keep(row)
         if self._on_reply is not None:
-            self._on_reply(alias, call, receipt)
+            self._on_reply(call, row)
 
-    def _came_home(self, alias: str, answered: Answered, receipt: Receipt) -> asyncio.Future[None]:
-        return self._keep(alias, answered.seed, answered.stage, answered.key, answered.raw, receipt)
-
-    def _keep(self, alias: str, seed: int, stage: str, key: str, raw: bytes, receipt: Receipt) -> asyncio.Future[None]:
-        self._spending.add(receipt)
-        return self._ledger.reply(ReplyRow(seed, key, stage, alias, raw, *receipt.usage, *receipt[1:]))
+    def _keep(self, row: ReplyRow) -> asyncio.Future[None]:
+        self._spending.add(row)
+        return self._ledger.reply(row)
 
     def _promised(self) -> Promised:
         total = Promised()

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from config.schema import Budget
-from queues.ledger import Spend
+from queues.ledger import ReplyRow, Spend
 from stages.core.errors import BudgetReached
-from stages.llm.endpoint import Receipt
 from stages.llm.spool import Promised
 
 
@@ -30,13 +29,13 @@ class Spending:
             self.tokens += spend.prompt_tokens + spend.completion_tokens
             self.usd += spend.cost_usd
 
-    def add(self, receipt: Receipt) -> None:
+    def add(self, row: ReplyRow) -> None:
         """Count a reply; one taken from another ledger was paid for there."""
-        if receipt.reused:
+        if row.reused:
             return
         self.calls += 1
-        self.tokens += receipt.usage.prompt_tokens + receipt.usage.completion_tokens
-        self.usd += receipt.cost_usd or 0.0
+        self.tokens += row.prompt_tokens + row.completion_tokens
+        self.usd += row.cost_usd or 0.0
 
     def left(self) -> dict[str, float]:
         """Return, of each budget there is, the share that is left by what has come back."""

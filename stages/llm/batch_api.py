@@ -7,8 +7,7 @@ of OpenAI whatever `base_url` is: it names a kind of request, not an address.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 import orjson
@@ -33,32 +32,21 @@ class BrokenOffError(Exception):
     """A file ended before its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of an output or error file: the reply of the request `key`, or why there is none."""
-
-    key: str
-    reply: bytes | None
-    failure: Failure | None = None
-
-
 class BatchApi:
     """One endpoint's Batch API. An async context manager."""
 
     def __init__(self, alias: str, config: EndpointConfig, key: ApiKey) -> None:
         self._config, self._key, self._ring = config, key, KeyRing(alias, [key])
-        self._stack = AsyncExitStack()
         self._client: openai.AsyncOpenAI
         self._headers: dict[str, str]
 
     async def __aenter__(self) -> Self:
-        client = client_of(self._config, self._config.base_url[0], self._config.timeout_s)
-        self._client = await self._stack.enter_async_context(client)
+        self._client = client_of(self._config, self._config.base_url[0], self._config.timeout_s)
         self._headers = headers_of(self._config, self._key)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        await self._client.close()
 
     async def upload(self, name: str, file: IO[bytes]) -> str | Failure:
         """Upload the requests of a batch; return the file's id."""
@@ -98,21 +86,20 @@ class BatchApi:
 
         return await self._tried(listed)
 
-    async def lines(self, file_id: str, take: Callable[[Line], Awaitable[None]]) -> Failure | None:
-        """Hand each line of an output or error file over as it comes, so that no file is ever in memory."""
+    async def lines(self, file_id: str, take: Callable[[str, bytes | Failure], Awaitable[None]]) -> Failure | None:
+        """Hand over what an output or error file says of each request as it comes; no file is ever in memory."""
 
         async def read() -> None:
             content = self._client.files.with_streaming_response.content(file_id, extra_headers=self._headers)
             async with content as reply:
                 async for line in _split(_whole(reply.iter_bytes())):
-                    await take(self._redacted(line_of(line)))
+                    key, said = said_in(line)
+                    await take(key, said if isinstance(said, bytes) else self._redacted(said))
 
         return await self._tried(read)
 
-    def _redacted(self, line: Line) -> Line:
-        if line.failure is None:
-            return line
-        return replace(line, failure=replace(line.failure, words=self._ring.redacted(line.failure.words)))
+    def _redacted(self, failure: Failure) -> Failure:
+        return replace(failure, words=self._ring.redacted(failure.words))
 
     async def _tried(self, call: Callable[[], Awaitable[T]]) -> T | Failure:
         import openai
@@ -129,7 +116,7 @@ class BatchApi:
             failure = Failure(Kind.AGAIN, "connection", f"broke off: {error}")
         except openai.APIError as error:
             failure = Failure(Kind.AGAIN, "invalid", f"answered what cannot be read: {error}")
-        failure = replace(failure, words=self._ring.redacted(failure.words))
+        failure = self._redacted(failure)
         return self._ring.lost(self._key, failure) if failure.kind is Kind.KEY else failure
 
 
@@ -159,18 +146,21 @@ async def _split(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield rest
 
 
-def line_of(line: bytes) -> Line:
-    """Read a line: {custom_id, response: {status_code, body} or null, error: {code, message} or null}."""
+def said_in(line: bytes) -> tuple[str, bytes | Failure]:
+    """Return the key of the request that a line is about, and its reply or why there is none.
+
+    A line is {custom_id, response: {status_code, body} or null, error: {code, message} or null}.
+    """
     try:
         found: dict[str, Any] = orjson.loads(line)
         key, response, error = str(found["custom_id"]), found.get("response"), found.get("error")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return Line("", None, Failure(Kind.AGAIN, "invalid", f"wrote a line that cannot be read: {line[:200]!r}"))
+        return "", Failure(Kind.AGAIN, "invalid", f"wrote a line that cannot be read: {line[:200]!r}")
     if isinstance(response, dict) and response.get("body") is not None:
         body = orjson.dumps(response["body"])
         status = response.get("status_code") or 200
-        return Line(key, body) if status < 300 else Line(key, None, of_reply(status, {}, body))
+        return key, body if status < 300 else of_reply(status, {}, body)
     error = error if isinstance(error, dict) else {}
     code, words = str(error.get("code") or "no reply"), str(error.get("message") or "there is no reply to it")
     cause = "expired" if "expired" in code else "cancelled" if "cancel" in code else "server_error"
-    return Line(key, None, Failure(Kind.AGAIN, cause, f'said of this request: {code} "{words:.500}"'))
+    return key, Failure(Kind.AGAIN, cause, f'said of this request: {code} "{words:.500}"')

@@ -7,36 +7,24 @@ group comes again the reply is found by the call's key. Budgets hold for what is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Self
 
 from config.schema import Endpoint as EndpointConfig
 from queues.gate import Gate
+from queues.ledger import ReplyRow
 from stages.core.base import Postponed
 from stages.core.errors import BudgetReached, CandidateError
-from stages.core.events import CallFinished, CallStarted
+from stages.core.events import CallStarted
 from stages.llm.batch_api import BatchApi
-from stages.llm.batches import Answered, Batches, BatchHooks
-from stages.llm.endpoint import Endpoint, Hooks, Receipt
+from stages.llm.batches import Batches, BatchHooks
+from stages.llm.endpoint import Endpoint, Hooks
 from stages.llm.keys import ApiKey
-from stages.llm.protocol import Call, Reply
+from stages.llm.protocol import Call, Reply, Route
 from stages.llm.retries import RetryPolicy
 from stages.llm.spool import Promised, Request
-
-ROUTES = {"generate": "", "embeddings": "/v1/embeddings"}
-"""What can be asked in batches, and its path; that of generating depends on `api`."""
-_PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """How replies come home: `commit(answered, receipt)` returns what resolves when that is durable."""
-
-    commit: Callable[[Answered, Receipt], asyncio.Future[None]]
-    batches: BatchHooks
+from stages.llm.wire import path_of
 
 
 class BatchEndpoint(Endpoint):
@@ -49,32 +37,25 @@ class BatchEndpoint(Endpoint):
         gate: Gate,
         keys: Sequence[ApiKey],
         hooks: Hooks,
-        home: Home,
+        home: BatchHooks,
         policy: RetryPolicy | None = None,
     ) -> None:
         super().__init__(alias, config, gate, keys, hooks, policy)
         self._home, self._api = home, BatchApi(alias, config, keys[0])
-        self._batches = Batches(alias, config, self._api, home.batches, self._policy, self._take, hooks.observe)
-        self._opened = AsyncExitStack()
+        self._batches = Batches(alias, config, self._api, home, self._policy, self._take, hooks.observe)
+        self.promised = self._batches.promised
+        """What may come of the requests that have not ended."""
         self.refused: BudgetReached | None = None
         """The budget that kept a call from being asked for since the last `arrive`."""
 
     async def __aenter__(self) -> Self:
         self._batches.recall()
-        self._opened.callback(self._batches.close)
-        await self._opened.enter_async_context(self._api)
+        self._stack.callback(self._batches.close)
+        await self._stack.enter_async_context(self._api)
         return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._opened.aclose()
 
     def __repr__(self) -> str:
         return f"<BatchEndpoint {self.alias}: {self._batches.under_way} batches under way, {self.promised!r}>"
-
-    @property
-    def promised(self) -> Promised:
-        """What may come of the requests that have not ended."""
-        return self._batches.promised
 
     async def watch(self) -> None:
         """Send and follow the batches. Raises RunStopped."""
@@ -87,7 +68,7 @@ class BatchEndpoint(Endpoint):
 
     async def home(self) -> None:
         """Return when nothing is under way."""
-        await self._batches.home()
+        await self._batches.home.wait()
         self.refused = None
 
     async def _serve(self, call: Call, key: str, body: bytes) -> Reply:
@@ -99,11 +80,11 @@ class BatchEndpoint(Endpoint):
         except BudgetReached as reached:  # what is under way may leave some of it
             self.refused = reached
             raise Postponed from None
-        path = ROUTES[call.route] or _PATHS[self._config.api]
+        path = f"/v1/{path_of(self._config.api, call.route)}"
         tokens = self._estimate.of(call.body, self._config.body, len(body))
-        request = Request(key, call.group.seed.no, call.stage, body, tokens, self._most(tokens, len(body)))
-        self._batches.promise(request)
-        raise Postponed(partial(self._batches.add, path, request))
+        most = Promised(1, tokens, self._most(tokens, len(body)))
+        self.promised.add(most)
+        raise Postponed(partial(self._batches.add, Request(path, key, call.group.seed.no, call.stage, body, most)))
 
     def _most(self, tokens: int, size: int) -> float:
         """Return the USD that a request of `size` bytes may cost, of `tokens` together."""
@@ -112,13 +93,12 @@ class BatchEndpoint(Endpoint):
         prompt = min(tokens, int(size / self._estimate.bytes_per_token))
         return (prompt * price.input_per_mtok + (tokens - prompt) * price.output_per_mtok) / 1e6
 
-    def _take(self, answered: Answered) -> asyncio.Future[None]:
+    def _take(self, row: ReplyRow, reply: Reply) -> asyncio.Future[None]:
         """Commit a reply, and tell of it as of a call that has just been made; it waited for its batch."""
-        usage, stage, observe = answered.reply.usage, answered.stage, self._hooks.observe
-        receipt = Receipt(usage, self._cost(usage), answered.took_s, 0.0)
-        done = self._home.commit(answered, receipt)
+        route: Route = "embeddings" if reply.vectors else "generate"
+        told, observe = self._served(row.stage, reply, row.wait_s, 0.0, route), self._hooks.observe
+        done = self._home.commit(row._replace(cost_usd=told.cost_usd))
         if observe is not None:
-            observe(CallStarted(self.alias, stage))
-            truncated = any(choice.truncated for choice in answered.reply.choices)
-            observe(CallFinished(self.alias, stage, "ok", answered.took_s, 0.0, *usage, receipt.cost_usd, truncated))
+            observe(CallStarted(self.alias, row.stage))
+            observe(told)
         return done

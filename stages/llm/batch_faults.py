@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stages.core.errors import CandidateError, RunStopped
-from stages.llm.batch_api import Line
 from stages.llm.failures import Failure, Kind, of_reply
 from stages.llm.parse import MalformedReply, Reasoning, parse
 from stages.llm.protocol import Reply
@@ -51,19 +50,17 @@ class Faults:
         self.failed.update(failed)
         self._attempts.update(again)
 
-    def read(self, line: Line) -> Reply | Failure:
-        """Return the reply in a line of an output file, or why there is none."""
-        if line.reply is None:
-            return line.failure or Failure(Kind.AGAIN, "invalid", "wrote a line without a reply")
+    def read(self, raw: bytes) -> Reply | Failure:
+        """Return a reply, or why it is none."""
         try:
-            reply = parse(line.reply, self._reasoning)
+            reply = parse(raw, self._reasoning)
         except MalformedReply as error:
-            return of_reply(200, {}, line.reply, malformed=str(error))
+            return of_reply(200, {}, raw, malformed=str(error))
         self._served_at, self._progress = self._policy.clock(), True
         return reply
 
-    def judged(self, batch: Batch, failures: Mapping[str, Failure], silent: Iterable[str]) -> Outcome:
-        """Judge what failed, and what the files of a batch say nothing of."""
+    def judged(self, batch: Batch, failures: Mapping[str, Failure], unserved: Iterable[str]) -> Outcome:
+        """Judge all that has no reply: what failed, and what the files of a batch say nothing of."""
         outcome = Outcome()
         cause = "expired" if batch.status == "expired" else "no_reply"
         lost = Failure(Kind.AGAIN, cause, f"did not answer it; its batch is {batch.status}")
@@ -72,7 +69,7 @@ class Faults:
             how = "was cancelled at the provider" if batch.status == "cancelled" else f"failed: {_words_of(batch)}"
             remedy = "What it did not answer is asked for again when the run goes on"
             outcome.stop = RunStopped(f"{self._alias}: the batch {batch.id} {how}", remedy)
-        for key, failure in {**dict.fromkeys(silent, lost), **failures}.items():
+        for key, failure in {**dict.fromkeys(unserved, lost), **failures}.items():
             if not cut_short or failure.kind is Kind.CANDIDATE:
                 self._judge(key, failure, outcome)
         return outcome

@@ -15,17 +15,19 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
 from config.schema import Endpoint as EndpointConfig
+from queues.ledger import ReplyRow
 from stages.core.base import Decisions, first_error
 from stages.core.errors import CandidateError, RunStopped
 from stages.core.events import InBatches, Observe
-from stages.llm.batch_api import ENDED, BatchApi, Line
+from stages.llm.batch_api import ENDED, BatchApi
 from stages.llm.batch_faults import Faults, Outcome
 from stages.llm.failures import Failure
 from stages.llm.protocol import Reply
@@ -47,24 +49,14 @@ COMMITS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A reply that came home: whose it is, and the seconds its batch took."""
-
-    key: str
-    seed: int
-    stage: str
-    raw: bytes
-    reply: Reply
-    took_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class BatchHooks:
     """What batches need of the run around them.
 
-    `committed(seeds)` returns the keys of the replies that these have; `folder` is where requests may be gathered.
+    `commit(row)` returns what resolves when a reply that came home is durable; `committed(seeds)` returns the keys of
+    the replies that these have; `folder` is where requests may be gathered.
     """
 
+    commit: Callable[[ReplyRow], asyncio.Future[None]]
     decisions: Decisions
     committed: Callable[[Sequence[int]], set[str]]
     folder: Path
@@ -81,7 +73,7 @@ class Batches:
         api: BatchApi,
         hooks: BatchHooks,
         policy: RetryPolicy,
-        take: Callable[[Answered], asyncio.Future[None]],
+        take: Callable[[ReplyRow, Reply], asyncio.Future[None]],
         observe: Observe | None = None,
     ) -> None:
         self._alias, self._config, self._api, self._hooks = alias, config, api, hooks
@@ -95,7 +87,8 @@ class Batches:
         self._full: asyncio.Queue[Spool] = asyncio.Queue()
         self._recalled: list[Sent] = []
         self.under_way = 0
-        self._home = asyncio.Event()
+        self.home = asyncio.Event()
+        """Set while no batch is under way."""
         self._uploading = asyncio.Lock()
 
     def recall(self) -> None:
@@ -105,18 +98,14 @@ class Batches:
             self.promised.add(one.promised)
         self._count(len(self._recalled))
 
-    def promise(self, request: Request) -> None:
-        """Count a request in that will be added."""
-        self.promised.add(Promised(1, request.tokens, request.cost_usd))
-
-    def add(self, path: str, request: Request) -> None:
-        """Put a request into the next batch to this path of the API; its group must be in the store."""
-        spool = self._gathering.get(path)
+    def add(self, request: Request) -> None:
+        """Put a request into the next batch to its path; its group must be in the store, and `promised` tell of it."""
+        spool = self._gathering.get(request.path)
         if spool is None or not spool.takes(request):
-            self._send(path)
+            self._send(request.path)
             limits = self._config.batch
-            spool = Spool(self._hooks.folder, path, limits.max_requests, int(limits.max_mb * 1e6))
-            self._gathering[path] = spool
+            spool = Spool(self._hooks.folder, request.path, limits.max_requests, int(limits.max_mb * 1e6))
+            self._gathering[request.path] = spool
             self._unsent.add(spool)
             spool.takes(request)
 
@@ -124,10 +113,6 @@ class Batches:
         """Send what is gathered, however little it is."""
         for path in list(self._gathering):
             self._send(path)
-
-    async def home(self) -> None:
-        """Return when no batch is under way."""
-        await self._home.wait()
 
     def close(self) -> None:
         """Drop what was not sent; its groups ask again. What is at the provider is nothing of this process any more."""
@@ -154,7 +139,7 @@ class Batches:
 
     def _count(self, batches: int) -> None:
         self.under_way += batches
-        (self._home.clear if self.under_way else self._home.set)()
+        (self.home.clear if self.under_way else self.home.set)()
 
     async def _carry(self, spool: Spool) -> None:
         """Send a batch and take it home. One upload at a time: the line is shared anyway."""
@@ -164,8 +149,7 @@ class Batches:
             spool.file.close()
             self._unsent.discard(spool)
             asked = [(key, *whose) for key, whose in spool.asked.items()]
-            promised = (spool.promised.calls, spool.promised.tokens, spool.promised.cost_usd)
-            body = {"batch": id_, "file": file, "at": time.time(), "asked": asked, "promised": promised}
+            body = {"batch": id_, "file": file, "at": time.time(), "asked": asked, "promised": astuple(spool.promised)}
             await self._hooks.decisions.make(KIND, self._alias, body)
             sent = Sent.read(body)
             await self._create(sent, spool.path)
@@ -226,26 +210,27 @@ class Batches:
         failures: dict[str, Failure] = {}
         commits: list[asyncio.Future[None]] = []
         ended = batch.completed_at or batch.expired_at or batch.cancelled_at or batch.created_at
+        took_s = float(ended - batch.created_at)
 
-        async def take(line: Line) -> None:
-            if line.key not in asked:  # committed already, or nothing of ours
+        async def take(key: str, said: bytes | Failure) -> None:
+            if key not in asked:  # committed already, or nothing of ours
                 return
-            found = self.faults.read(line)
-            if isinstance(found, Failure):
-                failures[line.key] = found
-                return
-            seed, stage = asked.pop(line.key)
-            assert line.reply is not None  # noqa: S101  it was just read
-            took_s = float(ended - batch.created_at)
-            commits.append(self._take(Answered(line.key, seed, stage, line.reply, found, took_s)))
-            if len(commits) == COMMITS:
-                await _all(commits)
+            if isinstance(said, bytes):
+                reply = self.faults.read(said)
+                if isinstance(reply, Reply):
+                    row = ReplyRow(asked[key][0], key, asked[key][1], self._alias, said, *reply.usage, wait_s=took_s)
+                    del asked[key]
+                    commits.append(self._take(row, reply))
+                    if len(commits) == COMMITS:
+                        await _all(commits)
+                    return
+                said = reply
+            failures[key] = said
 
-        for file in (batch.output_file_id, batch.error_file_id):
-            if file:
-                await self._patiently(lambda file=file: self._api.lines(file, take))  # type: ignore[misc]  # a default
+        for file in filter(None, (batch.output_file_id, batch.error_file_id)):
+            await self._patiently(partial(self._api.lines, file, take))
         await _all(commits)
-        return self.faults.judged(batch, failures, [key for key in asked if key not in failures])
+        return self.faults.judged(batch, failures, asked)
 
     async def _end(self, sent: Sent, how: str, outcome: Outcome) -> None:
         failed = [(key, *why) for key, why in outcome.failed.items()]

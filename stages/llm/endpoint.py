@@ -11,49 +11,37 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Self
 
 from config.schema import Endpoint as EndpointConfig
 from queues.gate import Gate, Lease, NeverAdmitted
+from queues.ledger import ReplyRow
 from stages.core.errors import BudgetReached, CandidateError, RunStopped
 from stages.core.events import CallFinished, CallOutcome, CallReplayed, CallRetried, CallStarted, Observe, ReplyKept
 from stages.llm.embedded import EmbeddedServer
 from stages.llm.failures import Failure
 from stages.llm.keys import ApiKey
 from stages.llm.parse import parse
-from stages.llm.protocol import Call, Reply, Usage
+from stages.llm.protocol import Call, Reply, Route, Usage
 from stages.llm.ratelimits import heed
 from stages.llm.reserve import TokenEstimate
 from stages.llm.retries import Retries, RetryPolicy
 from stages.llm.servers import Served, Servers
 from stages.llm.wire import call_key, request_body
 
-_NOTHING = Usage()
 _OUTCOMES: dict[str, CallOutcome] = {"rate_limited": "refused", "timeout": "timeout", "invalid": "invalid"}
-
-
-class Receipt(NamedTuple):
-    """What a committed reply took. `cost_usd` None: unknown. `reused`: from an earlier run's ledger, for nothing."""
-
-    usage: Usage
-    cost_usd: float | None
-    wait_s: float
-    duration_s: float
-    reused: bool = False
-
-
-_NOT_SENT = Receipt(_NOTHING, None, 0.0, 0.0)
+_NOT_SENT = CallFinished("", "", "cancelled", 0.0, 0.0)  # nobody is told of what did not leave
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What an endpoint needs of the run around it.
 
-    `commit(call, key, raw, receipt)` returns when the reply is durable; `admit_budget()` raises BudgetReached;
-    `reuse(key)` looks a reply up in an earlier run's ledger. `job` is whom the gate's turns are shared with.
+    `commit(call, row)` returns when the reply is durable; `admit_budget()` raises BudgetReached; `reuse(key)` looks a
+    reply up in an earlier run's ledger. `job` is whom the gate's turns are shared with.
     """
 
-    commit: Callable[[Call, str, bytes, Receipt], Awaitable[None]]
+    commit: Callable[[Call, ReplyRow], Awaitable[None]]
     admit_budget: Callable[[], None]
     reuse: Callable[[str], bytes | None] | None = None
     observe: Observe | None = None
@@ -126,41 +114,43 @@ class Endpoint:
         if raw is None and self._hooks.reuse is not None:
             raw = self._hooks.reuse(key)
             if raw is not None:
-                usage = parse(raw).usage
-                await self._commit(call, key, raw, Receipt(usage, 0.0, 0.0, 0.0, reused=True))
+                whose = (call.group.seed.no, key, call.stage, self.alias)
+                await self._commit(call, ReplyRow(*whose, raw, *parse(raw).usage, cost_usd=0.0, reused=True))
         if raw is None:
             return await self._serve(call, key, body)
         if self._hooks.observe is not None:
             self._hooks.observe(CallReplayed(self.alias, call.stage))
         return parse(raw, self._config.reasoning)
 
-    async def _commit(self, call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
-        await self._hooks.commit(call, key, raw, receipt)
+    async def _commit(self, call: Call, row: ReplyRow) -> None:
+        await self._hooks.commit(call, row)
         if call.keep:
-            call.group.replies[key] = raw
+            call.group.replies[row.key] = row.raw
 
     async def _serve(self, call: Call, key: str, body: bytes) -> Reply:
         """Send until the call is served or given up, and commit the reply."""
         retries: Retries | None = None
         while True:
-            outcome, receipt = await self._attempt(call, body)
+            outcome, told = await self._attempt(call, body)
             if isinstance(outcome, Served):
                 came = self._policy.clock()
-                await self._commit(call, key, outcome.raw, receipt)
+                whose = (call.group.seed.no, key, call.stage, self.alias)
+                usage, took = outcome.reply.usage, (told.wait_s, told.duration_s)
+                await self._commit(call, ReplyRow(*whose, outcome.raw, *usage, told.cost_usd, *took))
                 if self._hooks.observe is not None:
                     self._hooks.observe(ReplyKept(self.alias, call.stage, self._policy.clock() - came))
                 return outcome.reply
             if retries is None:
                 retries = Retries(self._policy, self.alias)
             delay = retries.wait(outcome, self._served_at)
-            if receipt is not _NOT_SENT and self._hooks.observe is not None:
+            if told is not _NOT_SENT and self._hooks.observe is not None:
                 self._hooks.observe(CallRetried(self.alias, call.stage, outcome.cause, delay))
             await self._servers.rest(delay)
 
-    async def _attempt(self, call: Call, body: bytes) -> tuple[Served | Failure, Receipt]:
+    async def _attempt(self, call: Call, body: bytes) -> tuple[Served | Failure, CallFinished]:
         """Pass the gate and send once, unless all servers are down, which they may be only after the gate.
 
-        To gate, budget and observers every attempt is a call of its own.
+        To gate, budget and observers every attempt is a call of its own; what these are told comes with the outcome.
         """
         clock, observe = self._policy.clock, self._hooks.observe
         if (down := self._servers.down()) is not None:
@@ -178,11 +168,11 @@ class Endpoint:
             outcome = await self._servers.post(body, call.route)
         finally:
             now = clock()
-            usage = self._settle(outcome, lease, len(body), now)
-            receipt = Receipt(usage, self._cost(usage), sent - asked, now - sent)
+            self._settle(outcome, lease, len(body), now)
+            told = self._told(call, outcome, sent - asked, now - sent)
             if observe is not None:
-                observe(_finished(self.alias, call, outcome, receipt))
-        return outcome, receipt
+                observe(told)
+        return outcome, told
 
     async def _admitted(self, call: Call, body: bytes) -> Lease:
         """Wait for a place. The budget is asked before, and again after: the wait may have been long."""
@@ -201,7 +191,7 @@ class Endpoint:
             raise
         return lease
 
-    def _settle(self, outcome: Served | Failure | None, lease: Lease, size: int, now: float) -> Usage:
+    def _settle(self, outcome: Served | Failure | None, lease: Lease, size: int, now: float) -> None:
         """End an attempt, whatever became of it (None: cancelled), at the gate and in what is learned from it."""
         if isinstance(outcome, Served):
             usage = outcome.reply.usage
@@ -210,29 +200,29 @@ class Endpoint:
             if self._paced:
                 heed(outcome.headers, self._gate, self._policy.longest_retry_after)
             self._estimate.learn(size, usage)
-            return usage
+            return
         if outcome is not None and outcome.unserved:
             if outcome.cause != "connection":  # who cannot be reached has refused nobody
                 asked = outcome.retry_after_s
                 lease.refused(None if asked is None else min(asked, self._policy.longest_retry_after))
             lease.refund()
         lease.done()
-        return _NOTHING
+
+    def _told(self, call: Call, outcome: Served | Failure | None, wait_s: float, duration_s: float) -> CallFinished:
+        if isinstance(outcome, Served):
+            return self._served(call.stage, outcome.reply, wait_s, duration_s, call.route)
+        label: CallOutcome = "cancelled" if outcome is None else _OUTCOMES.get(outcome.cause, "error")
+        return CallFinished(self.alias, call.stage, label, wait_s, duration_s, route=call.route)
+
+    def _served(self, stage: str, reply: Reply, wait_s: float, duration_s: float, route: Route) -> CallFinished:
+        truncated, cost_usd = any(choice.truncated for choice in reply.choices), self._cost(reply.usage)
+        return CallFinished(self.alias, stage, "ok", wait_s, duration_s, *reply.usage, cost_usd, truncated, route)
 
     def _cost(self, usage: Usage) -> float | None:
         """Return the USD of one reply: None where no price or no usage is known, 0 for the embedded server."""
         if self._embedded is not None:
             return 0.0
         price = self._config.price
-        if price is None or usage == _NOTHING:
+        if price is None or not any(usage):
             return None
         return (usage.prompt_tokens * price.input_per_mtok + usage.completion_tokens * price.output_per_mtok) / 1e6
-
-
-def _finished(alias: str, call: Call, outcome: Served | Failure | None, receipt: Receipt) -> CallFinished:
-    usage, cost_usd, wait_s, duration_s, _ = receipt
-    if not isinstance(outcome, Served):
-        label: CallOutcome = "cancelled" if outcome is None else _OUTCOMES.get(outcome.cause, "error")
-        return CallFinished(alias, call.stage, label, wait_s, duration_s, route=call.route)
-    truncated = any(choice.truncated for choice in outcome.reply.choices)
-    return CallFinished(alias, call.stage, "ok", wait_s, duration_s, *usage, cost_usd, truncated, call.route)

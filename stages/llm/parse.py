@@ -36,19 +36,14 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 def parse(raw: bytes, reasoning: Reasoning = "separate") -> Reply:
     """Return the reply in a completion, embeddings, or the number that a reward model gave. Raises MalformedReply."""
     body = _object(_loads(raw), "the reply")
-    choices = body.get("choices")
+    choices, usage, model = body.get("choices"), _usage(body.get("usage")), str(body.get("model") or "")
     if "choices" not in body and (judged := body.get("data") or body.get("results")):
-        usage, model = _usage(body.get("usage")), str(body.get("model") or "")
         if isinstance(judged, list) and isinstance(judged[0], dict) and "embedding" in judged[0]:
             return Reply((), usage, model, _vectors(judged))
         return Reply((Choice(str(_number(judged))),), usage, model)
     if not isinstance(choices, list) or not choices:
         raise MalformedReply("the reply has no choices")
-    return Reply(
-        tuple(_choice(_object(choice, "a choice"), reasoning) for choice in choices),
-        _usage(body.get("usage")),
-        str(body.get("model") or ""),
-    )
+    return Reply(tuple(_choice(_object(choice, "a choice"), reasoning) for choice in choices), usage, model)
 
 
 def _vectors(data: list[Any]) -> tuple[list[float], ...]:

@@ -16,18 +16,6 @@ ASIDE = 128 * 1024
 """Bytes kept free below the size limit: a form's own lines are around the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A call that is to be made in a batch: its key and body, whose it is, and the most that it may take."""
-
-    key: str
-    seed: int
-    stage: str
-    body: bytes
-    tokens: int
-    cost_usd: float
-
-
 @dataclass(slots=True)
 class Promised:
     """What requests may take whose replies are not there yet: the most, as far as it is known."""
@@ -41,6 +29,18 @@ class Promised:
         self.calls += sign * other.calls
         self.tokens += sign * other.tokens
         self.cost_usd += sign * other.cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call that is to be made in a batch to a `path` of the API: its key and body, whose it is, what it may take."""
+
+    path: str
+    key: str
+    seed: int
+    stage: str
+    body: bytes
+    promised: Promised
 
 
 class Spool:
@@ -65,7 +65,7 @@ class Spool:
         if request.key not in self.asked:
             self.file.write(line)
             self.asked[request.key] = (request.seed, request.stage)
-            self.promised.add(Promised(1, request.tokens, request.cost_usd))
+            self.promised.add(request.promised)
             self._size += len(line)
         return True
 

@@ -15,16 +15,21 @@ from stages.llm.protocol import Call, Route
 
 Api = Literal["chat", "completions"]
 
-_PATHS: dict[Api, str] = {"chat": "chat/completions", "completions": "completions"}
+_GENERATING: dict[Api, str] = {"chat": "chat/completions", "completions": "completions"}
 _AT_ROOT = ("classify", "pooling")
 """What vLLM and SGLang serve beside `/v1` and not in it."""
+
+
+def path_of(api: Api, route: Route) -> str:
+    """Return the path of a route, below the API's address; that of generating depends on `api`."""
+    return _GENERATING[api] if route == "generate" else route
 
 
 def request_url(base_url: str, api: Api, query: Mapping[str, str], route: Route = "generate") -> URL:
     """Return the address that requests are posted to; `query` is added to what `base_url` itself carries."""
     base = URL(base_url)
     root = base.with_path(base.path.rstrip("/").removesuffix("/v1")) if route in _AT_ROOT else base
-    return (root / (_PATHS[api] if route == "generate" else route)).with_query({**base.query, **query})
+    return (root / path_of(api, route)).with_query({**base.query, **query})
 
 
 def auth_headers(header: str, key: str | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from decisions import MadeDecisions
+from scripted_model import ScriptedModel
 
 from config.schema import Dedupe, Semantic
 from stages.core.base import PhaseStage, Place
@@ -20,7 +21,6 @@ from stages.dedupe.dedupe import dedupe_stage
 from stages.dedupe.embed import Embedder, EmbedStage, embedder
 from stages.dedupe.minilm import MiniLM, require_semantic
 from stages.llm.protocol import Call, Reply
-from stages.llm.scripted import ScriptedModel
 
 
 def group(no: int, *texts: str, question: str = "How much?") -> Group:

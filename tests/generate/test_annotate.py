@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scripted_model import Answer, ScriptedModel
 
 from config.schema import Annotate
 from stages.core.base import Place
@@ -13,7 +14,6 @@ from stages.core.events import Event, VerdictGiven
 from stages.core.record import Candidate, Group, Seed
 from stages.generate.annotate import AnnotateStage
 from stages.llm.protocol import Choice
-from stages.llm.scripted import Answer, ScriptedModel
 from stages.prompts.template import Expression
 
 CHOICES = ("algebra", "linear algebra", "geometry")

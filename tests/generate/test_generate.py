@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scripted_model import ScriptedModel
 
 from config.schema import Generate
 from stages.core.base import Emit, Outcome, Place
@@ -12,7 +13,6 @@ from stages.core.errors import CandidateError
 from stages.core.record import Group, Seed
 from stages.generate.generate import GO_ON, GenerateStage
 from stages.llm.protocol import Call, Choice, Reply
-from stages.llm.scripted import ScriptedModel
 from stages.prompts.template import Template
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from scripted_model import ScriptedModel
 
 from config.schema import Generate
 from stages.core.base import Place
@@ -15,7 +16,6 @@ from stages.generate.generate import GenerateStage
 from stages.generate.plan import Slot
 from stages.generate.steered import RESPONSES, messages, taken, temperature
 from stages.llm.protocol import Call
-from stages.llm.scripted import ScriptedModel
 from stages.prompts.template import Template
 
 

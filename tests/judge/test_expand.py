@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scripted_model import Answer, ScriptedModel
 
 from stages.core.errors import CandidateError, InputError
 from stages.judge import expand as expanding
 from stages.judge.constitution import Constitution, load_constitution
 from stages.judge.expand import KINDS, expand, read_items
 from stages.llm.protocol import Call, Choice
-from stages.llm.scripted import Answer, ScriptedModel
 
 SHIPPED = sorted((Path(expanding.__file__).parent / "constitutions").glob("*.yaml"))
 

@@ -6,6 +6,7 @@ from math import log
 from typing import Any
 
 import pytest
+from scripted_model import Answer, ScriptedModel
 
 from config.schema import Judge
 from stages.core.base import Place
@@ -15,7 +16,6 @@ from stages.core.record import Candidate, Group, Seed
 from stages.judge.constitution import Constitution
 from stages.judge.judge import JudgeStage
 from stages.llm.protocol import Call, Choice
-from stages.llm.scripted import Answer, ScriptedModel
 
 CONSTITUTION = Constitution.model_validate(
     {

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from scripted_model import ScriptedModel
 
 from config.schema import Rank
 from stages.core.base import Place
@@ -12,7 +13,6 @@ from stages.core.record import Candidate, Group, Seed
 from stages.judge.constitution import Constitution
 from stages.judge.rank import RankStage
 from stages.llm.protocol import Call
-from stages.llm.scripted import ScriptedModel
 
 
 def shown(call: Call) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from scripted_model import Answer, ScriptedModel
 
 from config.schema import Judge
 from stages.core.base import Place
@@ -17,7 +18,6 @@ from stages.judge.canaries import CANARIES
 from stages.judge.judge import JudgeStage
 from stages.judge.slice import PER_SEED, AuditedJudge
 from stages.llm.protocol import Call
-from stages.llm.scripted import Answer, ScriptedModel
 
 HOSTS = len(CANARIES) // PER_SEED
 PROMPT = "{{ task }}: <response>{{ response }}</response> {{ options[0] | json }} or {{ options[1] | json }}?"

@@ -3,13 +3,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from scripted_model import ScriptedModel
 
 from config.schema import Vote
 from stages.core.base import Again, Outcome, Place
 from stages.core.record import Candidate, Group, Seed
 from stages.judge.vote import VoteStage
 from stages.llm.protocol import Call
-from stages.llm.scripted import ScriptedModel
 from stages.verify.answers import PlainAnswers
 
 

@@ -18,15 +18,16 @@ from scripted_server import Run, a_call
 
 from config.schema import Endpoint as Config
 from queues.gate import Gate, GateLimits
+from queues.ledger import ReplyRow
 from service.simulator.options import Options
 from service.simulator.server import running
 from stages.core.base import Postponed
 from stages.core.errors import BudgetReached, CandidateError, InputError, RunStopped
 from stages.core.events import CallFinished, InBatches
 from stages.core.record import Group, Seed
-from stages.llm.batch_endpoint import BatchEndpoint, Home
-from stages.llm.batches import SETTLE_S, Answered, BatchHooks
-from stages.llm.endpoint import Hooks, Receipt
+from stages.llm.batch_endpoint import BatchEndpoint
+from stages.llm.batches import SETTLE_S, BatchHooks
+from stages.llm.endpoint import Hooks
 from stages.llm.keys import ApiKey
 from stages.llm.preflight import preflight
 from stages.llm.protocol import Call, Reply
@@ -61,9 +62,9 @@ class World:
     run: Run = field(default_factory=Run)
     slept: list[float] = field(default_factory=list)
 
-    def commit(self, answered: Answered, _: Receipt) -> asyncio.Future[None]:
-        self.replies[answered.key] += 1
-        self.groups[answered.seed].replies[answered.key] = answered.raw
+    def commit(self, row: ReplyRow) -> asyncio.Future[None]:
+        self.replies[row.key] += 1
+        self.groups[row.seed].replies[row.key] = row.raw
         return asyncio.create_task(turns_pass())
 
     def committed(self, seeds: Sequence[int]) -> set[str]:
@@ -77,7 +78,7 @@ class World:
 
     def endpoint(self, key: str | None = None, **config: Any) -> BatchEndpoint:
         settings = Config.model_validate({"base_url": self.base_url, "model": "simulated", "mode": "batch", **config})
-        home = Home(self.commit, BatchHooks(self.rows, self.committed, self.folder, "run-1"))
+        home = BatchHooks(self.commit, self.rows, self.committed, self.folder, "run-1")
         hooks = Hooks(self.run.commit, self.run.admit_budget, None, self.run.events.append)
         policy = RetryPolicy(sleep=self.sleep, chance=lambda: 0.5)
         gate = Gate(GateLimits(max_concurrency=8))
@@ -184,6 +185,19 @@ async def test_all_requests_of_a_round_are_one_batch_and_replies_come_home_as_th
         assert batch.metadata == {"tamis_run": "run-1", "tamis_endpoint": "main", "tamis_batch": intent["batch"]}
         assert [key for key, _, _ in intent["asked"]] == list(there.replies)
         assert list(there.folder.iterdir()) == [], "what was gathered leaves nothing behind"
+
+
+async def test_embeddings_by_batch_are_told_as_what_they_are(world: Worlds) -> None:
+    async with world() as there:
+        there.call = lambda no: a_call(  # type: ignore[method-assign]
+            body={"input": [f"text {no}"], "messages": None},
+            route="embeddings",
+            group=there.groups.setdefault(no, Group(Seed(no, f"s{no}", {}))),
+        )
+        await there.live(2)
+        assert all(isinstance(said, Reply) and said.vectors for said in there.said.values())
+        finished = [event for event in there.run.events if isinstance(event, CallFinished)]
+        assert {event.route for event in finished} == {"embeddings"}
 
 
 async def test_a_batch_holds_no_more_than_it_may_and_the_next_ones_go_out_without_waiting(world: Worlds) -> None:
@@ -297,7 +311,7 @@ async def test_a_file_that_the_provider_refuses_costs_the_lines_it_names_and_no_
     world: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world() as there:
-        monkeypatch.setattr("stages.llm.batch_endpoint._PATHS", {"chat": "/v1/embeddings"})
+        monkeypatch.setattr("stages.llm.wire._GENERATING", {"chat": "embeddings"})
         with monkeypatch.context() as patched:
             patched.setattr("service.simulator.batches._read", lambda *_: [{"code": "bad", "line": 2, "message": "no"}])
             async with there.living(there.endpoint(), 3), asyncio.timeout(30):

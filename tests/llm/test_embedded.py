@@ -78,7 +78,7 @@ async def test_the_embedded_model_answers_and_ends_with_its_endpoint(run: Run) -
     assert len(replies[1].first.logprobs[0]["top_logprobs"]) == 3
     assert isinstance(orjson.loads(replies[2].text)["sum"], int)
     assert all(reply.usage.prompt_tokens > 0 for reply in replies)
-    assert {receipt.cost_usd for _, _, receipt in run.committed} == {0.0}
+    assert {row.cost_usd for row in run.committed} == {0.0}
     assert ended(pid)
 
 

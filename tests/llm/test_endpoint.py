@@ -11,11 +11,11 @@ import pytest
 from scripted_server import Make, Run, ScriptedServer, Serve, a_call, closed_port, completion
 
 from queues.gate import Gate, GateLimits, Lease
+from queues.ledger import ReplyRow
 from queues.line import Priority
 from queues.pace import Clock
 from stages.core.errors import BudgetReached, CandidateError, RunStopped, TamisError
 from stages.core.events import CallFinished, CallReplayed, CallRetried, CallStarted, ReplyKept
-from stages.llm.endpoint import Receipt
 from stages.llm.protocol import Usage
 
 
@@ -59,9 +59,8 @@ async def test_a_reply_is_committed_as_received_with_what_it_took(server: Script
     async with make(server.base_url, price={"input_per_mtok": 1.0, "output_per_mtok": 2.0}) as endpoint:
         reply = await endpoint.ask(a_call())
     assert (reply.text, reply.usage) == ("42", Usage(10, 5))
-    [(_key, committed, receipt)] = run.committed
-    assert committed == raw
-    assert receipt == Receipt(Usage(10, 5), cost_usd=20e-6, wait_s=0.0, duration_s=0.0)
+    [row] = run.committed
+    assert row == ReplyRow(0, row.key, "generate", "main", raw, *Usage(10, 5), cost_usd=20e-6)
 
 
 async def test_the_request_is_what_stage_and_endpoint_ask_for(server: ScriptedServer, make: Make) -> None:
@@ -107,7 +106,7 @@ async def test_a_committed_reply_is_replayed_and_nothing_is_sent(server: Scripte
     async with make(server.base_url) as endpoint:
         first = await endpoint.ask(a_call())
         again = a_call()
-        again.group.replies[run.committed[0][0]] = run.committed[0][1]
+        again.group.replies[run.committed[0].key] = run.committed[0].raw
         budget = run.budget_calls
         run.events.clear()
         assert await endpoint.ask(again) == first
@@ -129,11 +128,11 @@ async def test_what_a_later_wave_asks_again_is_sent_once(server: ScriptedServer,
 async def test_a_reply_of_an_earlier_run_is_committed_for_nothing(server: ScriptedServer, make: Make, run: Run) -> None:
     async with make(server.base_url) as endpoint:
         await endpoint.ask(a_call())
-        key, raw, _ = run.committed.pop()
-        run.reusable[key] = raw
+        row = run.committed.pop()
+        run.reusable[row.key] = row.raw
         await endpoint.ask(a_call())
     assert len(server.seen) == 1
-    assert run.committed == [(key, raw, Receipt(Usage(10, 5), 0.0, 0.0, 0.0, reused=True))]
+    assert run.committed == [row._replace(cost_usd=0.0, reused=True)]
 
 
 async def test_refusals_are_waited_out_without_spending_attempts(server: ScriptedServer, make: Make, run: Run) -> None:
@@ -343,7 +342,7 @@ async def test_without_usage_the_cost_is_unknown(server: ScriptedServer, make: M
     server.script = [server.json({"choices": [{"message": {"content": "x"}}]})]
     async with make(server.base_url, price={"input_per_mtok": 1.0, "output_per_mtok": 2.0}) as endpoint:
         await endpoint.ask(a_call())
-    assert run.committed[0][2].cost_usd is None
+    assert run.committed[0].cost_usd is None
 
 
 async def test_the_endpoint_decides_what_becomes_of_reasoning(server: ScriptedServer, make: Make) -> None:

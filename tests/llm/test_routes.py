@@ -58,9 +58,9 @@ async def test_a_score_is_asked_for_retried_committed_and_replayed_like_any_call
     call = a_call(body={**ASKED, "messages": None}, route="rerank")
     async with make(server.base_url, api="completions") as endpoint:
         assert (await endpoint.ask(call)).text == "0.5"
-        ((key, raw, receipt),) = run.committed
-        call.group.replies[key] = raw
+        (row,) = run.committed
+        call.group.replies[row.key] = row.raw
         assert (await endpoint.ask(call)).text == "0.5"
     assert [seen.path for seen in server.seen] == ["/v1/rerank"] * 2, "the malformed one was asked again, no other"
     assert server.seen[0].body == {**ASKED, "model": "m"}
-    assert receipt.usage.prompt_tokens == 7
+    assert row.prompt_tokens == 7

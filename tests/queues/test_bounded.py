@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import idle, now, run
 
-from queues.bounded import BoundedQueue, QueueClosed, QueueFull
+from queues.bounded import BoundedQueue, QueueClosed
 
 
 def test_items_leave_in_the_order_they_came() -> None:
@@ -33,13 +33,6 @@ def test_a_put_waits_for_room() -> None:
         assert await queue.get() == 2
 
     run(main())
-
-
-def test_put_nowait_says_that_the_queue_is_full() -> None:
-    queue: BoundedQueue[int] = BoundedQueue(1, "judge")
-    queue.put_nowait(1)
-    with pytest.raises(QueueFull, match="judge 1/1"):
-        queue.put_nowait(2)
 
 
 def test_what_comes_again_needs_no_room_and_goes_first() -> None:
@@ -84,7 +77,7 @@ def test_a_closed_queue_gives_what_it_holds_and_then_says_so() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("put", ["put", "put_nowait", "put_again"])
+@pytest.mark.parametrize("put", ["put", "put_again"])
 def test_a_closed_queue_takes_nothing(put: str) -> None:
     async def main() -> None:
         queue: BoundedQueue[int] = BoundedQueue(2)
@@ -143,7 +136,7 @@ def test_an_item_goes_to_the_next_when_the_one_it_was_for_is_cancelled() -> None
         queue: BoundedQueue[int] = BoundedQueue(1)
         first, second = (asyncio.create_task(queue.get()) for _ in range(2))
         await idle()
-        queue.put_nowait(1)
+        await queue.put(1)
         first.cancel()
         assert await second == 1
         assert first.cancelled()
@@ -157,7 +150,7 @@ def test_an_item_passes_by_the_one_that_was_just_cancelled() -> None:
         first, second = (asyncio.create_task(queue.get()) for _ in range(2))
         await idle()
         first.cancel()
-        queue.put_nowait(1)
+        await queue.put(1)
         assert await second == 1
         assert first.cancelled()
 
@@ -167,7 +160,7 @@ def test_an_item_passes_by_the_one_that_was_just_cancelled() -> None:
 def test_room_goes_to_the_next_when_the_one_it_was_for_is_cancelled() -> None:
     async def main() -> None:
         queue: BoundedQueue[int] = BoundedQueue(1)
-        queue.put_nowait(0)
+        await queue.put(0)
         first, second = (asyncio.create_task(queue.put(item)) for item in (1, 2))
         await idle()
         await queue.get()
@@ -181,7 +174,7 @@ def test_room_goes_to_the_next_when_the_one_it_was_for_is_cancelled() -> None:
 def test_who_waits_for_room_keeps_the_place_while_the_queue_is_over_its_capacity() -> None:
     async def main() -> list[int]:
         queue: BoundedQueue[int] = BoundedQueue(1)
-        queue.put_nowait(0)
+        await queue.put(0)
         queue.put_again(0)
         puts = [asyncio.create_task(queue.put(item)) for item in (1, 2)]
         taken = []

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from scripted_model import Answer, ScriptedModel
 
 from config.schema import Difficulty
 from stages.core.base import Place
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.llm.protocol import Call
-from stages.llm.scripted import Answer, ScriptedModel
 from stages.score.difficulty import DifficultyStage, Own
 
 PROMPT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Solve: 3 + 4?"}]

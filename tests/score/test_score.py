@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scripted_model import Answer, ScriptedModel
 
 from config.schema import Score
 from stages.core.base import Place
@@ -10,7 +11,6 @@ from stages.core.record import Candidate, Group, Seed
 from stages.judge.constitution import Constitution
 from stages.judge.marking import axis_weights, marker
 from stages.llm.protocol import Model
-from stages.llm.scripted import Answer, ScriptedModel
 from stages.score.score import ScoreStage
 
 SHOWN = "First, 3 + 4 = 7. Then it is 7, because 3 + 4 = 7."

@@ -130,7 +130,7 @@ def test_queues_are_read_when_a_scrape_asks(metrics: Metrics) -> None:
     queue: BoundedQueue[int] = BoundedQueue(8, clock=lambda: seconds)
     metrics.sample(lambda: of_queues({"judge": queue.statistics()}))
     assert value(metrics, "tamis_queue_depth", stage="judge") == 0
-    queue.put_nowait(1)
+    queue.put_again(1)
     seconds = 3.0
     assert value(metrics, "tamis_queue_depth", stage="judge") == 1
     assert value(metrics, "tamis_queue_capacity", stage="judge") == 8

@@ -9,12 +9,12 @@ import orjson
 import pytest
 from decisions import MadeDecisions
 from memory_store import Memory
+from scripted_model import Answer, ScriptedModel
 
 from config.schema import Generate, Transform
 from stages.core.base import Emit, Outcome
 from stages.core.record import Group, Seed
 from stages.llm.protocol import Call, Choice
-from stages.llm.scripted import Answer, ScriptedModel
 from stages.pipeline import Pipeline, Sizes
 from stages.registry import Tools, build
 

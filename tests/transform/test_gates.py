@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_model import ScriptedModel
 
 from config.schema import Transform
 from config.transforming import Gate
@@ -18,7 +19,6 @@ from service.simulator.draws import Draws
 from service.simulator.judge import is_right
 from stages.core.record import Candidate, Group, Seed
 from stages.llm.protocol import Call
-from stages.llm.scripted import ScriptedModel
 from stages.registry import Tools, build
 from stages.transform.gates import Failed, Gates, Means
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scripted_model import Answer, ScriptedModel
 
 from config.schema import Transform
 from stages.core.errors import CandidateError
 from stages.core.events import CandidatesMade, VerdictGiven
 from stages.core.record import Candidate, Group, Seed
 from stages.llm.protocol import Call, Choice
-from stages.llm.scripted import Answer, ScriptedModel
 from stages.prompts.builtin import builtin
 from stages.registry import Tools, build
 

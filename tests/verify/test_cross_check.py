@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_model import Answer, ScriptedModel
 
 from config.schema import CrossCheck
 from stages.core.base import Place
 from stages.core.errors import CandidateError, RunStopped
 from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.llm.protocol import Call, Choice
-from stages.llm.scripted import Answer, ScriptedModel
 from stages.verify.cross_check import RecheckStage, SolveAgainStage
 
 YES, NO = '{"work": "3 + 4 = 7", "reason": "", "pass": true}', '{"work": "", "reason": "3 + 4 is 7", "pass": false}'

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripted_model import Answer, ScriptedModel
+
 from config.schema import Verify
 from stages.core.base import Place
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Seed
 from stages.llm.protocol import Call
-from stages.llm.scripted import Answer, ScriptedModel
 from stages.verify.stage import VerifyStage
 
 SAME, OTHER = '{"reason": "both are 7", "pass": true}', '{"reason": "8 is not 7", "pass": false}'

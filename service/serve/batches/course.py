@@ -29,7 +29,7 @@ from stages.core.base import first_error
 from stages.core.errors import CandidateError, RunStopped, TamisError
 from stages.core.events import CallFinished, Event
 from stages.core.record import Group, Seed
-from stages.llm.endpoint import Endpoint, Hooks, Receipt
+from stages.llm.endpoint import Endpoint, Hooks
 from stages.llm.protocol import Call, Route
 
 STAGE = "batch"
@@ -80,7 +80,7 @@ class Course:
 
     def _endpoint(self, alias: str, ledger: Ledger) -> Endpoint:
         config, shared = self._caller.endpoints[alias], self._around.shared
-        hooks = Hooks(partial(self._commit, alias, ledger), self._admit, None, self._observe, self._record.id)
+        hooks = Hooks(partial(_commit, ledger), self._admit, None, self._observe, self._record.id)
         return Endpoint(alias, config, shared.gates[alias], shared.keys[alias], hooks)
 
     async def _rest(self) -> None:
@@ -128,9 +128,6 @@ class Course:
         if self._around.meter.left(self._caller) == 0:
             raise _TokensSpent("the tokens of today are used up")
 
-    async def _commit(self, alias: str, ledger: Ledger, call: Call, key: str, raw: bytes, receipt: Receipt) -> None:
-        await ledger.reply(ReplyRow(call.group.seed.no, key, STAGE, alias, raw, *receipt.usage, *receipt[1:]))
-
     def _observe(self, event: Event) -> None:
         self._activity(event)
         if isinstance(event, CallFinished) and (tokens := event.prompt_tokens + event.completion_tokens):
@@ -152,3 +149,7 @@ class Course:
     async def _expire(self) -> None:
         await asyncio.sleep(max(0.0, self._record.body["expires_at"] - time.time()))
         self.stop(Expired("the completion window has ended"))
+
+
+async def _commit(ledger: Ledger, _: Call, row: ReplyRow) -> None:
+    await ledger.reply(row)

@@ -31,7 +31,7 @@ from queues.ledger import (
     SeedRow,
     Spend,
 )
-from queues.ledger.batch import Batch
+from queues.ledger.commit import Batch
 from queues.ledger.connection import connect_writer
 
 SEEDS = st.builds(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ledger_rows import a_candidate, a_reply, a_seed
 
 from queues.ledger import CandidateRow, DecisionRow, Ledger, Reader, SeedRow
-from queues.ledger.batch import Batch
+from queues.ledger.commit import Batch
 from queues.ledger.connection import connect_writer
 
 ANY_TEXT = st.text(st.characters(codec=None))  # NUL and lone surrogates too

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from scripted_model import ScriptedModel
 from scripted_server import a_call
 
 from stages.core.errors import CandidateError
 from stages.llm.protocol import Choice, Model, Reply
-from stages.llm.scripted import ScriptedModel
 
 
 async def test_a_list_is_answered_in_order_and_calls_are_kept() -> None:

@@ -1,4 +1,4 @@
-"""A Model that answers from a script: for tests of whatever asks models, and for dry runs of one's own stages."""
+"""A Model that answers from a script, for tests of whatever asks models."""
 
 from __future__ import annotations
 
