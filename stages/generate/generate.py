@@ -10,7 +10,7 @@ from config.schema import Generate
 from stages.core.base import Emit, Outcome, Place, Stage, collect
 from stages.core.chance import sampling_seed, uniform
 from stages.core.errors import CandidateError
-from stages.core.events import CandidatesMade, VerdictGiven
+from stages.core.events import CandidatesMade
 from stages.core.record import Candidate, Group, Message
 from stages.core.steering import Monitor, Steering
 from stages.generate import steered
@@ -214,11 +214,7 @@ class GenerateStage(Stage):
             group.fail(candidate, self.name, "unreadable", "several responses were asked for, and none can be read")
             self._tell("failed", "unreadable")
         else:
-            self._tell("passed", "")
-
-    def _tell(self, outcome: Any, reason: str) -> None:
-        if self._observe is not None:
-            self._observe(VerdictGiven(self.name, outcome, reason))
+            self._tell("passed")
 
 
 def _lineage(slot: Slot, model: Model, body: dict[str, Any], steering: Steering) -> dict[str, Any]:
