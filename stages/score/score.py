@@ -102,7 +102,7 @@ class ScoreStage(Stage):
     def _features(self, group: Group, candidate: Candidate, data: dict[str, Any]) -> list[tuple[float, float]]:
         """Return weight and credit of every feature, and note the raw counts."""
         found, matched = text_features(candidate.text), None
-        counts = {name: getattr(found, name) for name in found.__slots__}
+        counts = found._asdict()
         if self._reference is not None:
             reference = self._reference.render(group.scope())
             matched = matched_steps(candidate.text, reference, task_text(group, candidate))
