@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.text import normal
-from stages.dedupe.exact import digest
-from stages.dedupe.words import Hashes, hashed, runs, words_of
+from stages.dedupe.words import Hashes, digest, hashed, runs, words_of
 
 WINDOW = 200
 BLOCK = 1 << 15
 """Bytes that are compressed together: as far as zlib looks back."""
+SHARE = 0.02
+"""Of the time, at the most: a window of 250-word texts takes 50 ms, so above 80 outputs/s some are passed over."""
 _OPENING = 3
 _MAX_CHARS = 20_000
 
@@ -68,6 +69,25 @@ class Recent:
         if len(self._digests) > self._size:
             del self._digests[next(iter(self._digests))]
         return repeats
+
+
+class Windows:
+    """Measures a stream in windows of consecutive outputs and rests between two of them. `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._diversity = clock, Diversity()
+        self._begin, self._spent = clock(), 0.0
+
+    def add(self, text: str, topic: str, repeats: bool) -> list[Figures]:
+        """Take an output in, unless it is time to rest; return the figures of the windows that it fills."""
+        now = self._clock()
+        if now < self._begin:
+            return []
+        found = self._diversity.add(text, topic, repeats)
+        self._spent += self._clock() - now
+        if any(figures.topic is None for figures in found):
+            self._begin, self._spent = max(self._begin + self._spent / SHARE, now), 0.0
+        return found
 
 
 class Diversity:
