@@ -65,6 +65,7 @@ class AnnotateStage(Stage):
 
     def _read(self, said: Choice) -> str | None:
         """Return the choice in a JSON object, else the only one that a reply mentions."""
+        said = said._replace(logprobs=None)  # with them a value is a mean, and the mean of two places is no choice
         found = read(said, (self._column,), self._worth)
         if found is not None:
             return self._choices[int(found.values[self._column])]
