@@ -46,7 +46,7 @@ from stages.judge.slice import AuditedJudge
 from stages.judge.vote import VoteStage
 from stages.llm.asking import Asker
 from stages.llm.protocol import Model
-from stages.prompts.template import Expression, Template
+from stages.prompts.template import Expression
 from stages.score.difficulty import DifficultyStage
 from stages.score.draw import Draw
 from stages.score.quota import QuotaStage
@@ -135,10 +135,8 @@ def _annotate(place: Place, config: Annotate, tools: Tools) -> Stage:
 
 
 def _generate(place: Place, config: Generate, tools: Tools) -> Stage:
-    prompts = [Template(source) for source in config.prompts]
-    system = None if config.system is None else Template(config.system)
     monitor = CollapseMonitor(place, config, tools.collapse, tools.decisions, tools.at_once)
-    return GenerateStage(place, config, tools.models, prompts, system, tools.run_seed, monitor)
+    return GenerateStage(place, config, tools.models, tools.run_seed, monitor)
 
 
 def _verify(place: Place, config: Verify, tools: Tools) -> Stage:
