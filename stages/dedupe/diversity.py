@@ -95,35 +95,27 @@ class Diversity:
 
     def __init__(self, window: int = WINDOW, topics: int = 50) -> None:
         self._window, self._topics = window, topics
-        self._all = _Stream(None)
+        self._all = _Stream(None, window)
         self._of_topic: dict[str, _Stream] = {}
 
     def add(self, text: str, topic: str = "", repeats: bool = False) -> list[Figures]:
         """Take a text in; return the figures of the windows that it fills: of all texts, and of its topic's."""
         text = text[:_MAX_CHARS]
         words = words_of(normal(text))
-        entry = _Entry(text, words, hashed(words), repeats)
-        return [figures for stream in self._streams(topic) if (figures := stream.add(entry, self._window))]
+        hashes = hashed(words)
+        return [found for stream in self._streams(topic) if (found := stream.add(text, words, hashes, repeats))]
 
     def _streams(self, topic: str) -> Iterator[_Stream]:
         yield self._all
         if topic and (topic in self._of_topic or len(self._of_topic) < self._topics):
-            yield self._of_topic.setdefault(topic, _Stream(topic))
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    text: str
-    words: list[str]
-    hashes: Hashes
-    repeats: bool
+            yield self._of_topic.setdefault(topic, _Stream(topic, self._window))
 
 
 class _Stream:
     """The texts of one topic: the window that is being filled, and what goes on from window to window."""
 
-    def __init__(self, topic: str | None) -> None:
-        self._topic = topic
+    def __init__(self, topic: str | None, window: int) -> None:
+        self._topic, self._window = topic, window
         self._block = bytearray()
         self._first_words = 0.0
         self._empty()
@@ -134,15 +126,15 @@ class _Stream:
         self._openings = Counter[str]()
         self._ratios: list[float] = []
 
-    def add(self, entry: _Entry, window: int) -> Figures | None:
+    def add(self, text: str, words: list[str], hashes: Hashes, repeats: bool) -> Figures | None:
         self._texts += 1
-        self._words += len(entry.words)
-        self._repeats += entry.repeats
-        self._pairs.add(entry.hashes)
-        self._fours.add(entry.hashes)
-        self._openings[" ".join(entry.words[:_OPENING])] += 1
-        self._compress(entry.text)
-        if self._texts < window:
+        self._words += len(words)
+        self._repeats += repeats
+        self._pairs.add(hashes)
+        self._fours.add(hashes)
+        self._openings[" ".join(words[:_OPENING])] += 1
+        self._compress(text)
+        if self._texts < self._window:
             return None
         figures = self._figures()
         self._empty()

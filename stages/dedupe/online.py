@@ -19,13 +19,11 @@ from config.schema import Dedupe
 from stages.core.base import Again, ClaimStage, Decisions, Outcome, Place, Stage, Wait
 from stages.core.record import Candidate, Group, Verdict
 from stages.dedupe.claims import Claim, Claims, verdict_on
-from stages.dedupe.corpus import Twin
+from stages.dedupe.corpus import BATCH, Twin
 from stages.dedupe.documents import Batch, Document, Hashed, Likeness, Measure
 from stages.dedupe.existing import existing_documents
 from stages.dedupe.neighbours import Neighbours
 from stages.dedupe.size import IndexSize
-
-BATCH = 64
 
 
 @dataclass(slots=True)
@@ -82,7 +80,8 @@ class OnlineDedupe(ClaimStage):
                 self._open.setdefault(group.seed.no, []).append(no)
 
     async def process(self, group: Group) -> Outcome:
-        self._withdraw(group.seed.no)
+        for no in self._open.pop(group.seed.no, ()):
+            self._free(no)
         before = [candidate for candidate in group.live if self.name in candidate.verdicts]
         candidates = sorted([*before, *self.chosen(group)], key=lambda one: one.n)
         claims = list(self._claims.of(group, candidates))
@@ -144,10 +143,6 @@ class OnlineDedupe(ClaimStage):
         self._nbytes += held.hashed.nbytes
         self._size.check(self._nbytes + self._index.nbytes)
         return no
-
-    def _withdraw(self, no: int) -> None:
-        for claim in self._open.pop(no, ()):
-            self._free(claim)
 
     def _free(self, no: int) -> None:
         self._index.discard(no)
