@@ -191,22 +191,44 @@ class _Together:
     """Hashes what several groups ask for at a time as one batch, in a thread; meanwhile the next batch gathers."""
 
     def __init__(self, measure: Measure) -> None:
-        self._measure, self._one_at_a_time = measure, asyncio.Lock()
+        self._measure, self._busy = measure, False
         self._documents: list[Document] = []
-        self._batch: asyncio.Task[Batch] | None = None
+        self._asked: list[_Asked] = []
 
     async def hashed(self, documents: Sequence[Document]) -> list[Hashed]:
         """Return what is left of documents."""
         if not documents:
             return []
-        if self._batch is None:
-            self._batch = asyncio.create_task(self._hash())  # it begins when this turn of the loop is over
-        first, work = len(self._documents), self._batch
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[list[Hashed]] = loop.create_future()
+        self._asked.append((range(len(self._documents), len(self._documents) + len(documents)), mine))
         self._documents.extend(documents)
-        batch = await asyncio.shield(work)  # whoever is cancelled leaves it to the others
-        return [batch[first + i] for i in range(len(documents))]
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._begin)  # who comes in this turn of the loop is in it
+        return await mine
 
-    async def _hash(self) -> Batch:
-        async with self._one_at_a_time:
-            documents, self._documents, self._batch = self._documents, [], None
-            return await asyncio.to_thread(self._measure.hashed, documents)
+    def _begin(self) -> None:
+        documents, asked = self._documents, self._asked
+        self._documents, self._asked, self._busy = [], [], bool(asked)
+        if asked:
+            work = asyncio.get_running_loop().run_in_executor(None, self._measure.hashed, documents)
+            work.add_done_callback(lambda done: self._end(asked, done))
+
+    def _end(self, asked: Sequence[_Asked], done: asyncio.Future[Batch]) -> None:
+        self._begin()
+        error = None if done.cancelled() else done.exception()
+        for places, mine in asked:
+            if mine.done():  # nobody waits any more
+                continue
+            if done.cancelled():  # the loop ends
+                mine.cancel()
+            elif error is not None:
+                mine.set_exception(error)
+            else:
+                batch = done.result()
+                mine.set_result([batch[i] for i in places])
+
+
+_Asked = tuple[range, asyncio.Future[list[Hashed]]]
+"""Where somebody's documents stand in a batch, and who waits for them."""
