@@ -44,15 +44,17 @@ from stages.judge.rank import RankStage
 from stages.judge.select import SelectStage
 from stages.judge.slice import AuditedJudge
 from stages.judge.vote import VoteStage
+from stages.llm.asking import Asker
 from stages.llm.protocol import Model
-from stages.prompts.template import Expression, Template
-from stages.score.difficulty import DifficultyStage, Own
+from stages.prompts.template import Expression
+from stages.score.difficulty import DifficultyStage
+from stages.score.draw import Draw
 from stages.score.quota import QuotaStage
 from stages.score.score import ScoreStage
 from stages.score.truth import tells_right
 from stages.transform.critique import Reviser
 from stages.transform.derive import Augmenter, Converter, DeriveStage
-from stages.transform.gates import Check, Means
+from stages.transform.gates import Check, Gates
 from stages.transform.rewrite import PlainRewriter, RewriteStage
 from stages.verify.answers import answers
 from stages.verify.cross_check import RecheckStage, SolveAgainStage
@@ -133,10 +135,8 @@ def _annotate(place: Place, config: Annotate, tools: Tools) -> Stage:
 
 
 def _generate(place: Place, config: Generate, tools: Tools) -> Stage:
-    prompts = [Template(source) for source in config.prompts]
-    system = None if config.system is None else Template(config.system)
     monitor = CollapseMonitor(place, config, tools.collapse, tools.decisions, tools.at_once)
-    return GenerateStage(place, config, tools.models, prompts, system, tools.run_seed, monitor)
+    return GenerateStage(place, config, tools.models, tools.run_seed, monitor)
 
 
 def _verify(place: Place, config: Verify, tools: Tools) -> Stage:
@@ -211,26 +211,27 @@ def _decontaminate(place: Place, config: Decontaminate, _: Tools) -> Stage:
 
 
 def _transform(place: Place, config: Transform, tools: Tools) -> Stage:
-    model, means, run_seed = tools.models[config.endpoint], _means(config, tools), tools.run_seed
+    model, gates = tools.models[config.endpoint], _gates(place, config, tools)
+    asker = Asker(place, tools.run_seed, config.temperature, config.max_tokens)
     if config.kind == "augment":
-        return DeriveStage(place, config, Augmenter(place, config, model, run_seed), means, run_seed)
+        return DeriveStage(place, config, Augmenter(config, model, asker), gates)
     if config.on_rows:
-        return DeriveStage(place, config, Converter(place, config, model, run_seed), means, run_seed)
+        return DeriveStage(place, config, Converter(config, model, asker), gates)
     if config.kind != "critique_revise":
-        return RewriteStage(place, config, PlainRewriter(place, config, model, run_seed), means, run_seed)
+        return RewriteStage(place, config, PlainRewriter(config, model, asker), gates)
     constitution = _constitution(config, tools)
     principles = [one.model_dump() for one in constitution.principles] if constitution else []
-    return RewriteStage(place, config, Reviser(place, config, principles, model, run_seed), means, run_seed)
+    return RewriteStage(place, config, Reviser(config, principles, model, asker), gates)
 
 
-def _means(config: Transform, tools: Tools) -> Means:
-    """Return what the gates of a transform borrow from other rooms."""
+def _gates(place: Place, config: Transform, tools: Tools) -> Gates:
+    """Return the gates of a transform, with what they borrow from other rooms."""
     gate = config.gate
     schema = gate.schema_ or config.schema_
     checks: list[Check] = [Grounded()] if gate.grounded else []
     checks += [JsonSchema(schema)] if schema is not None else []
     judge = None if gate.equivalent is None else tools.models[gate.equivalent.endpoint]
-    return Means(answers(gate.extract) if gate.same_answer else None, tuple(checks), judge)
+    return Gates(place, gate, tools.run_seed, answers(gate.extract) if gate.same_answer else None, checks, judge)
 
 
 def _difficulty(place: Place, config: Difficulty, tools: Tools) -> Stage:
@@ -243,7 +244,7 @@ def _difficulty(place: Place, config: Difficulty, tools: Tools) -> Stage:
     own = rater = None
     if config.samples is not None and config.endpoint is not None:
         (check,) = (stage for stage in tools.built if isinstance(stage, VerifyStage) and stage.name in of)
-        own = Own(tools.models[config.endpoint], check.verdict)
+        own = Draw(place, config, tools.models[config.endpoint], check.verdict, tools.run_seed)
     if config.by != "pass_rate":
         rater = tools.models[config.rater or config.endpoint or ""]
     return DifficultyStage(place, config, of, any(waves), own, rater, tools.run_seed)

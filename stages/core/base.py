@@ -160,8 +160,11 @@ class Stage(Equipped, ABC):
             outcome = "marked" if self.action == "mark" else "rejected"
             if self.action == "reject":
                 group.reject(candidate, self.name, verdict.reason, verdict.detail)
+        self._tell(outcome, verdict.reason)
+
+    def _tell(self, outcome: Literal["passed", "rejected", "failed", "marked"], reason: str = "") -> None:
         if self._observe is not None:
-            self._observe(VerdictGiven(self.name, outcome, verdict.reason))
+            self._observe(VerdictGiven(self.name, outcome, reason))
 
     async def judge_each(self, group: Group, verdict_of: Callable[[Group, Candidate], Awaitable[Verdict]]) -> None:
         """Judge the chosen candidates concurrently. A CandidateError fails its own candidate and no other."""

@@ -55,9 +55,8 @@ class RepeatAlarm:
     repeats itself from the start is told as soon as they are over.
     """
 
-    def __init__(self, run_length: float = RUN_LENGTH, usual: float = 0.0) -> None:
+    def __init__(self, usual: float = 0.0) -> None:
         """`usual` is what an earlier one of the same stream has learned; 0 where that is not known."""
-        self._run_length = run_length
         self._outputs = self._repeats = 0
         self.usual = usual
         self._cusum = self._anew() if usual else None
@@ -81,7 +80,7 @@ class RepeatAlarm:
             self._cusum = self._anew()
 
     def _anew(self) -> Cusum:
-        return Cusum(self.usual, self.usual + _RISE, self._run_length)
+        return Cusum(self.usual, self.usual + _RISE, RUN_LENGTH)
 
 
 def upper_limit(hits: int, of: int) -> float:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from config.schema import Dedupe
 from stages.core.base import Stage
 from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
-from stages.dedupe.documents import Document, Likeness
+from stages.dedupe.corpus import Twin
+from stages.dedupe.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +55,15 @@ class Claims:
         scores = [c.verdicts[name].score if name in c.verdicts else c.score for c in claim.candidates]
         return max((score for score in scores if score is not None), default=None)
 
-
-@dataclass(frozen=True, slots=True)
-class Twin:
-    """The twin of a claim: its id, how alike they are, and whether the claim stays beside it."""
-
-    id: str
-    likeness: Likeness
-    stays: bool = False
+    def judge(self, group: Group, claims: Iterable[Claim], twins: Mapping[str, Twin[str]]) -> None:
+        """Judge the candidates of claims by the twins that these have."""
+        for claim in claims:
+            verdict = verdict_on(twins.get(claim.id), self.score(claim))
+            for candidate in claim.candidates:
+                self._stage.judge(group, candidate, verdict)
 
 
-def verdict_on(twin: Twin | None, score: float | None = None) -> Verdict:
+def verdict_on(twin: Twin[str] | None, score: float | None = None) -> Verdict:
     """Return the verdict on a claim; it names the twin, where there is one."""
     if twin is None:
         return Verdict(True, score)

@@ -24,8 +24,7 @@ from stages.core.record import Candidate, Group, Seed
 from stages.core.steering import Monitor, Steering, Step
 from stages.core.text import normal
 from stages.dedupe.change import Alarm, RepeatAlarm, upper_limit
-from stages.dedupe.diversity import Figures, Recent
-from stages.dedupe.windows import Windows
+from stages.dedupe.diversity import Figures, Recent, Windows
 
 ALARMS, FIGURES = "collapse", "diversity"
 """The kinds of the ledger's rows."""

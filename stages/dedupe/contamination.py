@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.fuzz import ratio
 
+from config.schema import Decontaminate
 from stages.core.text import normal
 from stages.dedupe.words import Hashes, hashed, runs, words_of
 
@@ -37,15 +38,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """How much is too much: words in a run, share of a row's words in common 8-grams, edit similarity."""
-
-    ngram: int = 13
-    share: float = 0.5
-    similarity: float = 0.95
-
-
-@dataclass(frozen=True, slots=True)
 class Overlap:
     """What a text has of a benchmark row: the rule's words, where the row stands, the text's offending span."""
 
@@ -58,11 +50,11 @@ class Overlap:
 
 
 class Benchmark:
-    """The rows of benchmarks, indexed."""
+    """The rows of benchmarks, indexed. How much is too much stands in `config`."""
 
-    def __init__(self, rows: Sequence[Row], rules: Rules) -> None:
-        self._rows, self._rules = rows, rules
-        self._likeness = _Likeness([normal(row.text) for row in rows], rules.similarity)
+    def __init__(self, rows: Sequence[Row], config: Decontaminate) -> None:
+        self._rows, self._config = rows, config
+        self._likeness = _Likeness([normal(row.text) for row in rows], config.similarity)
         self._runs = _Runs([hashed(words_of(normal(row.text))) for row in rows])
 
     def overlap(self, text: str) -> Overlap | None:
@@ -72,10 +64,10 @@ class Benchmark:
         found = self._runs.common(hashed(words))
         if found is not None:
             start, length, row = found.longest()
-            if length >= self._rules.ngram:
+            if length >= self._config.ngram:
                 return self._overlap(f"{length} words in a row", row, " ".join(words[start : start + length]))
             share, row = found.widest()
-            if share > self._rules.share:
+            if share > self._config.share:
                 start, length, _ = found.of(row).longest()
                 return self._overlap(f"{share:.0%} of the words", row, " ".join(words[start : start + length]))
         alike, row = self._likeness.nearest(text)

@@ -1,7 +1,7 @@
 """All the documents of a phase, and the decision which of them are redundant.
 
 What stays is decided greedily in order of preference: a document stays unless it is the twin of a document that leads
-a cluster already full. What stood before this decision (`Settled`) stands, whatever is preferred to it.
+a cluster already full. What stood before this decision stands, whatever is preferred to it.
 
 Invariants: whatever is dropped has a kept twin, whose similarity was counted and not estimated; the result depends on
 the documents and their order of arrival alone, not on how they were batched.
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,43 +27,42 @@ BATCH = 64
 """Documents hashed at a time: about 2 ms of work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What becomes of a document with a twin: the number of the one that leads their cluster, and whether it stays."""
+Id = TypeVar("Id", bound=Hashable)
 
-    leader: int
+
+@dataclass(frozen=True, slots=True)
+class Twin(Generic[Id]):
+    """The twin of a document, which leads their cluster; how alike they are, and whether the document stays as well."""
+
+    id: Id
     likeness: Likeness
     stays: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What was decided before, by number: who leads a cluster, and who stays beside which leader."""
+class Corpus(Generic[Id]):
+    """Collects documents, then decides once.
 
-    leaders: Collection[int] = ()
-    beside: Mapping[int, int] = field(default_factory=dict)
-
-
-NOTHING = Settled()
-
-
-class Corpus:
-    """Collects documents, numbered from 0 as they come, then decides once."""
+    `leaders` and `beside` are what was decided before: who leads a cluster, and who stays beside which leader.
+    """
 
     def __init__(self, measure: Measure, batch: int = BATCH) -> None:
         self._measure, self._batch = measure, batch
         self._waiting: list[Document] = []
         self._batches: list[Batch] = []
         self._firsts: list[int] = []
+        self._ids: list[Id] = []
         self._scores: list[float] = []
+        self.leaders: set[Id] = set()
+        self.beside: dict[Id, Id] = {}
         self.nbytes = 0
 
     def __len__(self) -> int:
-        return len(self._scores)
+        return len(self._ids)
 
-    def add(self, document: Document, score: float | None = None) -> bool:
+    def add(self, id_: Id, document: Document, score: float | None = None) -> bool:
         """Take a document in; return whether enough wait to be hashed: then call `hash`, perhaps in a thread."""
         self._waiting.append(document)
+        self._ids.append(id_)
         self._scores.append(-math.inf if score is None else score)
         return len(self._waiting) >= self._batch
 
@@ -73,8 +74,8 @@ class Corpus:
             self._waiting = []
             self.nbytes += self._batches[-1].nbytes
 
-    def fates(self, per_cluster: int = 1, by_score: bool = False, settled: Settled = NOTHING) -> dict[int, Fate]:
-        """Return what becomes of every document that has a twin, but for those that were settled before.
+    def twins(self, per_cluster: int = 1, by_score: bool = False) -> dict[Id, Twin[Id]]:
+        """Return the twin of every document that has one, but for those that were settled before.
 
         Preference: the best score first, or else, and in ties, the earliest.
         """
@@ -88,61 +89,57 @@ class Corpus:
         some = np.arange(len(self)) if self._measure.cosine is not None else np.flatnonzero(shared.any(axis=1))
         if by_score:
             some = some[np.argsort(-np.array(self._scores)[some], kind="stable")]
-        clusters = _Clusters(self, self._measure, some, keys, shared)
+        leaders = _Leaders(self, self._measure, some, keys, shared)
+        ids = self._ids
+        there = self.leaders.intersection(ids)
+        sizes = Counter(leader for leader in self.beside.values() if leader in there)
         for one in map(int, some):
-            if one in settled.leaders:
-                clusters.lead(one)
-        for leader in settled.beside.values():
-            clusters.sizes[leader] = clusters.sizes.get(leader, 1) + 1
-        fates: dict[int, Fate] = {}
+            if ids[one] in there:
+                leaders.add(one)
+        twins: dict[Id, Twin[Id]] = {}
         for one in map(int, some):
-            if one in settled.leaders or one in settled.beside:
+            if ids[one] in there or self.beside.get(ids[one]) in there:
                 continue
-            if (fate := clusters.fate(one, per_cluster)) is None:
-                clusters.lead(one)
+            if (found := leaders.closest(one)) is None:
+                leaders.add(one)
             else:
-                fates[one] = fate
-                clusters.sizes[fate.leader] += fate.stays
-        return fates
+                leader, likeness = found
+                twin = twins[ids[one]] = Twin(ids[leader], likeness, 1 + sizes[ids[leader]] < per_cluster)
+                sizes[twin.id] += twin.stays
+        return twins
 
     def __getitem__(self, one: int) -> Hashed:
         at = bisect_right(self._firsts, one) - 1
         return self._batches[at][one - self._firsts[at]]
 
 
-class _Clusters:
-    """The leaders so far. Only keys that occur more than once are looked at."""
+class _Leaders:
+    """The leaders of clusters so far. Only keys that occur more than once are looked at."""
 
     def __init__(
-        self, corpus: Corpus, measure: Measure, order: NDArray[np.int64], keys: Hashes, shared: NDArray[np.bool_]
+        self, corpus: Corpus[Any], measure: Measure, order: NDArray[np.int64], keys: Hashes, shared: NDArray[np.bool_]
     ) -> None:
         self._corpus, self._measure, self._keys, self._shared = corpus, measure, keys, shared
         self._rank = {one: rank for rank, one in enumerate(order.tolist())}
-        self._leaders = Neighbours(measure.cosine)
-        self.sizes: dict[int, int] = {}
+        self._index = Neighbours(measure.cosine)
 
-    def lead(self, one: int) -> None:
-        self.sizes.setdefault(one, 1)
-        self._leaders.add(one, self._keys[one][self._shared[one]], self._corpus[one].vector)
+    def add(self, one: int) -> None:
+        self._index.add(one, self._keys[one][self._shared[one]], self._corpus[one].vector)
 
-    def fate(self, one: int, per_cluster: int) -> Fate | None:
-        """Return what becomes of a document that has a twin among the leaders.
+    def closest(self, one: int) -> tuple[int, Likeness] | None:
+        """Return the twin of a document among the leaders, if it has one.
 
         That is the most similar one of those preferred to it; else one that stood before and is preferred less.
         """
         mine, rank = self._corpus[one], self._rank
-        near = self._leaders.near(self._keys[one][self._shared[one]], mine.vector)
+        near = self._index.near(self._keys[one][self._shared[one]], mine.vector)
         found = self._closest(mine, (leader for leader in near if rank[leader] < rank[one]))
-        found = found or self._closest(mine, (leader for leader in near if rank[leader] > rank[one]))
-        return None if found is None else Fate(*found, self.sizes[found[0]] < per_cluster)
+        return found or self._closest(mine, (leader for leader in near if rank[leader] > rank[one]))
 
     def _closest(self, mine: Hashed, leaders: Iterable[int]) -> tuple[int, Likeness] | None:
-        found = None
-        for leader in leaders:
-            likeness = self._measure.likeness(mine, self._corpus[leader])
-            if likeness is not None and (found is None or likeness.similarity > found[1].similarity):
-                found = leader, likeness
-        return found
+        alike = ((leader, self._measure.likeness(mine, self._corpus[leader])) for leader in leaders)
+        twins = [(leader, likeness) for leader, likeness in alike if likeness is not None]
+        return max(twins, key=lambda twin: twin[1].similarity, default=None)
 
 
 def _repeated(column: Hashes) -> NDArray[np.bool_]:

@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import orjson
-
 from config.schema import Decontaminate
 from stages.core.base import Place, Stage
 from stages.core.errors import InputError
 from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
-from stages.dedupe.contamination import Benchmark, Overlap, Row, Rules
+from stages.dedupe.contamination import Benchmark, Overlap, Row
+from stages.dedupe.jsonl import rows_of
 
 _TEXTS: dict[str, Callable[[Group, Candidate], Sequence[str]]] = {
     "prompt": lambda group, candidate: (task_text(group, candidate),),
@@ -28,12 +27,11 @@ class DecontaminateStage(Stage):
     def __init__(self, place: Place, config: Decontaminate) -> None:
         super().__init__(place)
         self._config, self._texts = config, _TEXTS[config.on]
-        self._benchmark = Benchmark((), Rules())
+        self._benchmark = Benchmark((), config)
 
     async def start(self) -> None:
         config = self._config
-        rules = Rules(config.ngram, config.share, config.similarity)
-        self._benchmark = await asyncio.to_thread(lambda: Benchmark(read_rows(config.against, config.field), rules))
+        self._benchmark = await asyncio.to_thread(lambda: Benchmark(read_rows(config.against, config.field), config))
 
     async def process(self, group: Group) -> None:
         found: dict[str, Overlap | None] = {}
@@ -57,8 +55,6 @@ def read_rows(paths: Sequence[str], field: str) -> list[Row]:
     for path in map(Path, paths):
         try:
             rows.extend(_rows(path, field))
-        except OSError as error:
-            problems.append(f"{path}: {error.strerror}")
         except InputError as error:
             problems.extend(error.problems)
     if problems:
@@ -67,16 +63,9 @@ def read_rows(paths: Sequence[str], field: str) -> list[Row]:
 
 
 def _rows(path: Path, field: str) -> Iterator[Row]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = orjson.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}:{number}: not JSON: {error}") from None
-            text = row.get(field) if isinstance(row, dict) else None
-            if not isinstance(text, str):
-                has = f"; the row has: {', '.join(row)}" if isinstance(row, dict) else ""
-                raise InputError(f'{path}:{number}: there is no text in "{field}"{has}')
-            yield Row(f"{path.name}:{number}", text)
+    for number, row in rows_of(path):
+        text = row.get(field) if isinstance(row, dict) else None
+        if not isinstance(text, str):
+            has = f"; the row has: {', '.join(row)}" if isinstance(row, dict) else ""
+            raise InputError(f'{path}:{number}: there is no text in "{field}"{has}')
+        yield Row(f"{path.name}:{number}", text)

@@ -12,8 +12,8 @@ from math import inf
 from config.schema import Dedupe
 from stages.core.base import Decisions, PhaseStage, Place, Stage
 from stages.core.record import Group, Verdict
-from stages.dedupe.claims import Claims, Twin, verdict_on
-from stages.dedupe.corpus import Corpus, Settled
+from stages.dedupe.claims import Claims
+from stages.dedupe.corpus import Corpus, Twin
 from stages.dedupe.documents import Document, Measure
 from stages.dedupe.existing import existing_documents
 from stages.dedupe.online import OnlineDedupe
@@ -39,17 +39,14 @@ class RunDedupe(PhaseStage):
     def __init__(self, place: Place, config: Dedupe, decisions: Decisions) -> None:
         super().__init__(place)
         self._config, self._claims = config, Claims(self, config)
-        self._corpus = Corpus(Measure(config))
+        self._corpus = Corpus[str](Measure(config))
         self._size = IndexSize(self.name, config.memory_mb, decisions)
-        self._ids: list[str] = []
-        self._leaders: set[str] = set()
-        self._beside: dict[str, str] = {}
-        self._twins: dict[str, Twin] | None = None
+        self._twins: dict[str, Twin[str]] | None = None
 
     async def start(self) -> None:
         """Take in what exists already: it leads, as what an earlier process kept does."""
         for id_, document in existing_documents(self._config):
-            self._leaders.add(id_)
+            self._corpus.leaders.add(id_)
             await self._take(id_, document, inf)
 
     async def survey(self, group: Group) -> None:
@@ -62,39 +59,30 @@ class RunDedupe(PhaseStage):
         """Note what an earlier process decided of a claim; return whether it is to be compared with."""
         twin = verdict.data.get("twin")
         if twin is not None:
-            self._leaders.add(twin)
+            self._corpus.leaders.add(twin)
             if verdict.passed:
-                self._beside[id_] = twin
+                self._corpus.beside[id_] = twin
         elif verdict.passed:
-            self._leaders.add(id_)
+            self._corpus.leaders.add(id_)
         return bool(verdict.passed)
 
     async def _take(self, id_: str, document: Document, score: float | None) -> None:
-        self._ids.append(id_)
-        if self._corpus.add(document, score):
+        if self._corpus.add(id_, document, score):
             await asyncio.to_thread(self._corpus.hash)
             self._size.check(self._corpus.nbytes)
 
     async def process(self, group: Group) -> None:
         if self._twins is None:
             self._twins = await self._decided()
-        for claim in list(self._claims.of(group, self.chosen(group))):
-            verdict = verdict_on(self._twins.get(claim.id), self._claims.score(claim))
-            for candidate in claim.candidates:
-                self.judge(group, candidate, verdict)
+        self._claims.judge(group, list(self._claims.of(group, self.chosen(group))), self._twins)
 
-    async def _decided(self) -> dict[str, Twin]:
+    async def _decided(self) -> dict[str, Twin[str]]:
         """Return the twins of the claims that have one. Takes seconds for a million documents."""
-        ids, keep = self._ids, self._config.keep
-        numbers = {id_: no for no, id_ in enumerate(ids)} if self._leaders else {}
-        settled = Settled(
-            {numbers[id_] for id_ in self._leaders if id_ in numbers},
-            {numbers[id_]: numbers[leader] for id_, leader in self._beside.items() if leader in numbers},
-        )
-        fates = await asyncio.to_thread(self._corpus.fates, keep.per_cluster, keep.by == "score", settled)
+        keep = self._config.keep
+        twins = await asyncio.to_thread(self._corpus.twins, keep.per_cluster, keep.by == "score")
         await self._size.tell(len(self._corpus), self._corpus.nbytes)
-        self._corpus, self._ids = Corpus(Measure(self._config)), []
-        return {ids[one]: Twin(ids[fate.leader], fate.likeness, fate.stays) for one, fate in fates.items()}
+        self._corpus = Corpus(Measure(self._config))
+        return twins
 
 
 class SeedDedupe(Stage):
@@ -105,13 +93,7 @@ class SeedDedupe(Stage):
         self._claims, self._keep, self._measure = Claims(self, config), config.keep, Measure(config)
 
     async def process(self, group: Group) -> None:
-        corpus, claims = Corpus(self._measure), list(self._claims.of(group, self.chosen(group)))
+        corpus, claims = Corpus[str](self._measure), list(self._claims.of(group, self.chosen(group)))
         for claim in claims:
-            corpus.add(claim.document, self._claims.score(claim))
-        fates = corpus.fates(self._keep.per_cluster, self._keep.by == "score")
-        for no, claim in enumerate(claims):
-            fate = fates.get(no)
-            twin = None if fate is None else Twin(claims[fate.leader].id, fate.likeness, fate.stays)
-            verdict = verdict_on(twin, self._claims.score(claim))
-            for candidate in claim.candidates:
-                self.judge(group, candidate, verdict)
+            corpus.add(claim.id, claim.document, self._claims.score(claim))
+        self._claims.judge(group, claims, corpus.twins(self._keep.per_cluster, self._keep.by == "score"))

@@ -11,20 +11,21 @@ A text of 250 words takes 0.1 ms, and a window of them 8 ms when it is full.
 from __future__ import annotations
 
 import zlib
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.text import normal
-from stages.dedupe.exact import digest
-from stages.dedupe.words import Hashes, hashed, runs, words_of
+from stages.dedupe.words import Hashes, digest, hashed, runs, words_of
 
 WINDOW = 200
 BLOCK = 1 << 15
 """Bytes that are compressed together: as far as zlib looks back."""
+SHARE = 0.02
+"""Of the time, at the most: a window of 250-word texts takes 50 ms, so above 80 outputs/s some are passed over."""
 _OPENING = 3
 _MAX_CHARS = 20_000
 
@@ -53,21 +54,40 @@ class Figures:
 
 
 class Recent:
-    """Remembers the last texts by their digests, and tells which come again. Holds 0.1 KB for each."""
+    """Remembers the last texts by their digests, and tells which come again. Holds 0.15 KB for each."""
 
     def __init__(self, size: int = 100_000) -> None:
         self._size = size
-        self._digests: dict[int, None] = {}
+        self._digests = OrderedDict[int, None]()  # a dict looks for its oldest key among all that were deleted
 
     def repeats(self, text: str) -> bool:
         """Tell whether a text, in normal form, is among the last ones, and remember it."""
         seen = digest((text,))
         repeats = seen in self._digests
-        self._digests.pop(seen, None)
         self._digests[seen] = None
+        self._digests.move_to_end(seen)
         if len(self._digests) > self._size:
-            del self._digests[next(iter(self._digests))]
+            self._digests.popitem(last=False)
         return repeats
+
+
+class Windows:
+    """Measures a stream in windows of consecutive outputs and rests between two of them. `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._diversity = clock, Diversity()
+        self._begin, self._spent = clock(), 0.0
+
+    def add(self, text: str, topic: str, repeats: bool) -> list[Figures]:
+        """Take an output in, unless it is time to rest; return the figures of the windows that it fills."""
+        now = self._clock()
+        if now < self._begin:
+            return []
+        found = self._diversity.add(text, topic, repeats)
+        self._spent += self._clock() - now
+        if any(figures.topic is None for figures in found):
+            self._begin, self._spent = max(self._begin + self._spent / SHARE, now), 0.0
+        return found
 
 
 class Diversity:
@@ -75,35 +95,27 @@ class Diversity:
 
     def __init__(self, window: int = WINDOW, topics: int = 50) -> None:
         self._window, self._topics = window, topics
-        self._all = _Stream(None)
+        self._all = _Stream(None, window)
         self._of_topic: dict[str, _Stream] = {}
 
     def add(self, text: str, topic: str = "", repeats: bool = False) -> list[Figures]:
         """Take a text in; return the figures of the windows that it fills: of all texts, and of its topic's."""
         text = text[:_MAX_CHARS]
         words = words_of(normal(text))
-        entry = _Entry(text, words, hashed(words), repeats)
-        return [figures for stream in self._streams(topic) if (figures := stream.add(entry, self._window))]
+        hashes = hashed(words)
+        return [found for stream in self._streams(topic) if (found := stream.add(text, words, hashes, repeats))]
 
     def _streams(self, topic: str) -> Iterator[_Stream]:
         yield self._all
         if topic and (topic in self._of_topic or len(self._of_topic) < self._topics):
-            yield self._of_topic.setdefault(topic, _Stream(topic))
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    text: str
-    words: list[str]
-    hashes: Hashes
-    repeats: bool
+            yield self._of_topic.setdefault(topic, _Stream(topic, self._window))
 
 
 class _Stream:
     """The texts of one topic: the window that is being filled, and what goes on from window to window."""
 
-    def __init__(self, topic: str | None) -> None:
-        self._topic = topic
+    def __init__(self, topic: str | None, window: int) -> None:
+        self._topic, self._window = topic, window
         self._block = bytearray()
         self._first_words = 0.0
         self._empty()
@@ -114,15 +126,15 @@ class _Stream:
         self._openings = Counter[str]()
         self._ratios: list[float] = []
 
-    def add(self, entry: _Entry, window: int) -> Figures | None:
+    def add(self, text: str, words: list[str], hashes: Hashes, repeats: bool) -> Figures | None:
         self._texts += 1
-        self._words += len(entry.words)
-        self._repeats += entry.repeats
-        self._pairs.add(entry.hashes)
-        self._fours.add(entry.hashes)
-        self._openings[" ".join(entry.words[:_OPENING])] += 1
-        self._compress(entry.text)
-        if self._texts < window:
+        self._words += len(words)
+        self._repeats += repeats
+        self._pairs.add(hashes)
+        self._fours.add(hashes)
+        self._openings[" ".join(words[:_OPENING])] += 1
+        self._compress(text)
+        if self._texts < self._window:
             return None
         figures = self._figures()
         self._empty()

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from config.schema import Dedupe
 from stages.core.text import normal
-from stages.dedupe.exact import digest
 from stages.dedupe.near import Bands, band_keys, bands_for
 from stages.dedupe.shingles import Grams, GramSets, Hashes, gram_sets, jaccard
+from stages.dedupe.words import digest
 
 Vector = NDArray[np.float16]
 How = Literal["exact", "near", "semantic"]

@@ -11,25 +11,24 @@ Twins of one seed cannot wait for each other: the later one is dropped at once, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from config.schema import Dedupe
 from stages.core.base import Again, ClaimStage, Decisions, Outcome, Place, Stage, Wait
 from stages.core.record import Candidate, Group, Verdict
-from stages.dedupe.claims import Claim, Claims, Twin, verdict_on
+from stages.dedupe.claims import Claim, Claims, verdict_on
+from stages.dedupe.corpus import BATCH, Twin
 from stages.dedupe.documents import Batch, Document, Hashed, Likeness, Measure
 from stages.dedupe.existing import existing_documents
 from stages.dedupe.neighbours import Neighbours
 from stages.dedupe.size import IndexSize
 
-BATCH = 64
-
 
 @dataclass(slots=True)
 class _Held:
-    """A claim in the index, with what it takes to compare it: open as long as its group is on its way."""
+    """A claim of candidates `ns`, with what it takes to compare it: open as long as its group is on its way."""
 
     id: str
     hashed: Hashed
@@ -37,14 +36,8 @@ class _Held:
     open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Rival:
-    """A twin of a claim: its id, how alike they are; `n` of a candidate of the same seed."""
-
-    id: str
-    likeness: Likeness
-    open: bool = False
-    n: int | None = None
+_Rival = tuple[_Held, Likeness]
+"""A twin of a claim, and how alike they are."""
 
 
 class OnlineDedupe(ClaimStage):
@@ -68,7 +61,7 @@ class OnlineDedupe(ClaimStage):
         while some := tuple(islice(rows, BATCH)):
             ids, documents = zip(*some, strict=True)
             for id_, hashed in zip(ids, await self._together.hashed(documents), strict=True):
-                self._hold(hashed, id_)
+                self._hold(_Held(id_, hashed))
 
     async def stop(self) -> None:
         """Tell how large the index became."""
@@ -80,18 +73,20 @@ class OnlineDedupe(ClaimStage):
             return
         passed = [one for one in group.candidates if one.state in ("live", "accepted") and self._has_passed(one)]
         claims = list(self._claims.of(group, passed))
-        for claim, hashed in zip(claims, await self._hashed(claims), strict=True):
-            ns = tuple(candidate.n for candidate in claim.candidates) if on_its_way else ()
-            held = self._hold(hashed, claim.id, ns, is_open=on_its_way)
+        hashes = await self._together.hashed([claim.document for claim in claims])
+        for claim, hashed in zip(claims, hashes, strict=True):
+            no = self._hold(_Held(claim.id, hashed, _ns(claim), on_its_way))
             if on_its_way:
-                self._open.setdefault(group.seed.no, []).append(held)
+                self._open.setdefault(group.seed.no, []).append(no)
 
     async def process(self, group: Group) -> Outcome:
-        self._withdraw(group.seed.no)
+        for no in self._open.pop(group.seed.no, ()):
+            self._free(no)
         before = [candidate for candidate in group.live if self.name in candidate.verdicts]
         candidates = sorted([*before, *self.chosen(group)], key=lambda one: one.n)
         claims = list(self._claims.of(group, candidates))
-        return self._decide(group, claims, await self._hashed(claims))
+        hashes = await self._together.hashed([claim.document for claim in claims])
+        return self._decide(group, claims, hashes)
 
     def left(self, group: Group) -> None:
         """Close a group's claims: those stand of which a candidate lives, the others are free again."""
@@ -104,25 +99,18 @@ class OnlineDedupe(ClaimStage):
 
     def _decide(self, group: Group, claims: Sequence[Claim], hashes: Sequence[Hashed]) -> Outcome:
         """Judge all claims of a group, or none where one of them must wait."""
-        own: list[tuple[Claim, Hashed]] = []
+        own: list[_Held] = []
         verdicts: list[Verdict] = []
         for claim, hashed in zip(claims, hashes, strict=True):
-            mates = [
-                _Rival(mate.id, likeness, n=mate.candidates[0].n)
-                for mate, its in own
-                if (likeness := self._measure.likeness(hashed, its)) is not None
-            ]
-            verdict = self._verdict(self._others(hashed), mates)
+            near = (self._held[no] for no in self._index.near(hashed.keys, hashed.vector))
+            verdict = self._verdict(self._rivals(hashed, near), self._rivals(hashed, own))
             if verdict is None:
                 return Wait()
             verdicts.append(verdict)
             if verdict.passed:
-                own.append((claim, hashed))
+                own.append(_Held(claim.id, hashed, _ns(claim), open=True))
         if self._across:
-            self._open[group.seed.no] = [
-                self._hold(hashed, claim.id, tuple(candidate.n for candidate in claim.candidates), is_open=True)
-                for claim, hashed in own
-            ]
+            self._open[group.seed.no] = [self._hold(held) for held in own]
         for claim, verdict in zip(claims, verdicts, strict=True):
             for candidate in claim.candidates:
                 if not (verdict.passed and self._has_passed(candidate)):
@@ -132,7 +120,7 @@ class OnlineDedupe(ClaimStage):
     def _verdict(self, others: Sequence[_Rival], mates: Sequence[_Rival]) -> Verdict | None:
         """Return what becomes of a claim with these twins; None where open ones may yet fall."""
         most = self._config.keep.per_cluster
-        standing = [rival for rival in others if not rival.open]
+        standing = [(held, likeness) for held, likeness in others if not held.open]
         if len(standing) >= most:
             return _dropped(standing)
         if len(others) + len(mates) < most:
@@ -140,32 +128,21 @@ class OnlineDedupe(ClaimStage):
         if len(others) > len(standing):
             return None
         verdict = _dropped([*standing, *mates])
-        verdict.data["mates"] = [mate.n for mate in mates]
+        verdict.data["mates"] = [mate.ns[0] for mate, _ in mates]
         return verdict
 
-    def _others(self, hashed: Hashed) -> list[_Rival]:
-        """Return the twins in the index."""
-        near = (self._held[no] for no in self._index.near(hashed.keys, hashed.vector))
-        return [
-            _Rival(held.id, likeness, held.open)
-            for held in near
-            if (likeness := self._measure.likeness(hashed, held.hashed)) is not None
-        ]
+    def _rivals(self, hashed: Hashed, among: Iterable[_Held]) -> list[_Rival]:
+        measure = self._measure
+        return [(one, alike) for one in among if (alike := measure.likeness(hashed, one.hashed)) is not None]
 
-    async def _hashed(self, claims: Sequence[Claim]) -> Sequence[Hashed]:
-        return await self._together.hashed([claim.document for claim in claims]) if claims else ()
-
-    def _hold(self, hashed: Hashed, id_: str, ns: Sequence[int] = (), *, is_open: bool = False) -> int:
+    def _hold(self, held: _Held) -> int:
         no, self._next = self._next, self._next + 1
-        self._index.add(no, hashed.keys, hashed.vector)
-        held = self._held[no] = _Held(id_, hashed.alone(), ns, is_open)
+        self._index.add(no, held.hashed.keys, held.hashed.vector)
+        held.hashed = held.hashed.alone()
+        self._held[no] = held
         self._nbytes += held.hashed.nbytes
         self._size.check(self._nbytes + self._index.nbytes)
         return no
-
-    def _withdraw(self, no: int) -> None:
-        for claim in self._open.pop(no, ()):
-            self._free(claim)
 
     def _free(self, no: int) -> None:
         self._index.discard(no)
@@ -177,8 +154,12 @@ class OnlineDedupe(ClaimStage):
 
 
 def _dropped(rivals: Sequence[_Rival]) -> Verdict:
-    closest = max(rivals, key=lambda rival: rival.likeness.similarity)
-    return verdict_on(Twin(closest.id, closest.likeness))
+    closest, likeness = max(rivals, key=lambda rival: rival[1].similarity)
+    return verdict_on(Twin(closest.id, likeness))
+
+
+def _ns(claim: Claim) -> tuple[int, ...]:
+    return tuple(candidate.n for candidate in claim.candidates)
 
 
 class ReviveStage(Stage):
@@ -216,6 +197,8 @@ class _Together:
 
     async def hashed(self, documents: Sequence[Document]) -> list[Hashed]:
         """Return what is left of documents."""
+        if not documents:
+            return []
         loop = asyncio.get_running_loop()
         mine: asyncio.Future[list[Hashed]] = loop.create_future()
         self._asked.append((range(len(self._documents), len(self._documents) + len(documents)), mine))

@@ -1,4 +1,4 @@
-"""Texts as words and runs of words, hashed: what overlap and repetition are counted on.
+"""Texts as a whole, as words and as runs of words, hashed: what overlap and repetition are counted on.
 
 Words are runs of letters and digits of the text in normal form (`core.text.normal`), so case, punctuation and white
 space hide nothing; of scripts without spaces each character is a word.
@@ -7,6 +7,7 @@ space hide nothing; of scripts without spaces each character is a word.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ Hashes = NDArray[np.uint64]
 _UNSPACED = r"\u2e80-\ua4cf\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+
+
+def digest(parts: Sequence[str]) -> int:
+    """Return 64 bits of a document whose parts are normal texts: of exact duplicates the same.
+
+    Two different ones of ten million documents share them with a probability of 3 in a million.
+    """
+    return xxh3_64_intdigest("\0".join(parts).encode("utf-8", "surrogatepass"))
 
 
 def words_of(text: str) -> list[str]:

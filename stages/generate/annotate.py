@@ -7,14 +7,12 @@ goes on, and the failure is counted by its reason.
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 import orjson
 
 from config.schema import Annotate
 from stages.core.base import Place, Stage
 from stages.core.errors import CandidateError
-from stages.core.events import VerdictGiven
 from stages.core.record import Group
 from stages.llm.asking import Asker, Question, ask_readable
 from stages.llm.protocol import Choice, Model
@@ -67,6 +65,7 @@ class AnnotateStage(Stage):
 
     def _read(self, said: Choice) -> str | None:
         """Return the choice in a JSON object, else the only one that a reply mentions."""
+        said = said._replace(logprobs=None)  # with them a value is a mean, and the mean of two places is no choice
         found = read(said, (self._column,), self._worth)
         if found is not None:
             return self._choices[int(found.values[self._column])]
@@ -78,10 +77,6 @@ class AnnotateStage(Stage):
         """Return the place of a choice, whatever its case."""
         said = value.strip().casefold() if isinstance(value, str) else None
         return next((float(place) for place, one in enumerate(self._choices) if one.casefold() == said), None)
-
-    def _tell(self, outcome: Literal["passed", "failed"], reason: str = "") -> None:
-        if self._observe is not None:
-            self._observe(VerdictGiven(self.name, outcome, reason))
 
 
 def _whole(said: Choice) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from config.schema import Generate
 from stages.core.base import Emit, Outcome, Place, Stage, collect
 from stages.core.chance import sampling_seed, uniform
 from stages.core.errors import CandidateError
-from stages.core.events import CandidatesMade, VerdictGiven
+from stages.core.events import CandidatesMade
 from stages.core.record import Candidate, Group, Message
 from stages.core.steering import Monitor, Steering
 from stages.generate import steered
@@ -28,7 +28,6 @@ class _Request(NamedTuple):
     call: Call
     model: Model
     steering: Steering
-    messages: list[Message]
     lineage: dict[str, Any]
 
     @property
@@ -37,11 +36,10 @@ class _Request(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """What came for the candidates of one request, and what went wrong, if anything did."""
+    """What came for each candidate of one request, and the steering that it came under."""
 
-    choices: list[Choice]
+    came: list[Choice | CandidateError]
     steering: Steering
-    error: CandidateError | None = None
 
 
 class GenerateStage(Stage):
@@ -58,16 +56,15 @@ class GenerateStage(Stage):
         place: Place,
         config: Generate,
         models: Mapping[str, Model],
-        prompts: Sequence[Template],
-        system: Template | None,
         run_seed: int,
         monitor: Monitor | None = None,
     ) -> None:
         super().__init__(place)
-        self._config, self._models, self._prompts, self._system = config, models, prompts, system
-        self._run_seed = run_seed
-        self._monitor = Monitor() if monitor is None else monitor
-        in_turn = 1 if self._monitor.one_prompt else max(len(prompts), 1)
+        self._config, self._models, self._run_seed = config, models, run_seed
+        self._prompts = [Template(source) for source in config.prompts]
+        self._system = None if config.system is None else Template(config.system)
+        self._monitor = monitor or Monitor()
+        in_turn = 1 if self._monitor.one_prompt else max(len(self._prompts), 1)
         self._plan = Plan(config.endpoint, in_turn, config.temperature, config.candidates, run_seed)
         sampling = {"max_tokens": config.max_tokens, "top_p": config.top_p, "stop": list(config.stop) or None}
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
@@ -92,8 +89,8 @@ class GenerateStage(Stage):
 
         heard = await collect(sample, parts)
         group.candidates.extend(made)
-        for asked, came in zip(parts, heard, strict=True):
-            await self._take(group, asked, came)
+        for asked, one in zip(parts, heard, strict=True):
+            await self._take(group, asked, one)
         if self._observe is not None:
             self._observe(CandidatesMade(self.name, "generated", len(made)))
         return self._emitted(group, made) if self._config.emit == "seeds" else None
@@ -110,31 +107,29 @@ class GenerateStage(Stage):
 
     async def _sample(self, group: Group, asked: list[Candidate], scope: dict[str, Any]) -> _Heard:
         """Make one request for these candidates (several: the API's n)."""
-        choices: list[Choice] = []
         steering = self._monitor.steerings[-1]
         try:
-            call, model, steering, messages, lineage = self._request(group, asked, scope)
+            call, model, steering, lineage = self._request(group, asked, scope)
             for candidate in asked:
-                candidate.prompt, candidate.lineage = messages, {**lineage}
-            reply = await model.ask(call)
-            for candidate, choice in zip(asked, reply.choices, strict=False):
-                choices.append(await self._whole(group, candidate, call.body, choice, model))
+                candidate.prompt, candidate.lineage = call.body["messages"], {**lineage}
+            choices = (await model.ask(call)).choices[: len(asked)]
         except CandidateError as error:
-            return _Heard(choices, steering, error)
-        return _Heard(choices, steering)
+            return _Heard([error] * len(asked), steering)
+        few = CandidateError("no_choice", f"{len(asked)} choices were asked for and {len(choices)} came")
+        came: list[Choice | CandidateError] = [few] * len(asked)
+        for at, choice in enumerate(choices):
+            came[at] = await self._whole(group, asked[at], call.body, choice, model)
+        return _Heard(came, steering)
 
-    async def _take(self, group: Group, asked: list[Candidate], came: _Heard) -> None:
+    async def _take(self, group: Group, asked: list[Candidate], heard: _Heard) -> None:
         """Fill each candidate from its choice; those without one fail."""
-        for candidate, choice in zip(asked, came.choices, strict=False):
-            self._fill(group, candidate, choice, came.steering)
-            await self._monitor.saw(group, candidate, came.steering)
-        if len(came.choices) == len(asked):
-            return
-        few = f"{len(asked)} choices were asked for and {len(came.choices)} came"
-        error = came.error or CandidateError("no_choice", few)
-        for candidate in asked[len(came.choices) :]:
-            group.fail(candidate, self.name, error.reason, error.detail)
-            self._tell("failed", error.reason)
+        for candidate, came in zip(asked, heard.came, strict=True):
+            if isinstance(came, CandidateError):
+                group.fail(candidate, self.name, came.reason, came.detail)
+                self._tell("failed", came.reason)
+            else:
+                self._fill(group, candidate, came, heard.steering)
+                await self._monitor.saw(group, candidate, heard.steering)
 
     def _request(self, group: Group, asked: list[Candidate], scope: dict[str, Any]) -> _Request:
         """Return the request under the steering in force, or, where there is a reply to another one, that one."""
@@ -155,14 +150,14 @@ class GenerateStage(Stage):
         body = self._body(group, asked, messages, slot, model)
         body |= steered.body(steering, self._sampling, model.structured)
         call = Call(self.name, self.depth, "generate", group, body, n)
-        return _Request(call, model, steering, messages, _lineage(slot, model, body, steering))
+        return _Request(call, model, steering, _lineage(slot, model, body, steering))
 
     def _chance(self, group: Group, n: int, purpose: str) -> float:
         return uniform(self._run_seed, purpose, group.seed.id, n)
 
     async def _whole(
         self, group: Group, candidate: Candidate, body: dict[str, Any], choice: Choice, model: Model
-    ) -> Choice:
+    ) -> Choice | CandidateError:
         """Return a choice as it came, or, where it was truncated and shall go on, joined with what came after it."""
         rounds = CONTINUATIONS if self._config.on_truncated == "continue" else 0
         for number in range(1, rounds + 1):
@@ -172,7 +167,10 @@ class GenerateStage(Stage):
             more = {**body, "messages": [*body["messages"], *turns]}
             more.pop("n", None)
             call = Call(self.name, self.depth, "generate", group, more, candidate.n, f"continue{number}")
-            rest = (await model.ask(call)).first
+            try:
+                rest = (await model.ask(call)).first
+            except CandidateError as error:
+                return error
             choice = choice._replace(text=choice.text + rest.text, finish_reason=rest.finish_reason)
         return choice
 
@@ -214,11 +212,7 @@ class GenerateStage(Stage):
             group.fail(candidate, self.name, "unreadable", "several responses were asked for, and none can be read")
             self._tell("failed", "unreadable")
         else:
-            self._tell("passed", "")
-
-    def _tell(self, outcome: Any, reason: str) -> None:
-        if self._observe is not None:
-            self._observe(VerdictGiven(self.name, outcome, reason))
+            self._tell("passed")
 
 
 def _lineage(slot: Slot, model: Model, body: dict[str, Any], steering: Steering) -> dict[str, Any]:

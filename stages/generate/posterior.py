@@ -10,9 +10,8 @@ Pure functions of counts: a resumed run decides the same again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import inf
 
+from config.schema import Until
 from stages.core.estimates import PRIOR, Beta
 
 
@@ -28,28 +27,18 @@ def topic_prior(passed: Mapping[str, int], judged: Mapping[str, int], topic: str
     return Beta(mean * strength, (1 - mean) * strength)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a seed should end with, and what it may take. `limit`: candidates that another acceptance may cost."""
-
-    accepted: int = 1
-    rejected: int = 0
-    max_candidates: int = 32
-    wave: int = 2
-    limit: float = inf
-
-
-def next_wave(wanted: Wanted, passed: int, failed: int, prior: Beta = PRIOR, tried: int | None = None) -> int:
+def next_wave(until: Until, passed: int, failed: int, prior: Beta = PRIOR, tried: int | None = None) -> int:
     """Return how many candidates the next wave has; 0 when the seed has enough or is given up.
 
     `passed` and `failed` are judged candidates, `tried` all of them (some could not be judged); left out: their sum.
     """
-    left = wanted.max_candidates - (passed + failed if tried is None else tried)
+    left = until.max_candidates - (passed + failed if tried is None else tried)
     belief = prior.after(passed, failed)
-    if passed < wanted.accepted:
-        cost = belief.cost(wanted.wave)
-    elif failed < wanted.rejected:
-        cost = belief.failing.cost(wanted.wave)
+    if passed < until.accepted:
+        cost = belief.cost(until.wave)
+    elif failed < until.rejected:
+        cost = belief.failing.cost(until.wave)
     else:
         return 0
-    return min(wanted.wave, left) if left > 0 and cost <= wanted.limit else 0
+    given_up = until.give_up is not None and cost > until.give_up
+    return 0 if given_up else max(0, min(until.wave, left))

@@ -7,13 +7,12 @@ decision is committed before it is acted on, and a resumed run repeats its own d
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from math import inf
 from typing import Any
 
 from config.schema import Until
 from stages.core.base import Again, Decisions, Outcome, Place, Stage
 from stages.core.record import Group
-from stages.generate.posterior import Wanted, next_wave, topic_prior
+from stages.generate.posterior import next_wave, topic_prior
 
 KIND = "wave"
 
@@ -28,10 +27,7 @@ class WaveStage(Stage):
 
     def __init__(self, place: Place, until: Until, decisions: Decisions) -> None:
         super().__init__(place)
-        limit = inf if until.give_up is None else until.give_up
-        self._wanted = Wanted(until.accepted, until.rejected, until.max_candidates, until.wave, limit)
-        self._mean = until.mean_candidates
-        self._decisions = decisions
+        self._until, self._mean, self._decisions = until, until.mean_candidates, decisions
         self._passed, self._judged = Counter[str](), Counter[str]()
         self._left_over = 0.0
         self._made: defaultdict[str, list[int]] = defaultdict(list)
@@ -59,7 +55,7 @@ class WaveStage(Stage):
         states = Counter(candidate.state for candidate in group.candidates)
         tried, passed, failed = len(group.candidates), states["live"], states["rejected"]
         topic = group.seed.topic
-        more = next_wave(self._wanted, passed, failed, topic_prior(self._passed, self._judged, topic), tried)
+        more = next_wave(self._until, passed, failed, topic_prior(self._passed, self._judged, topic), tried)
         if not tried:  # nothing was made for it, and asking again would change nothing
             more = 0
         if self._mean is not None and tried + more > max(self._mean, tried) + max(self._left_over, 0):

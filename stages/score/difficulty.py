@@ -14,7 +14,7 @@ unsolved. A verdict of it, on those that live, always passes and holds
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from config.schema import Difficulty
 from config.scoring import Bucket
@@ -27,7 +27,7 @@ from stages.llm.protocol import Model
 from stages.llm.reading import grade
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
-from stages.score.draw import Check, Draw
+from stages.score.draw import Draw
 from stages.score.passrate import bucket_of, is_right, pass_rate
 
 SCALE = range(1, 11)
@@ -35,18 +35,11 @@ _EASY_TO, _MODERATE_TO = 3.5, 7.5
 """Ratings: 1 to 3, 4 to 7, 8 to 10."""
 
 
-class Own(NamedTuple):
-    """The model to be trained, and what judges its answers."""
-
-    model: Model
-    check: Check
-
-
 class DifficultyStage(Stage):
     """Puts seeds into buckets, also those without a live candidate.
 
-    `of` are the stages whose verdicts count, `adaptive` whether these decided on further samples. `own` is asked itself
-    in place of that; `rater` rates.
+    `of` are the stages whose verdicts count, `adaptive` whether these decided on further samples. With `own` the
+    model to be trained is asked in place of that; `rater` rates.
     """
 
     on_seeds = True
@@ -57,14 +50,12 @@ class DifficultyStage(Stage):
         config: Difficulty,
         of: Sequence[str],
         adaptive: bool,
-        own: Own | None,
+        own: Draw | None,
         rater: Model | None,
         run_seed: int,
     ) -> None:
         super().__init__(place)
-        self._config, self._of, self._adaptive, self._rater = config, of, adaptive, rater
-        asker = Asker(self, run_seed, config.temperature, config.max_tokens)
-        self._draw = None if own is None else Draw(asker, config, own.model, own.check)
+        self._config, self._of, self._adaptive, self._own, self._rater = config, of, adaptive, own, rater
         self._asker, self._rating = Asker(self, run_seed), Template(config.rating or builtin("difficulty_rating"))
 
     async def process(self, group: Group) -> None:
@@ -90,11 +81,11 @@ class DifficultyStage(Stage):
         return data
 
     async def _measured(self, group: Group, data: dict[str, Any]) -> Bucket:
-        if self._draw is None:
+        if self._own is None:
             outcomes = [is_right(candidate, self._of) for candidate in group.candidates]
         else:
-            outcomes = await self._draw.outcomes(group)
-        found = pass_rate(outcomes, self._adaptive and self._draw is None)
+            outcomes = await self._own.outcomes(group)
+        found = pass_rate(outcomes, self._adaptive and self._own is None)
         data |= {} if found is None else found.as_dict()
         return bucket_of(found, self._config.min_samples)
 

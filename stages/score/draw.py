@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from config.schema import Difficulty
-from stages.core.base import collect
+from stages.core.base import Place, collect
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Message, Verdict
 from stages.llm.asking import Asker
@@ -26,8 +26,9 @@ class Draw:
     The answers are counted and not kept; their replies are in the ledger as all others.
     """
 
-    def __init__(self, asker: Asker, config: Difficulty, model: Model, check: Check) -> None:
-        self._asker, self._model, self._check = asker, model, check
+    def __init__(self, place: Place, config: Difficulty, model: Model, check: Check, run_seed: int) -> None:
+        self._asker = Asker(place, run_seed, config.temperature, config.max_tokens)
+        self._model, self._check = model, check
         self._samples = range(config.samples or 0)
         self._prompt = None if config.prompt is None else Template(config.prompt)
 

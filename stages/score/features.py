@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import lru_cache
+from typing import Literal, NamedTuple, get_args
 
 from config.scoring import Features
-from stages.score.readability import reading_ease
 from stages.score.steps import Matched
 
 StepKind = Literal["ordinal", "connective", "calculation", "numbered"]
@@ -42,9 +41,13 @@ _TOKEN = re.compile(r"[a-z']+|[0-9]+|[.!?;:,\n*)-]")
 _EQUATION = re.compile(r"\d\s*[-+*/\u00d7\u00f7\u2212]\s*[$(]?\d[\d.,]*\s*=")
 _NUMBERED = re.compile(r"^[ \t]*(?:[-*#>]+[ \t]*)?(?:\**step[ \t]+\d+|\d{1,2}[.)])(?=[ \t:*])", re.MULTILINE)
 
+_ENGLISH_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_SENTENCE_END = re.compile(r"[.!?:](?=\s)|\n")
+_VOWELS = re.compile(r"[aeiouy]+")
+_SILENT = re.compile(r"(?<=[^aeiouyl])e$|(?<=[^aeioutdy])ed$|(?<=[^aeiouycgsxzh])es$")  # not `little`, `added`, `uses`
 
-@dataclass(frozen=True, slots=True)
-class TextFeatures:
+
+class TextFeatures(NamedTuple):
     """Raw counts of one text: step indicators by kind, explaining phrases, words; and Flesch's reading ease."""
 
     steps: dict[StepKind, int]
@@ -68,7 +71,25 @@ def text_features(text: str) -> TextFeatures:
     found["calculation"] += len(_EQUATION.findall(text))
     found["numbered"] += len(_NUMBERED.findall(text))
     steps = {kind: found[kind] for kind in get_args(StepKind)}
-    return TextFeatures(steps, found["explanation"], len(text.split()), round(reading_ease(text), 1))
+    return TextFeatures(steps, found["explanation"], len(text.split()), round(_reading_ease(text), 1))
+
+
+def _reading_ease(lowered: str) -> float:
+    """Return how easy a text is to read, by Flesch's formula (1948), which is for English prose.
+
+    206.835 - 1.015 x words a sentence - 84.6 x syllables a word: 100 is very easy, 60 plain, 0 very hard, and 0 for a
+    text without words. Texts of a few words, formulas and tables give figures without meaning.
+    """
+    words = _ENGLISH_WORD.findall(lowered)
+    if not words:
+        return 0.0
+    sentences = sum(1 for sentence in _SENTENCE_END.split(lowered) if _ENGLISH_WORD.search(sentence))
+    return 206.835 - 1.015 * len(words) / sentences - 84.6 * sum(map(_syllables, words)) / len(words)
+
+
+@lru_cache(maxsize=1 << 16)  # texts say the same words again and again
+def _syllables(word: str) -> int:
+    return max(1, len(_VOWELS.findall(_SILENT.sub("", word))))
 
 
 def credit(count: float, full_at: float) -> float:

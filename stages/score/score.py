@@ -92,16 +92,15 @@ class ScoreStage(Stage):
             parts += self._features(group, candidate, data)
         weight = sum(abs(weight) for weight, _ in parts)
         score = sum(weight * share for weight, share in parts) / weight if weight else 0.0
-        low = [f"{axis} {data['axes'][axis]:.3g}, {least:.3g} is needed" for axis, least in self._below(data)]
-        return Verdict(False, score, "below_gate", "; ".join(low), data) if low else Verdict(True, score, data=data)
-
-    def _below(self, data: Mapping[str, Any]) -> list[tuple[str, float]]:
-        return [(axis, least) for axis, least in self._config.gates.items() if data["axes"][axis] < least]
+        gates = self._config.gates.items()
+        low = [(axis, data["axes"][axis], least) for axis, least in gates if data["axes"][axis] < least]
+        detail = "; ".join(f"{axis} {mark:.3g}, {least:.3g} is needed" for axis, mark, least in low)
+        return Verdict(False, score, "below_gate", detail, data) if low else Verdict(True, score, data=data)
 
     def _features(self, group: Group, candidate: Candidate, data: dict[str, Any]) -> list[tuple[float, float]]:
         """Return weight and credit of every feature, and note the raw counts."""
         found, matched = text_features(candidate.text), None
-        counts = {name: getattr(found, name) for name in found.__slots__}
+        counts = found._asdict()
         if self._reference is not None:
             reference = self._reference.render(group.scope())
             matched = matched_steps(candidate.text, reference, task_text(group, candidate))

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.schema import Transform
-from stages.core.base import Place
 from stages.core.chance import draw
 from stages.core.record import Candidate, Group
 from stages.core.task import task_text
@@ -27,12 +26,8 @@ Principle = Mapping[str, Any]
 class Reviser:
     """Rewrites a response in `config.rounds` rounds; what was said in each stands in the verdict."""
 
-    def __init__(
-        self, place: Place, config: Transform, principles: Sequence[Principle], model: Model, run_seed: int
-    ) -> None:
-        self._name, self._config, self._principles = place.name, config, principles
-        self._model, self._run_seed = model, run_seed
-        self._asker = Asker(place, run_seed, config.temperature, config.max_tokens)
+    def __init__(self, config: Transform, principles: Sequence[Principle], model: Model, asker: Asker) -> None:
+        self._config, self._principles, self._model, self._asker = config, principles, model, asker
         self._critique, self._revise = Template(builtin("critique")), Template(builtin("revise"))
 
     async def __call__(self, group: Group, candidate: Candidate) -> tuple[str, dict[str, Any]]:
@@ -50,7 +45,8 @@ class Reviser:
         """Return the principles of a round, in the constitution's order."""
         if self._config.principles is None:
             return self._principles
-        about = (self._run_seed, self._name, "principles", group.seed.id, candidate.n, number)
+        asker = self._asker
+        about = (asker.run_seed, asker.stage.name, "principles", group.seed.id, candidate.n, number)
         lots = sorted(self._principles, key=lambda one: draw(*about, one["id"]))[: self._config.principles.sample]
         return [one for one in self._principles if one in lots]
 

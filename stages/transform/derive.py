@@ -8,9 +8,9 @@ children of the seed, and the others stay with it.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 from config.schema import Transform
 from stages.core.base import Emit, Outcome, Place, Stage, collect
@@ -21,15 +21,12 @@ from stages.llm.asking import Asker, ask_readable
 from stages.llm.protocol import Model
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
-from stages.transform.gates import Gates, Means
+from stages.transform.gates import Gates
 from stages.transform.shapes import Item, shape_of
 from stages.transform.writing import write
 
-
-class Maker(Protocol):
-    """Makes things of a row's text. What could not be made is an item that says so in its verdict."""
-
-    async def __call__(self, group: Group, document: str) -> list[Item]: ...
+Maker = Callable[[Group, str], Awaitable[list[Item]]]
+"""Makes things of a row's text. What could not be made is an item that says so in its verdict."""
 
 
 class DeriveStage(Stage):
@@ -37,10 +34,9 @@ class DeriveStage(Stage):
 
     on_seeds = True
 
-    def __init__(self, place: Place, config: Transform, maker: Maker, means: Means, run_seed: int) -> None:
+    def __init__(self, place: Place, config: Transform, maker: Maker, gates: Gates) -> None:
         super().__init__(place)
-        self._config, self._maker, self._column = config, maker, config.column or ""
-        self._gates = Gates(self, config.gate, means, run_seed)
+        self._config, self._maker, self._gates, self._column = config, maker, gates, config.column or ""
 
     async def start(self) -> None:
         await self._gates.start()
@@ -56,12 +52,11 @@ class DeriveStage(Stage):
             group.failure = f'the column "{self._column}" holds no text'
             return Emit(())
         items = await self._maker(group, document)
-        first = len(group.candidates)
         made = [
             Candidate(n, item.text, "derived", self._lineage(item), prompt=item.prompt, fields=item.fields)
-            for n, item in enumerate(items, first)
+            for n, item in enumerate(items, len(group.candidates))
         ]
-        verdicts = await collect(partial(self._verdict, group, document, items, first), made)
+        verdicts = await collect(partial(self._verdict, group, document), zip(items, made, strict=True))
         group.candidates.extend(made)
         for candidate, verdict in zip(made, verdicts, strict=True):
             self.judge(group, candidate, verdict)
@@ -72,16 +67,14 @@ class DeriveStage(Stage):
     def _lineage(self, item: Item) -> dict[str, object]:
         return {"endpoint": self._config.endpoint, **item.lineage, "transforms": [self.name]}
 
-    async def _verdict(
-        self, group: Group, document: str, items: list[Item], first: int, candidate: Candidate
-    ) -> Verdict:
-        if (verdict := items[candidate.n - first].verdict) is not None:
-            return verdict
+    async def _verdict(self, group: Group, document: str, one: tuple[Item, Candidate]) -> Verdict:
+        item, candidate = one
+        if item.verdict is not None:
+            return item.verdict
         try:
-            failed = await self._gates.failure(group, document, candidate)
+            return await self._gates.failure(group, document, candidate) or Verdict(True)
         except CandidateError as error:
             return Verdict(None, reason=error.reason, detail=error.detail)
-        return Verdict(True) if failed is None else Verdict(False, reason=failed.reason, detail=failed.detail)
 
     def _emitted(self, group: Group, items: list[Item], made: list[Candidate]) -> Emit:
         """Turn what passed into seeds. The row itself goes on too where that is asked for, or nothing came of it."""
@@ -102,9 +95,8 @@ class DeriveStage(Stage):
 class Augmenter:
     """Asks for each variation of the text by itself, in the ways of the configuration by turns."""
 
-    def __init__(self, place: Place, config: Transform, model: Model, run_seed: int) -> None:
-        self._config, self._model = config, model
-        self._asker = Asker(place, run_seed, config.temperature, config.max_tokens)
+    def __init__(self, config: Transform, model: Model, asker: Asker) -> None:
+        self._config, self._model, self._asker = config, model, asker
         self._prompt = Template(config.prompt or builtin(config.prompt_name))
 
     async def __call__(self, group: Group, document: str) -> list[Item]:
@@ -127,9 +119,8 @@ class Augmenter:
 class Converter:
     """Asks once for all that is to be made of a row's text, as JSON."""
 
-    def __init__(self, place: Place, config: Transform, model: Model, run_seed: int) -> None:
-        self._config, self._model, self._shape = config, model, shape_of(config)
-        self._asker = Asker(place, run_seed, config.temperature, config.max_tokens)
+    def __init__(self, config: Transform, model: Model, asker: Asker) -> None:
+        self._config, self._model, self._asker, self._shape = config, model, asker, shape_of(config)
         self._prompt = Template(config.prompt or builtin(config.prompt_name))
 
     async def __call__(self, group: Group, document: str) -> list[Item]:

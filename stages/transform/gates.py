@@ -15,13 +15,13 @@ What cannot be told does not pass. Models are asked last, and only of what has p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from config.transforming import Gate
 from stages.core.answers import Answers
-from stages.core.base import Stage
+from stages.core.base import Place
 from stages.core.facts import missing_names, missing_numbers
 from stages.core.record import Candidate, Group, Verdict
 from stages.llm.asking import Asker, Question
@@ -43,29 +43,19 @@ class Check(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What other rooms lend the gates: each is there where a gate needs it. The old text is the checks' reference."""
-
-    answers: Answers | None = None
-    checks: tuple[Check, ...] = ()
-    judge: Model | None = None
-
-
-class Failed(NamedTuple):
-    """Why a text did not pass: the reason is a bounded label, the detail for people."""
-
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Gates:
-    """All gates of one stage."""
+    """All gates of one stage.
 
-    stage: Stage
+    `answers`, `checks` and `judge` are lent by other rooms, each where a gate needs it. The old text is the checks'
+    reference.
+    """
+
+    place: Place
     config: Gate
-    means: Means
     run_seed: int
+    answers: Answers | None = None
+    checks: Sequence[Check] = ()
+    judge: Model | None = None
     _prompt: Template = field(default_factory=lambda: Template(builtin("same_meaning")))
 
     async def start(self) -> None:
@@ -79,12 +69,12 @@ class Gates:
             await tool.stop()
 
     def _tools(self) -> Iterator[Answers | Check]:
-        yield from self.means.checks
-        if self.means.answers is not None:
-            yield self.means.answers
+        yield from self.checks
+        if self.answers is not None:
+            yield self.answers
 
-    async def failure(self, group: Group, before: str, after: Candidate) -> Failed | None:
-        """Return the first gate that the text of `after` fails; None where it passes them all.
+    async def failure(self, group: Group, before: str, after: Candidate) -> Verdict | None:
+        """Return the verdict of the first gate that the text of `after` fails; None where it passes them all.
 
         Raises CandidateError where the model that is asked for equivalence cannot be heard.
         """
@@ -93,55 +83,61 @@ class Gates:
                 return failed
         if failed := await self._answer(before, after.text):
             return failed
-        for check in self.means.checks:
+        for check in self.checks:
             verdict = await check.judge(after, before)
             if not verdict.passed:
-                return Failed(verdict.reason, verdict.detail)
+                return _failed(verdict.reason, verdict.detail)
         return await self._meaning(group, before, after)
 
-    def _length(self, before: str, after: str) -> Failed | None:
+    def _length(self, before: str, after: str) -> Verdict | None:
         ratio = len(after) / max(len(before), 1)
         most, least = self.config.max_length_ratio, self.config.min_length_ratio
         if most is not None and ratio > most:
-            return Failed("too_long", f"{ratio:.2f} times as long, at most {most:g}")
+            return _failed("too_long", f"{ratio:.2f} times as long, at most {most:g}")
         if least is not None and ratio < least:
-            return Failed("too_short", f"{ratio:.2f} times as long, at least {least:g}")
+            return _failed("too_short", f"{ratio:.2f} times as long, at least {least:g}")
         return None
 
-    def _kept(self, before: str, after: str) -> Failed | None:
+    def _kept(self, before: str, after: str) -> Verdict | None:
         for what in self.config.keeps:
             if lost := _MISSING[what](before, after):
-                return Failed(f"{what}_lost", f"not in it any more: {', '.join(lost):.200}")
+                return _failed(f"{what}_lost", f"not in it any more: {', '.join(lost):.200}")
         return None
 
-    def _language(self, before: str, after: str) -> Failed | None:
+    def _language(self, before: str, after: str) -> Verdict | None:
         if self.config.language is None or (found := language.other_language(before, after)) is None:
             return None
-        return Failed("other_language", f'it is in "{found}" now')
+        return _failed("other_language", f'it is in "{found}" now')
 
-    async def _answer(self, before: str, after: str) -> Failed | None:
-        answers = self.means.answers
+    async def _answer(self, before: str, after: str) -> Verdict | None:
+        answers = self.answers
         if answers is None:
             return None
         old, new = answers.find(before), answers.find(after)
         if old is None:
-            return Failed("no_answer", "found no answer in the old text, so none can be kept")
+            return _failed("no_answer", "found no answer in the old text, so none can be kept")
         if new is None:
-            return Failed("answer_lost", f"found no answer, {old!s:.80} before")
+            return _failed("answer_lost", f"found no answer, {old!s:.80} before")
         if old != new and not await answers.same(old, new):
-            return Failed("answer_changed", f"found {new!s:.80}, {old!s:.80} before")
+            return _failed("answer_changed", f"found {new!s:.80}, {old!s:.80} before")
         return None
 
-    async def _meaning(self, group: Group, before: str, after: Candidate) -> Failed | None:
-        if self.means.judge is None:
+    async def _meaning(self, group: Group, before: str, after: Candidate) -> Verdict | None:
+        if self.judge is None:
             return None
         prompt = self._prompt.render({"first": before, "second": after.text})
         question = Question("same meaning", prompt, ("same",), (True, False), truth, texts=("reason",))
-        asker = Asker(self.stage, self.run_seed)
-        reading = await asker.ask(self.means.judge, group, question, after.n)
+        asker = Asker(self.place, self.run_seed)
+        reading = await asker.ask(self.judge, group, question, after.n)
         if reading.values["same"] > 0.5:
             return None
-        return Failed("not_equivalent", str(reading.said.get("reason", "")) or "the judge says it means something else")
+        return _failed(
+            "not_equivalent", str(reading.said.get("reason", "")) or "the judge says it means something else"
+        )
+
+
+def _failed(reason: str, detail: str) -> Verdict:
+    return Verdict(False, reason=reason, detail=detail)
 
 
 _MISSING: dict[str, Callable[[str, str], list[str]]] = {"numbers": missing_numbers, "names": missing_names}

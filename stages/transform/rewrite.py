@@ -15,28 +15,26 @@ The lineage's `transforms` names the stages that rewrote a text. With `keep: bot
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from config.schema import Transform
 from stages.core.base import Place, Stage, collect
 from stages.core.errors import CandidateError
-from stages.core.events import CandidatesMade, VerdictGiven
+from stages.core.events import CandidatesMade
 from stages.core.record import Candidate, Group, Verdict
 from stages.core.task import task_text
 from stages.llm.asking import Asker
 from stages.llm.protocol import Model
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
-from stages.transform.gates import Gates, Means
+from stages.transform.gates import Gates
 from stages.transform.writing import write
 
-
-class Rewriter(Protocol):
-    """Writes a response anew. Returns the text, and what else is known of it; raises CandidateError."""
-
-    async def __call__(self, group: Group, candidate: Candidate) -> tuple[str, dict[str, Any]]: ...
+Rewriter = Callable[[Group, Candidate], Awaitable[tuple[str, dict[str, Any]]]]
+"""Writes a response anew. Returns the text, and what else is known of it; raises CandidateError."""
 
 
 class _Attempt(NamedTuple):
@@ -49,10 +47,9 @@ class _Attempt(NamedTuple):
 class RewriteStage(Stage):
     """Has each chosen candidate rewritten by `rewriter`, and takes what passes the gates."""
 
-    def __init__(self, place: Place, config: Transform, rewriter: Rewriter, means: Means, run_seed: int) -> None:
+    def __init__(self, place: Place, config: Transform, rewriter: Rewriter, gates: Gates) -> None:
         super().__init__(place)
-        self._config, self._rewriter = config, rewriter
-        self._gates = Gates(self, config.gate, means, run_seed)
+        self._config, self._rewriter, self._gates = config, rewriter, gates
 
     async def start(self) -> None:
         await self._gates.start()
@@ -76,9 +73,9 @@ class RewriteStage(Stage):
             failed = await self._gates.failure(group, candidate.text, replace(candidate, text=text))
         except CandidateError as error:
             return _Attempt(text, Verdict(None, reason=error.reason, detail=error.detail))
-        if failed is not None:
-            return _Attempt(text, Verdict(False, reason=failed.reason, detail=failed.detail, data=data))
-        return _Attempt(text, Verdict(True, data=data))
+        verdict = failed or Verdict(True)
+        verdict.data = data
+        return _Attempt(text, verdict)
 
     def _in_place(self, group: Group, candidate: Candidate, attempt: _Attempt) -> None:
         text, verdict = attempt
@@ -92,8 +89,7 @@ class RewriteStage(Stage):
             self.judge(group, candidate, verdict)
         else:
             candidate.verdicts[self.name] = replace(verdict, passed=True)
-            if self._observe is not None:
-                self._observe(VerdictGiven(self.name, "marked", verdict.reason))
+            self._tell("marked", verdict.reason)
 
     def _beside(self, group: Group, candidate: Candidate, attempt: _Attempt) -> None:
         lineage = self._lineage(candidate) | {"from": candidate.n}
@@ -110,9 +106,8 @@ class RewriteStage(Stage):
 class PlainRewriter:
     """Asks once for the whole rewrite. A prompt of the person's own sees all of the candidate, `task` and `style`."""
 
-    def __init__(self, place: Place, config: Transform, model: Model, run_seed: int) -> None:
-        self._model = model
-        self._asker = Asker(place, run_seed, config.temperature, config.max_tokens)
+    def __init__(self, config: Transform, model: Model, asker: Asker) -> None:
+        self._model, self._asker = model, asker
         self._prompt = Template(config.prompt or builtin(config.kind))
         self._style = Template(config.style or "")
 

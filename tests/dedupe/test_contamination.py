@@ -11,14 +11,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rapidfuzz.fuzz import ratio
 
-from stages.dedupe.contamination import Benchmark, Row, Rules
+from config.schema import Decontaminate
+from stages.dedupe.contamination import Benchmark, Row
 
 DUCKS = (
     "Janet's ducks lay sixteen eggs a day. She eats three for breakfast, bakes muffins with four, and sells the rest "
     "at the market for two dollars each. How much does she make every day?"
 )
 STORY = "It was late when the train came in, and nobody was there to meet it but a dog. "
-BENCHMARK = Benchmark([Row("a.jsonl:1", "Name three primary colours."), Row("a.jsonl:2", DUCKS)], Rules())
+USUAL = Decontaminate(against=("a.jsonl",), field="question")
+BENCHMARK = Benchmark([Row("a.jsonl:1", "Name three primary colours."), Row("a.jsonl:2", DUCKS)], USUAL)
 
 alphabet = st.text(alphabet="abé ", max_size=60)
 
@@ -45,7 +47,7 @@ def test_case_punctuation_and_white_space_hide_nothing(hide: Any) -> None:
 
 def test_twelve_words_of_a_long_row_are_not_too_many() -> None:
     row = Row("a.jsonl:1", " ".join(f"w{n}" for n in range(100)))
-    benchmark = Benchmark([row], Rules())
+    benchmark = Benchmark([row], USUAL)
     assert benchmark.overlap(" ".join(f"w{n}" for n in range(50, 62))) is None
     found = benchmark.overlap(" ".join(f"w{n}" for n in range(50, 63)))
     assert str(found).startswith('13 words in a row of a.jsonl:1: "w50 w51')
@@ -55,9 +57,9 @@ def test_common_runs_that_cover_half_of_a_row_are_enough() -> None:
     """Every tenth word differs, so no thirteen words are the same, and nine of ten lie in common 8-grams."""
     row = [f"w{n}" for n in range(60)]
     text = [word if n % 10 else "other" for n, word in enumerate(row)]
-    found = Benchmark([Row("a.jsonl:1", " ".join(row))], Rules()).overlap(" ".join(text))
+    found = Benchmark([Row("a.jsonl:1", " ".join(row))], USUAL).overlap(" ".join(text))
     assert str(found) == '90% of the words of a.jsonl:1: "w1 w2 w3 w4 w5 w6 w7 w8 w9"'
-    assert Benchmark([Row("a.jsonl:1", " ".join(row + row[::-1]))], Rules()).overlap(" ".join(text)) is None
+    assert Benchmark([Row("a.jsonl:1", " ".join(row + row[::-1]))], USUAL).overlap(" ".join(text)) is None
 
 
 def test_small_changes_everywhere_are_found_by_what_is_alike_as_a_whole() -> None:
@@ -73,7 +75,7 @@ def test_a_row_too_short_for_runs_is_found_as_a_whole() -> None:
 
 
 def test_scripts_without_spaces_have_a_word_for_every_character() -> None:
-    benchmark = Benchmark([Row("a.jsonl:1", "小明有五个苹果,他吃了两个,又买了三个,现在他一共有几个?")], Rules())
+    benchmark = Benchmark([Row("a.jsonl:1", "小明有五个苹果,他吃了两个,又买了三个,现在他一共有几个?")], USUAL)
     found = benchmark.overlap("请回答下面的问题。他吃了两个,又买了三个,现在他一共。" + "再见" * 30)
     assert found is not None
     assert found.span == " ".join("他吃了两个又买了三个现在他一共")
@@ -82,7 +84,8 @@ def test_scripts_without_spaces_have_a_word_for_every_character() -> None:
 @example(rows=["aa"], text="aaa", least=0.8)
 @given(rows=st.lists(alphabet, max_size=5), text=alphabet, least=st.sampled_from((0.5, 0.8, 0.95, 1.0)))
 def test_the_quick_bounds_lose_no_row_that_is_alike(rows: list[str], text: str, least: float) -> None:
-    benchmark = Benchmark([Row(str(n), row) for n, row in enumerate(rows)], Rules(similarity=least))
+    config = USUAL.model_copy(update={"similarity": least})
+    benchmark = Benchmark([Row(str(n), row) for n, row in enumerate(rows)], config)
     text = " ".join(text.lower().split())
     alike = [ratio(text, " ".join(row.lower().split())) / 100 for row in rows]
     found = benchmark.overlap(text)
@@ -90,7 +93,7 @@ def test_the_quick_bounds_lose_no_row_that_is_alike(rows: list[str], text: str, 
 
 
 def test_an_empty_benchmark_finds_nothing() -> None:
-    assert Benchmark([], Rules()).overlap(DUCKS) is None
+    assert Benchmark([], USUAL).overlap(DUCKS) is None
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -100,7 +103,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def test_fifty_planted_spans_are_found_among_five_thousand_texts_and_no_false_one(shared_data: Path) -> None:
     problems = [row["prompt"] for row in rows_of(shared_data / "humaneval_100.jsonl")]
     questions = [row["question"] for row in rows_of(shared_data / "gsm8k_train_500.jsonl")]
-    benchmark = Benchmark([Row(f"bench:{n}", text) for n, text in enumerate(problems + questions)], Rules())
+    benchmark = Benchmark([Row(f"bench:{n}", text) for n, text in enumerate(problems + questions)], USUAL)
     chance = random.Random(7)
     sentences = sentences_of(shared_data)
     texts = [" ".join(chance.sample(sentences, chance.randint(3, 14))) for _ in range(5_000)]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.schema import Dedupe
-from stages.dedupe.corpus import Corpus, Fate
+from stages.dedupe.corpus import Corpus, Twin
 from stages.dedupe.documents import Document, Likeness, Measure
 
 THRESHOLD = 0.5
@@ -29,22 +29,22 @@ documents = st.lists(
 
 def filled(
     many: Sequence[tuple[str, str, float | None]], threshold: float | None = THRESHOLD, batch: int = 64
-) -> Corpus:
+) -> Corpus[int]:
     """A corpus of pairs that share their prompt."""
     made = corpus(True, threshold, batch)
-    for text, answer, score in many:
-        if made.add(Document(("What did the cat do?", text), answer), score):
+    for no, (text, answer, score) in enumerate(many):
+        if made.add(no, Document(("What did the cat do?", text), answer), score):
             made.hash()
     return made
 
 
-def corpus(exact: bool, threshold: float | None, batch: int = 64) -> Corpus:
+def corpus(exact: bool, threshold: float | None, batch: int = 64) -> Corpus[int]:
     near = None if threshold is None else {"threshold": threshold}
     return Corpus(Measure(Dedupe.model_validate({"exact": exact, "near": near})), batch)
 
 
-def dropped(made: Corpus, per_cluster: int = 1, by_score: bool = False) -> dict[int, Fate]:
-    return {one: fate for one, fate in made.fates(per_cluster, by_score).items() if not fate.stays}
+def dropped(made: Corpus[int], per_cluster: int = 1, by_score: bool = False) -> dict[int, Twin[int]]:
+    return {one: twin for one, twin in made.twins(per_cluster, by_score).items() if not twin.stays}
 
 
 @given(documents, st.integers(1, 3), st.booleans())
@@ -54,15 +54,15 @@ def test_whatever_is_dropped_has_a_kept_twin_and_never_both_go(
 ):
     gone = dropped(filled(many), per_cluster, by_score)
     for one, twin in gone.items():
-        assert twin.leader not in gone
+        assert twin.id not in gone
         assert twin.likeness.similarity >= THRESHOLD
-        assert twin.likeness.similarity == pytest.approx(similarity(many[one][0], many[twin.leader][0]))
-        assert "" in (many[one][1], many[twin.leader][1]) or many[one][1] == many[twin.leader][1]
+        assert twin.likeness.similarity == pytest.approx(similarity(many[one][0], many[twin.id][0]))
+        assert "" in (many[one][1], many[twin.id][1]) or many[one][1] == many[twin.id][1]
         if by_score:
-            mine, its = (-1 if many[i][2] is None else many[i][2] for i in (one, twin.leader))
-            assert (its, twin.leader < one) >= (mine, True), "the better one stays, in ties the earlier"
+            mine, its = (-1 if many[i][2] is None else many[i][2] for i in (one, twin.id))
+            assert (its, twin.id < one) >= (mine, True), "the better one stays, in ties the earlier"
         else:
-            assert twin.leader < one
+            assert twin.id < one
 
 
 @given(documents)
@@ -76,22 +76,22 @@ def test_of_equal_texts_with_equal_answers_one_stays(many: list[tuple[str, str, 
 @given(documents)
 @settings(max_examples=30)
 def test_how_documents_are_batched_does_not_matter(many: list[tuple[str, str, float | None]]):
-    assert filled(many, batch=3).fates() == filled(many).fates()
+    assert filled(many, batch=3).twins() == filled(many).twins()
 
 
 def test_a_cluster_keeps_as_many_as_asked():
     many = [(TEXT, "", None)] * 5
-    twin = Likeness(1.0, "exact")
-    assert filled(many).fates(per_cluster=2) == {i: Fate(0, twin, stays=i == 1) for i in (1, 2, 3, 4)}
+    exact = Likeness(1.0, "exact")
+    assert filled(many).twins(per_cluster=2) == {i: Twin(0, exact, stays=i == 1) for i in (1, 2, 3, 4)}
 
 
 def test_twins_need_likeness_in_every_part():
     """The same short answer to different questions is no duplicate, however much of the pair it is."""
     made = corpus(exact=True, threshold=0.3)
-    made.add(Document(("How many legs has a cat?", TEXT)))
-    made.add(Document(("Who sat on the mat at night?", TEXT)))
-    made.add(Document(("How many legs has a cat?", "Four.")))
-    assert made.fates() == {}
+    made.add(0, Document(("How many legs has a cat?", TEXT)))
+    made.add(1, Document(("Who sat on the mat at night?", TEXT)))
+    made.add(2, Document(("How many legs has a cat?", "Four.")))
+    assert made.twins() == {}
 
 
 def test_the_twin_named_is_the_most_similar_one():
@@ -99,14 +99,14 @@ def test_the_twin_named_is_the_most_similar_one():
         return " ".join(f"{'x' if i >= first else 'w'}{i}" for i in range(30))
 
     made = corpus(exact=False, threshold=0.5)
-    for first in (21, 30, 25):
-        made.add(Document((changed(first),)))
-    assert made.fates() == {2: Fate(1, Likeness(21 / 31, "near"))}, "it is 18 / 34 of document 0"
+    for no, first in enumerate((21, 30, 25)):
+        made.add(no, Document((changed(first),)))
+    assert made.twins() == {2: Twin(1, Likeness(21 / 31, "near"))}, "it is 18 / 34 of document 0"
 
 
 def test_nothing_asked_or_nothing_there_drops_nothing():
-    assert corpus(exact=True, threshold=0.8).fates() == {}
+    assert corpus(exact=True, threshold=0.8).twins() == {}
     blind = corpus(exact=False, threshold=None)
-    blind.add(Document((TEXT,)))
-    blind.add(Document((TEXT,)))
-    assert blind.fates() == {}
+    blind.add(0, Document((TEXT,)))
+    blind.add(1, Document((TEXT,)))
+    assert blind.twins() == {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 import zlib
 from collections import Counter
 
@@ -108,6 +109,17 @@ def test_repeats_are_those_that_were_told() -> None:
 def test_texts_are_remembered_up_to_a_number_the_last_ones() -> None:
     recent = Recent(size=2)
     assert [recent.repeats(text) for text in ("a", "b", "a", "c", "a", "b")] == [False, False, True, False, True, False]
+
+
+def test_a_text_is_remembered_as_fast_after_many_as_at_first() -> None:
+    """A dict would need a hundred times as long by then: it looks for its oldest key among those that were deleted."""
+    recent, taken = Recent(size=50_000), list[float]()
+    for begin in range(0, 250_000, 50_000):
+        before = time.process_time()
+        for n in range(begin, begin + 50_000):
+            recent.repeats(str(n))
+        taken.append(time.process_time() - before)
+    assert taken[-1] < 10 * taken[0]
 
 
 @given(k=st.integers(1, 20), times=st.integers(1, 5), length=st.floats(0.1, 10))

@@ -34,13 +34,13 @@ def test_edits_of_real_solutions_are_found_and_nothing_else(shared_data: Path, s
         documents += [(no, text) for text in originals]
         documents += [(no, edited(text, draw)) for text in originals for _ in range(2)]
     draw.shuffle(documents)
-    corpus = Corpus(Measure(Dedupe.model_validate({"near": {"threshold": THRESHOLD}})))
-    for no, text in documents:
-        if corpus.add(Document((rows[no]["question"], text))):
+    corpus = Corpus[int](Measure(Dedupe.model_validate({"near": {"threshold": THRESHOLD}})))
+    for one, (no, text) in enumerate(documents):
+        if corpus.add(one, Document((rows[no]["question"], text))):
             corpus.hash()
-    twins = corpus.fates()
+    twins = corpus.twins()
 
-    wrong = sum(similarity(documents[one][1], documents[twin.leader][1]) < THRESHOLD for one, twin in twins.items())
+    wrong = sum(similarity(documents[one][1], documents[twin.id][1]) < THRESHOLD for one, twin in twins.items())
     kept: dict[int, list[str]] = {}
     wanted = found = 0
     for one, (no, text) in enumerate(documents):
@@ -49,7 +49,7 @@ def test_edits_of_real_solutions_are_found_and_nothing_else(shared_data: Path, s
             wanted += 1
             found += one in twins
             if one in twins:
-                assert similarity(text, documents[twins[one].leader][1]) == closest, "a closer one was kept"
+                assert similarity(text, documents[twins[one].id][1]) == closest, "a closer one was kept"
         if one not in twins:
             kept.setdefault(no, []).append(text)
     assert wanted > 500

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.core.text import normal
-from stages.dedupe.exact import digest
 from stages.dedupe.shingles import gram_sets, jaccard
+from stages.dedupe.words import digest
 
 words = st.sampled_from(["a", "b", "Cat", "дом", "\uff13", "x=1"])
 texts = st.lists(words, max_size=14).map(" ".join)

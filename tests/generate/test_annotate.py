@@ -54,6 +54,15 @@ async def test_of_two_choices_of_which_one_begins_the_other_the_longer_one_is_me
     assert group.seed.topic == "rail travel"
 
 
+async def test_what_is_said_is_the_label_however_likely_the_other_choices_were() -> None:
+    """An endpoint's own `body` may ask for log-probabilities."""
+    likely = [{"token": "geometry", "logprob": -0.2}, {"token": "algebra", "logprob": -1.8}]
+    tokens = ['{"topic": "', "geometry", '"}']
+    logprobs = [{"token": token, "logprob": -0.2, "top_logprobs": likely} for token in tokens]
+    group, _, _ = await annotated([Choice("".join(tokens), logprobs=logprobs)], choices=CHOICES)
+    assert group.seed.topic == "geometry"
+
+
 async def test_the_model_is_shown_the_choices_and_held_to_them_where_it_can_be() -> None:
     _, plain, _ = await annotated(["algebra"], choices=CHOICES)
     (call,) = plain.calls

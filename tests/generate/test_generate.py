@@ -13,17 +13,14 @@ from stages.core.errors import CandidateError
 from stages.core.record import Group, Seed
 from stages.generate.generate import GO_ON, GenerateStage
 from stages.llm.protocol import Call, Choice, Reply
-from stages.prompts.template import Template
 
 
 async def generated(model: ScriptedModel, **config: Any) -> tuple[Group, Outcome]:
     group = Group(Seed(0, "s", {"question": "Why?"}))
     stage = GenerateStage(
         Place("generate", 0),
-        Generate(endpoint={"main": 1}, **{"prompts": ["{{ question }}"], **config}),
+        Generate(endpoint={"main": 1}, **{"prompts": ["{{ question }}"], "system": "Be brief.", **config}),
         {"main": model},
-        [Template("{{ question }}")],
-        Template("Be brief."),
         run_seed=7,
     )
     return group, await stage.process(group)
@@ -60,6 +57,17 @@ async def test_one_request_may_bring_several_candidates_and_a_missing_one_fails(
     assert [call.body["n"] for call in model.calls] == [3, 2]
     assert [candidate.text for candidate in group.candidates] == ["one", "two", "", "one", "two"]
     assert [candidate.reason for candidate in group.candidates] == ["", "", "no_choice", "", ""]
+
+
+async def test_a_continuation_that_fails_takes_none_of_its_request_along() -> None:
+    def answer(call: Call) -> Reply:
+        if call.part:
+            raise CandidateError("bad_request", "too long, says the provider")
+        return Reply((Choice("half a", "length"), Choice("two"), Choice("three")))
+
+    group, _ = await generated(ScriptedModel(answer), candidates=3, per_request=3, on_truncated="continue")
+    assert [candidate.state for candidate in group.candidates] == ["failed", "live", "live"]
+    assert [candidate.text for candidate in group.candidates] == ["", "two", "three"]
 
 
 @pytest.mark.parametrize(("on_truncated", "state"), [("reject", "rejected"), ("keep", "live")])

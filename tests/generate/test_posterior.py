@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import betaln
 
+from config.schema import Until
 from stages.core.estimates import PRIOR, Beta
-from stages.generate.posterior import Wanted, next_wave, topic_prior
+from stages.generate.posterior import next_wave, topic_prior
 
 rates = st.floats(0.05, 20)
 
@@ -37,24 +38,24 @@ def test_the_cost_of_a_known_rate_is_one_over_it():
 
 
 def test_a_wave_is_asked_for_until_enough_is_accepted():
-    wanted = Wanted(accepted=2, max_candidates=9, wave=4)
-    assert next_wave(wanted, 0, 0) == 4
-    assert next_wave(wanted, 1, 3) == 4
-    assert next_wave(wanted, 2, 3) == 0
-    assert next_wave(wanted, 1, 7) == 1, "no wave goes over the cap"
-    assert next_wave(wanted, 1, 8) == 0
-    assert next_wave(wanted, 1, 3, tried=9) == 0, "what could not be judged was tried as well"
+    until = Until(accepted=2, max_candidates=9, wave=4)
+    assert next_wave(until, 0, 0) == 4
+    assert next_wave(until, 1, 3) == 4
+    assert next_wave(until, 2, 3) == 0
+    assert next_wave(until, 1, 7) == 1, "no wave goes over the cap"
+    assert next_wave(until, 1, 8) == 0
+    assert next_wave(until, 1, 3, tried=9) == 0, "what could not be judged was tried as well"
 
 
 def test_a_rejected_one_is_waited_for_where_pairs_are_wanted():
-    wanted = Wanted(rejected=1, max_candidates=8)
-    assert next_wave(wanted, 2, 0) == 2
-    assert next_wave(wanted, 1, 1) == 0
+    until = Until(rejected=1, max_candidates=8)
+    assert next_wave(until, 2, 0) == 2
+    assert next_wave(until, 1, 1) == 0
 
 
 def test_a_seed_is_given_up_when_another_acceptance_costs_too_much():
-    wanted = Wanted(limit=10)
-    given_up = next(failed for failed in range(0, 33, 2) if not next_wave(wanted, 0, failed))
+    until = Until(give_up=10)
+    given_up = next(failed for failed in range(0, 33, 2) if not next_wave(until, 0, failed))
     assert 2 < given_up < 32
     assert PRIOR.after(0, given_up - 2).cost(2) <= 10 < PRIOR.after(0, given_up).cost(2)
 
@@ -64,8 +65,8 @@ def test_an_easy_topic_is_not_given_up_as_soon():
     easy, hard = (topic_prior(passed, judged, topic) for topic in ("easy", "hard"))
     assert easy.mean == pytest.approx(0.9, abs=0.01)
     assert hard.mean == pytest.approx(0.01, abs=0.01)
-    assert next_wave(Wanted(limit=12), 0, 6, easy) > 0
-    assert next_wave(Wanted(limit=12), 0, 6, hard) == 0
+    assert next_wave(Until(give_up=12), 0, 6, easy) > 0
+    assert next_wave(Until(give_up=12), 0, 6, hard) == 0
 
 
 def test_a_topic_nothing_is_known_of_is_like_the_run():
@@ -88,12 +89,12 @@ def outcomes() -> NDArray[np.bool_]:
     return draw.random((SEEDS, 32)) < draw.beta(0.5, 0.8, SEEDS)[:, None]
 
 
-def run(outcomes: NDArray[np.bool_], wanted: Wanted) -> tuple[float, float, float]:
+def run(outcomes: NDArray[np.bool_], until: Until) -> tuple[float, float, float]:
     """Return coverage, calls per seed, and the share of seeds with both a passing and a failing candidate."""
     solved = calls = pairs = 0
     for row in outcomes.tolist():
         tried = 0
-        while more := next_wave(wanted, sum(row[:tried]), tried - sum(row[:tried])):
+        while more := next_wave(until, sum(row[:tried]), tried - sum(row[:tried])):
             tried += more
         passed = sum(row[:tried])
         solved, calls, pairs = solved + (passed > 0), calls + tried, pairs + (0 < passed < tried)
@@ -101,13 +102,13 @@ def run(outcomes: NDArray[np.bool_], wanted: Wanted) -> tuple[float, float, floa
 
 
 def test_waves_cover_nearly_as_much_as_a_fixed_eight_for_sixty_percent_of_the_calls(outcomes: NDArray[np.bool_]):
-    coverage, calls, _ = run(outcomes, Wanted(max_candidates=8))
+    coverage, calls, _ = run(outcomes, Until(max_candidates=8))
     assert calls <= 0.6 * 8
     assert coverage >= outcomes[:, :8].any(axis=1).mean() - 0.015
 
 
 def test_a_cap_of_32_covers_more_for_little_more(outcomes: NDArray[np.bool_]):
-    coverage, calls, _ = run(outcomes, Wanted(max_candidates=32))
+    coverage, calls, _ = run(outcomes, Until(max_candidates=32))
     assert coverage >= 0.84
     assert calls <= 9.5
 
@@ -115,12 +116,12 @@ def test_a_cap_of_32_covers_more_for_little_more(outcomes: NDArray[np.bool_]):
 def test_waiting_for_a_rejected_one_gives_the_pairs_of_fixed_k_again(outcomes: NDArray[np.bool_]):
     first = outcomes[:, :8]
     fixed = (first.any(axis=1) & ~first.all(axis=1)).mean()
-    without, waiting = (run(outcomes, Wanted(rejected=rejected, max_candidates=8)) for rejected in (0, 1))
+    without, waiting = (run(outcomes, Until(rejected=rejected, max_candidates=8)) for rejected in (0, 1))
     assert without[2] < fixed - 0.05
     assert waiting[2] == fixed
 
 
 def test_giving_up_what_costs_too_much_frees_calls(outcomes: NDArray[np.bool_]):
-    all_in, frugal = (run(outcomes, Wanted(limit=limit)) for limit in (inf, 30))
+    all_in, frugal = (run(outcomes, Until(give_up=limit)) for limit in (None, 30))
     assert frugal[1] < 0.9 * all_in[1]
     assert frugal[0] / frugal[1] > all_in[0] / all_in[1]

@@ -16,7 +16,6 @@ from stages.generate.generate import GenerateStage
 from stages.generate.plan import Slot
 from stages.generate.steered import RESPONSES, messages, taken, temperature
 from stages.llm.protocol import Call
-from stages.prompts.template import Template
 
 
 class Steered(Monitor):
@@ -42,9 +41,9 @@ class Remembering(ScriptedModel):
 
 async def generated(model: ScriptedModel, monitor: Monitor, resumed: bool = False, **config: Any) -> Group:
     group = Group(Seed(0, "s", {"question": "Why?"}), replies={"some": b"{}"} if resumed else {})
-    given = Generate(endpoint={"main": 1}, **{"prompts": ["A {{ question }}", "B {{ question }}"], **config})
-    prompts = [Template(source) for source in given.prompts]
-    stage = GenerateStage(Place("generate", 0), given, {"main": model}, prompts, Template("Be brief."), 7, monitor)
+    prompts = ["A {{ question }}", "B {{ question }}"]
+    given = Generate(endpoint={"main": 1}, **{"prompts": prompts, "system": "Be brief.", **config})
+    stage = GenerateStage(Place("generate", 0), given, {"main": model}, 7, monitor)
     await stage.process(group)
     return group
 

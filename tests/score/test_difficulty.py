@@ -11,7 +11,8 @@ from stages.core.base import Place
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.llm.protocol import Call
-from stages.score.difficulty import DifficultyStage, Own
+from stages.score.difficulty import DifficultyStage
+from stages.score.draw import Draw
 
 PROMPT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Solve: 3 + 4?"}]
 
@@ -44,10 +45,9 @@ async def found(
     """Return the verdict's data of the first that lives, and what was asked."""
     model = ScriptedModel(script or [], "main")
     settings = Difficulty.model_validate(config)
-    own = Own(model, by_text) if settings.samples else None
-    stage = DifficultyStage(
-        place or Place("difficulty", 2), settings, ["verify"], adaptive, own, model if rates else None, 7
-    )
+    place = place or Place("difficulty", 2)
+    own = Draw(place, settings, model, by_text, 7) if settings.samples else None
+    stage = DifficultyStage(place, settings, ["verify"], adaptive, own, model if rates else None, 7)
     await stage.process(one)
     verdict = next((live.verdicts["difficulty"] for live in one.live if "difficulty" in live.verdicts), Verdict(True))
     assert verdict.passed

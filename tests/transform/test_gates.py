@@ -17,10 +17,11 @@ from config.transforming import Gate
 from service.simulator import arithmetic, rewriting
 from service.simulator.draws import Draws
 from service.simulator.judge import is_right
-from stages.core.record import Candidate, Group, Seed
+from stages.core.base import Place
+from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.llm.protocol import Call
 from stages.registry import Tools, build
-from stages.transform.gates import Failed, Gates, Means
+from stages.transform.gates import Gates
 
 LOSES = 0.3
 
@@ -74,14 +75,8 @@ async def test_of_a_thousand_rewrites_no_lost_answer_passes_and_nearly_all_the_o
 TEXTS = st.text(alphabet="aA bB 12.\n", max_size=30)
 
 
-(STAGE,) = build(
-    [Transform(kind="succinct", endpoint="main")],
-    Tools({"main": ScriptedModel([])}, None, 7),  # type: ignore[arg-type]
-)
-
-
-def failed(before: str, after: str, **gate: Any) -> Failed | None:
-    gates = Gates(STAGE, Gate.model_validate(gate), Means(), 7)
+def failed(before: str, after: str, **gate: Any) -> Verdict | None:
+    gates = Gates(Place("transform", 0), Gate.model_validate(gate), 7)
     return asyncio.run(gates.failure(Group(Seed(0, "s", {})), before, Candidate(0, after)))
 
 
