@@ -29,66 +29,49 @@ def pack(group: Group, state: str, phase: int) -> tuple[SeedRow, list[CandidateR
     seed = group.seed
     conversations: list[list[Message]] = []
     candidates = [_pack_candidate(seed.no, candidate, conversations) for candidate in group.candidates]
-    data: dict[str, Any] = {}
-    if seed.messages is not None:
-        data["messages"] = _place(conversations, seed.messages)
-    if seed.tools is not None:
-        data["tools"] = seed.tools
-    if conversations:
-        data["conversations"] = conversations
-    if group.wave:
-        data["wave"] = group.wave
-    if group.more:
-        data["more"] = group.more
-    if group.failure:
-        data["failure"] = group.failure
-    if group.at:
-        data["at"] = group.at
+    data = {
+        "messages": _place(conversations, seed.messages),
+        "tools": seed.tools,
+        "conversations": conversations or None,
+        "wave": group.wave or None,
+        "more": group.more or None,
+        "failure": group.failure or None,
+        "at": group.at or None,
+    }
     row = orjson.dumps(seed.row)
-    seed_row = SeedRow(
-        seed.no, seed.id, seed.topic, seed.parent_id, seed.root_id, state, phase, row, orjson.dumps(data)
-    )
+    seed_row = SeedRow(seed.no, seed.id, seed.topic, seed.parent_id, seed.root_id, state, phase, row, _known(data))
     return seed_row, candidates
 
 
 def _pack_candidate(no: int, candidate: Candidate, conversations: list[list[Message]]) -> CandidateRow:
     c = candidate
-    data: dict[str, Any] = {}
-    if c.lineage:
-        data["lineage"] = c.lineage
-    if c.prompt is not None:
-        data["prompt"] = _place(conversations, c.prompt)
-    if c.verdicts:
-        data["verdicts"] = {name: _pack_verdict(verdict) for name, verdict in c.verdicts.items()}
-    if c.scores:
-        data["scores"] = c.scores
-    if c.embeddings:
-        data["embeddings"] = {name: b64encode(vector).decode() for name, vector in c.embeddings.items()}
-    if c.fields:
-        data["fields"] = c.fields
-    if c.reasoning is not None:
-        data["reasoning"] = c.reasoning
-    if c.tool_calls is not None:
-        data["tool_calls"] = c.tool_calls
-    if c.finish_reason != "stop":
-        data["finish_reason"] = c.finish_reason
-    return CandidateRow(no, c.n, c.state, c.stage, c.reason, c.detail, c.origin, c.text, orjson.dumps(data))
+    data = {
+        "lineage": c.lineage or None,
+        "prompt": _place(conversations, c.prompt),
+        "verdicts": {name: _pack_verdict(verdict) for name, verdict in c.verdicts.items()} or None,
+        "scores": c.scores or None,
+        "embeddings": {name: b64encode(vector).decode() for name, vector in c.embeddings.items()} or None,
+        "fields": c.fields or None,
+        "reasoning": c.reasoning,
+        "tool_calls": c.tool_calls,
+        "finish_reason": None if c.finish_reason == "stop" else c.finish_reason,
+    }
+    return CandidateRow(no, c.n, c.state, c.stage, c.reason, c.detail, c.origin, c.text, _known(data))
+
+
+def _known(data: dict[str, Any]) -> bytes:
+    return orjson.dumps({key: value for key, value in data.items() if value is not None})
 
 
 def _pack_verdict(verdict: Verdict) -> dict[str, Any]:
-    packed: dict[str, Any] = {"passed": verdict.passed}
-    if verdict.score is not None:
-        packed["score"] = verdict.score
-    if verdict.reason:
-        packed["reason"] = verdict.reason
-    if verdict.detail:
-        packed["detail"] = verdict.detail
-    if verdict.data:
-        packed["data"] = verdict.data
-    return packed
+    v = verdict
+    full = {"passed": v.passed, "score": v.score, "reason": v.reason, "detail": v.detail, "data": v.data}
+    return {key: value for key, value in full.items() if value not in (None, "", {}) or key == "passed"}
 
 
-def _place(conversations: list[list[Message]], messages: list[Message]) -> int:
+def _place(conversations: list[list[Message]], messages: list[Message] | None) -> int | None:
+    if messages is None:
+        return None
     if messages not in conversations:
         conversations.append(messages)
     return conversations.index(messages)
