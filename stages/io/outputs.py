@@ -11,19 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from config.schema import Output
 from queues.ledger.reader import Reader
 from stages.core.record import Candidate, Group
 from stages.io.exports.export import Export, MakeAlike, Written
-from stages.io.exports.files import JsonLines
+from stages.io.exports.files import JsonLines, Row
+from stages.io.exports.format import Turns
 from stages.io.exports.shape import Shape
-from stages.io.exports.turns import Turns
 from stages.io.store import Stored, unpack
 from stages.io.threshold import Threshold
 
-Row = dict[str, Any]
 Rows = Callable[[Stored], Iterator[Row]]
 
 

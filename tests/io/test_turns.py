@@ -8,7 +8,7 @@ import pytest
 from stored_groups import accepted, group
 
 from stages.core.record import Message
-from stages.io.exports.turns import Reasoning, Turns
+from stages.io.exports.format import Reasoning, Turns
 
 SENT = [{"role": "system", "content": "You are a tutor."}, {"role": "user", "content": "Solve step by step: 1 + 1"}]
 ASKED = [

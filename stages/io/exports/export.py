@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.schema import Output
-from stages.io.exports import format_of
+from stages.io.exports import FORMATS
 from stages.io.exports.choice import OUT, Alike, Choice
 from stages.io.exports.files import JsonLines, Row, Sink, named
 from stages.io.exports.parquet import Parquet
@@ -42,12 +42,11 @@ class Export:
     """
 
     def __init__(self, output: Output, path: Path, make_alike: MakeAlike) -> None:
-        self._output, self._path, self._format = output, path, format_of(output)
+        self._output, self._path, self._format = output, path, FORMATS[output.format](output)
         self._split = None if output.split is None else Split(output.split)
         self._choice = None
         if output.max_samples or output.diverse is not None:
             self._choice = Choice(output, None if output.diverse is None else make_alike(output))
-        self._looked = format_of(output)  # `where` is counted once
         self._sinks: dict[tuple[int, str], Sink] = {}
 
     @property
@@ -59,23 +58,25 @@ class Export:
         if self._split is not None:
             self._split.see(group)
         if self._choice is not None and stored.state != EXPANDED:
-            for _, sample in self._looked.rows(group):
-                texts = self._looked.texts(group, sample) if self._output.diverse is not None else ()
+            for _, sample in self._format.rows(group):
+                texts = self._format.texts(group, sample) if self._output.diverse is not None else ()
                 self._choice.add(group.seed.no, None if sample is None else sample.score, texts)
 
     def open(self, stack: ExitStack) -> None:
         """Decide what was looked at, and open the files."""
         if self._choice is not None:
             self._choice.decide()
+            self._format.undecided = 0  # it is counted as rows are taken
         output, shape = self._output, Shape()
         kind = Parquet if output.file == "parquet" else JsonLines
         for size in output.max_samples or (0,):
             for part in (TRAIN, VALIDATION) if output.split else ("",):
-                path = named(self._path, *self._sized(size), *([part] if part else []))
+                path = named(self._path, self._sized(size), part)
                 self._sinks[size, part] = kind(path, shape, stack, output.shard_rows)
 
-    def _sized(self, size: int) -> list[int]:
-        return [size] if len(self._output.max_samples) > 1 else []
+    def _sized(self, size: int) -> str:
+        """Return what names of files say of a size: nothing where it is the only one."""
+        return str(size) if len(self._output.max_samples) > 1 else ""
 
     def take(self, stored: Stored) -> None:
         """Write the rows of a group."""
@@ -105,7 +106,7 @@ class Export:
             sink.pattern: Written(
                 sink.rows,
                 self._format.undecided,
-                ".".join(map(str, [self._output.format, *self._sized(size)])),
+                ".".join(filter(None, [self._output.format, self._sized(size)])),
                 part or TRAIN,
                 sink.shape,
             )

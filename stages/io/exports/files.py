@@ -15,9 +15,9 @@ from stages.io.exports.shape import Shape
 Row = dict[str, Any]
 
 
-def named(path: Path, *parts: object) -> Path:
-    """Return the path with these between its name and its suffix: `sft.1000.train.jsonl`."""
-    return path.with_name(".".join([path.stem, *map(str, parts)]) + path.suffix)
+def named(path: Path, *parts: str) -> Path:
+    """Return the path with those of these that are not empty before its suffix: `sft.1000.train.jsonl`."""
+    return path.with_name(".".join(filter(None, [path.stem, *parts])) + path.suffix)
 
 
 def shard(path: Path, number: int | str) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from config.schema import Output
 from stages.core.record import Candidate, Group
 from stages.core.task import conversation
 from stages.io.exports.format import Format, Made
@@ -22,12 +21,9 @@ class Kto(Format):
     one. Never both for one answer to a seed: what says the same as an accepted one is left out. Not balanced.
     """
 
-    def __init__(self, output: Output) -> None:
-        super().__init__(output)
-        self._stages = output.pairs.rejected
-
     def rows(self, group: Group) -> Iterator[Made]:
-        labels = {c.n: label for c in group.candidates if (label := quality(c, self._stages)) is not None}
+        stages = self._output.pairs.rejected
+        labels = {c.n: label for c in group.candidates if (label := quality(c, stages)) is not None}
         good = [c for c in group.candidates if labels.get(c.n)]
         for candidate in group.candidates:
             label = labels.get(candidate.n)

@@ -1,4 +1,4 @@
-"""Which candidates of a seed make a preference pair.
+"""Preference pairs: which candidates of a seed make one, and its row as TRL's conversational preference type has it.
 
 Invariants: the better one was accepted; the margin is positive, so ties make no pair; the two differ once case, width
 and white space are set aside; the worse one of a pair stands in no other.
@@ -6,12 +6,14 @@ and white space are set aside; the worse one of a pair stands in no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from config.schema import Pairs
-from stages.core.record import Candidate
+from stages.core.record import Candidate, Group, Message
 from stages.core.text import normal
+from stages.io.exports.format import Format, Made, Row
 
 BY_COMPARISON = frozenset({"disagreed", "duplicate", "not_selected"})
 """Reasons that say that another was taken, and not that this one is worse."""
@@ -41,8 +43,8 @@ def pairs(
         samples = [c for c in samples if c.lineage.get("endpoint") in policy.strong]
     if not samples:
         return []
-    find, measure = (_weak, model_margin) if by_model else (_not_passed, margin)
-    worse = [(c, found) for c in candidates if (found := find(c, policy)) is not None]
+    find, names, measure = (_weak, policy.weak, model_margin) if by_model else (not_passed, policy.rejected, margin)
+    worse = [(c, found) for c in candidates if (found := find(c, names)) is not None]
     possible = [
         Pair(chosen, rejected, found, by)
         for chosen in samples
@@ -77,20 +79,15 @@ def not_passed(candidate: Candidate, stages: Sequence[str]) -> str | None:
     return candidate.stage if rejected and (not stages or candidate.stage in stages) else None
 
 
-def _not_passed(candidate: Candidate, policy: Pairs) -> str | None:
-    return not_passed(candidate, policy.rejected)
-
-
-def _weak(candidate: Candidate, policy: Pairs) -> str | None:
+def _weak(candidate: Candidate, aliases: Sequence[str]) -> str | None:
     """Return the alias of the weak model that wrote a candidate, whatever became of it."""
     alias: str | None = candidate.lineage.get("endpoint")
-    return alias if alias in policy.weak and candidate.state in ("accepted", "rejected") else None
+    return alias if alias in aliases and candidate.state in ("accepted", "rejected") else None
 
 
-def model_margin(chosen: Candidate, rejected: Candidate, alias: str) -> float:
+def model_margin(chosen: Candidate, rejected: Candidate, alias: str) -> float | None:
     """Return by how much a weak model's candidate is worse: by the scores, or 1 where not both have one."""
-    difference = _difference(chosen.score, rejected.score)
-    return 1.0 if difference is None else difference
+    return _difference(chosen.score, rejected.score, unknown=1.0)
 
 
 def reason_of(candidate: Candidate, stage: str) -> str:
@@ -110,12 +107,11 @@ def margin(chosen: Candidate, rejected: Candidate, stage: str) -> float | None:
     if reason_of(rejected, stage) in BY_COMPARISON:
         one, other = _strength(chosen), _strength(rejected)
         if one is None or other is None:
-            return _difference(chosen.score, rejected.score)
+            return _difference(chosen.score, rejected.score, unknown=None)
         return round((one - other) / (one + other), 6)  # a fit leaves ties a last bit apart
     if passed is None or failed is None or not passed.passed:
         return None
-    difference = _difference(passed.score, failed.score)
-    return 1.0 if difference is None else difference
+    return _difference(passed.score, failed.score, unknown=1.0)
 
 
 def _strength(candidate: Candidate) -> float | None:
@@ -126,9 +122,51 @@ def _strength(candidate: Candidate) -> float | None:
     return next(found, None)
 
 
-def _difference(better: float | None, worse: float | None) -> float | None:
-    return None if better is None or worse is None else better - worse
+def _difference(better: float | None, worse: float | None, unknown: float | None) -> float | None:
+    return unknown if better is None or worse is None else better - worse
 
 
 def same_answer(one: Candidate, other: Candidate) -> bool:
     return one.tool_calls == other.tool_calls and normal(one.text) == normal(other.text)
+
+
+class _Preference(Format):
+    """A row per pair, both sides answers to one prompt. Beside TRL's columns: how the two differ, and their ids."""
+
+    def rows(self, group: Group) -> Iterator[Made]:
+        def same_prompt(one: Candidate, other: Candidate) -> bool:
+            return self._turns.prompt(group, one) == self._turns.prompt(group, other)
+
+        for pair in pairs(self._samples(group), group.candidates, self._output.pairs, same_prompt):
+            sides = self._sides(
+                self._prompt(group, pair.chosen), self._turns.answer(pair.chosen), self._turns.answer(pair.rejected)
+            )
+            yield Made({**sides, **_compared(group, pair), **self._more(group)}, pair.chosen)
+
+    @abstractmethod
+    def _sides(self, prompt: list[Message], chosen: Message, rejected: Message) -> Row: ...
+
+
+class Dpo(_Preference):
+    """`prompt`, `chosen`, `rejected`: what TRL's DPOTrainer wants."""
+
+    def _sides(self, prompt: list[Message], chosen: Message, rejected: Message) -> Row:
+        return {"prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
+
+
+class Reward(_Preference):
+    """`chosen`, `rejected`, each the whole conversation: what TRL's RewardTrainer wants. It reads `margin` too."""
+
+    def _sides(self, prompt: list[Message], chosen: Message, rejected: Message) -> Row:
+        return {"chosen": [*prompt, chosen], "rejected": [*prompt, rejected]}
+
+
+def _compared(group: Group, pair: Pair) -> Row:
+    return {
+        "margin": pair.margin,
+        "chosen_length": len(pair.chosen.text),
+        "rejected_length": len(pair.rejected.text),
+        "rejected_by": pair.by,
+        "chosen_id": group.candidate_id(pair.chosen),
+        "rejected_id": group.candidate_id(pair.rejected),
+    }

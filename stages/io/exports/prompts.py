@@ -6,9 +6,8 @@ from abc import abstractmethod
 from collections.abc import Iterator
 
 from config.schema import Output
-from stages.core.errors import CandidateError, InputError
 from stages.core.record import Candidate, Group, Message
-from stages.io.exports.format import Format, Made, Row
+from stages.io.exports.format import Format, Made, Row, rendered
 from stages.prompts.template import Template
 
 
@@ -41,11 +40,7 @@ class _Prompts(Format):
     def _truth(self, group: Group) -> Row:
         if self._ground_truth is None:
             return {}
-        try:
-            return {"ground_truth": self._ground_truth.render(group.scope()).strip()}
-        except CandidateError as error:
-            seed = group.seed.id
-            raise InputError(f"outputs: the `ground_truth` cannot be made for seed {seed}: {error.detail}") from None
+        return {"ground_truth": rendered(self._ground_truth, group, "ground_truth").strip()}
 
 
 class Grpo(_Prompts):
@@ -58,14 +53,10 @@ class Grpo(_Prompts):
 class Verl(_Prompts):
     """The five columns that verl reads. More of them go into `extra_info`."""
 
-    def __init__(self, output: Output) -> None:
-        super().__init__(output)
-        self._data_source = output.data_source
-
     def _row(self, group: Group, prompt: list[Message]) -> Row:
         seed = group.seed
         return {
-            "data_source": self._data_source,
+            "data_source": self._output.data_source,
             "prompt": prompt,
             "ability": seed.topic,
             "reward_model": {"style": "rule", **self._truth(group)},

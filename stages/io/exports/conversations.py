@@ -1,4 +1,4 @@
-"""Conversations in ShareGPT's form, with the roles that LLaMA-Factory reads."""
+"""Accepted samples as conversations: TRL's, for supervised fine-tuning, and ShareGPT's, as LLaMA-Factory reads them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from stages.io.exports.format import Format, Made, Row
 ROLES = {"user": "human", "assistant": "gpt", "tool": "observation"}
 
 
+class Sft(Format):
+    """A row per accepted sample: `messages`, the last one the sample itself."""
+
+    def rows(self, group: Group) -> Iterator[Made]:
+        for sample in self._samples(group):
+            yield Made({"messages": self._messages(group, sample), **self._more(group)}, sample)
+
+
 class ShareGpt(Format):
     """A row per accepted sample: `conversations`, `system`, and `tools` as a text that holds JSON."""
 
     def rows(self, group: Group) -> Iterator[Made]:
         for sample in self._samples(group):
-            messages = [*self._prompt(group, sample), self._turns.answer(sample)]
+            messages = self._messages(group, sample)
             system = [content_text(one.get("content")) for one in messages if one["role"] not in ROLES]
             turns = [turn for one in messages if one["role"] in ROLES for turn in _turns(one)]
             more = self._more(group)
