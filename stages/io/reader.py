@@ -27,11 +27,14 @@ class BadRow(Exception):
 class Reader(ABC):
     """A kind of source. `name` is what the person calls it; memory is bounded, however many rows there are."""
 
-    name: str
     unit: ClassVar[Literal["line", "row"]] = "line"
     """What is counted in its files."""
     near: bool = True
     """Whether its rows can be read without the network."""
+
+    def __init__(self, path: str) -> None:
+        self.path = _shown(Path(path))
+        self.name = str(self.path)
 
     @abstractmethod
     def rows(self, feed: Feed | None = None) -> Iterator[tuple[At, Row | BadRow]]:
@@ -47,7 +50,7 @@ class Reader(ABC):
         return f"{self.unit} {at[1]}" if at[0] == other[0] else self.told(at)
 
 
-def shown(path: Path) -> Path:
+def _shown(path: Path) -> Path:
     """Return the path as the person knows it: from where they stand, if it is below."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
@@ -65,3 +68,9 @@ def files_of(path: Path, glob: str) -> list[Path]:
 
 def no_such(path: Path, what: str) -> InputError:
     return InputError(f"{path}: no such {what} (source.path is relative to the pipeline file)")
+
+
+def kind(value: object) -> str:
+    """Name a JSON value's type as its writer knows it."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

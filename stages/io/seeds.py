@@ -14,8 +14,7 @@ import xxhash
 from config.sources import BaseSource
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Message, Seed
-from stages.io.jsonl import kind
-from stages.io.reader import BadRow, Row
+from stages.io.reader import BadRow, Row, kind
 from stages.prompts.template import Template
 
 ROLES = ("system", "developer", "user", "assistant", "tool")

@@ -21,10 +21,8 @@ import xxhash
 from config.sources import Source as SourceConfig
 from stages.core.errors import CandidateError, InputError
 from stages.core.record import Group
-from stages.io import csv, jsonl
-from stages.io.hub import Dataset
-from stages.io.lines import Lines
-from stages.io.parquet import ParquetFiles
+from stages.io.columnar import Dataset, ParquetFiles
+from stages.io.lines import Lines, read_csv, read_jsonl
 from stages.io.reader import At, BadRow, Reader
 from stages.io.seeds import Seeds
 from stages.io.text import Documents
@@ -46,8 +44,8 @@ class Scan:
 
 
 READERS: dict[str, Callable[[Any], Reader]] = {
-    "jsonl": lambda config: Lines(config.path, jsonl.read),
-    "csv": lambda config: Lines(config.path, partial(csv.read, delimiter=config.delimiter)),
+    "jsonl": lambda config: Lines(config.path, read_jsonl),
+    "csv": lambda config: Lines(config.path, partial(read_csv, delimiter=config.delimiter)),
     "parquet": ParquetFiles,
     "huggingface": Dataset,
     "text": Documents,

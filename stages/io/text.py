@@ -15,19 +15,19 @@ from config.sources import Chunk, TextSource
 from stages.core.errors import InputError
 from stages.io import chunks
 from stages.io.lines import LINE_CAP
-from stages.io.reader import At, BadRow, Feed, Reader, Row, files_of, shown
+from stages.io.reader import At, BadRow, Feed, Reader, Row, files_of
 
 
 class Documents(Reader):
     """Files in the order of their paths; each is in memory as a whole, 16 MiB at most."""
 
     def __init__(self, config: TextSource) -> None:
-        self._path, self._glob, self._chunk = shown(Path(config.path)), config.glob, config.chunk
-        self.name = str(self._path)
+        super().__init__(config.path)
+        self._glob, self._chunk = config.glob, config.chunk
 
     def rows(self, feed: Feed | None = None) -> Iterator[tuple[At, Row | BadRow]]:
-        for file in files_of(self._path, self._glob):
-            path = file.relative_to(self._path if self._path.is_dir() else file.parent).as_posix()
+        for file in files_of(self.path, self._glob):
+            path = file.relative_to(self.path if self.path.is_dir() else file.parent).as_posix()
             raw, name = _bytes(file), os.fsencode(file).decode(errors="replace")
             if feed is not None:
                 feed(b"%s\0%d\0%s" % (os.fsencode(path), len(raw), raw))

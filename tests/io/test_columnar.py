@@ -15,7 +15,7 @@ import pytest
 
 from config.sources import HuggingfaceSource, ParquetSource
 from stages.core.errors import InputError
-from stages.io import arrow
+from stages.io.columnar import BATCH
 from stages.io.sources import Source, open_source
 
 
@@ -58,7 +58,7 @@ def test_a_parquet_file_gives_rows_as_json_could_have_held_them() -> None:
 
 
 def test_a_folder_of_parquet_files_is_read_in_the_order_of_paths_over_many_batches() -> None:
-    many = list(range(arrow.BATCH * 2 + 5))
+    many = list(range(BATCH * 2 + 5))
     parquet({"id": [f"b{n}" for n in many]}, "folder/b.parquet")
     parquet({"id": ["a"]}, "folder/a.parquet")
     source = open_source(ParquetSource(path=str(Path("folder").resolve()), id="id"))
