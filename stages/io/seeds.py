@@ -24,54 +24,45 @@ class Seeds:
     """Makes seeds by what the source's keys say about its columns."""
 
     def __init__(self, config: BaseSource) -> None:
-        self._id, self._topic = config.id, config.topic
-        self._messages, self._tools = config.messages, config.tools
-        given = config.candidates
-        self._given_column = given if isinstance(given, str) else None
-        self._given_templates = () if isinstance(given, str) or given is None else tuple(map(Template, given))
         self.columns = {
             key: column
             for key in ("id", "topic", "messages", "tools", "candidates")
             if isinstance(column := getattr(config, key), str)
         }
         """The columns that keys of the source name, by key."""
-        self.bare = not ({"messages", "tools", "candidates"} & self.columns.keys() or self._given_templates)
+        given = config.candidates
+        self._templates = [Template(text) for text in given] if isinstance(given, tuple) else []
+        self.bare = not ({"messages", "tools", "candidates"} & self.columns.keys() or self._templates)
         """Whether nothing can be wrong with a row but its id."""
 
     def id(self, row: Row | BadRow) -> str:
         """Return the id of a row. Raises BadRow."""
         if isinstance(row, BadRow):
             raise row
-        return _hash_id(row) if self._id is None else _column_id(row, self._id)
+        column = self.columns.get("id")
+        return _hash_id(row) if column is None else _column_id(row, column)
 
     def group(self, no: int, row: Row | BadRow) -> Group:
         """Return the row as the `no`-th seed, with the candidates that it brings along. Raises BadRow."""
         if isinstance(row, BadRow):
             raise row
-        seed = self._seed(no, row)
+        columns, seed = self.columns, Seed(no, self.id(row), row)
+        if (column := columns.get("topic")) and (topic := row.get(column)) is not None:
+            seed.topic = str(topic)
+        if column := columns.get("messages"):
+            seed.messages = messages(row.get(column), column)
+        if (column := columns.get("tools")) and (tools := row.get(column)) is not None:
+            seed.tools = objects(tools, column)
         return Group(seed, self._given(seed))
 
-    def _seed(self, no: int, row: Row) -> Seed:
-        seed = Seed(no, self.id(row), row)
-        if self._topic is not None and (topic := row.get(self._topic)) is not None:
-            seed.topic = str(topic)
-        if self._messages is not None:
-            seed.messages = messages(row.get(self._messages), self._messages)
-        if self._tools is not None and (tools := row.get(self._tools)) is not None:
-            seed.tools = objects(tools, self._tools)
-        return seed
-
     def _given(self, seed: Seed) -> list[Candidate]:
-        if self._given_templates:
-            return [
-                Candidate(n, _rendered(template, seed, n), "given", {"template": n})
-                for n, template in enumerate(self._given_templates)
-            ]
-        if self._given_column is None:
-            return []
-        value = seed.row.get(self._given_column)
+        column = self.columns.get("candidates")
+        if column is None:
+            texts = (_rendered(template, seed, n) for n, template in enumerate(self._templates))
+            return [Candidate(n, text, "given", {"template": n}) for n, text in enumerate(texts)]
+        value = seed.row.get(column)
         values = value if isinstance(value, list) else [] if value is None else [value]
-        return [candidate(n, item, self._given_column) for n, item in enumerate(values)]
+        return [candidate(n, item, column) for n, item in enumerate(values)]
 
 
 def _hash_id(row: Row) -> str:

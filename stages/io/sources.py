@@ -81,23 +81,24 @@ class Source:
         """
         self.columns()
         seeds, templates = self._seeds, [Template(prompt) for prompt in prompts]
-        content, ids, rows = xxhash.xxh3_128(), _Ids(), 0
-        broken, unfilled = _Found(self._reader), _Found(self._reader)
+        content, ids, rows = xxhash.xxh3_128(), array("Q"), 0
+        broken = _Found(self._reader, "mend it, or leave such rows out with `on_error: skip` in the source")
+        unfilled = _Found(self._reader, "give it a default in the template: {{ hint | default('') }}")
         for at, row in self._reader.rows(content.update):
             try:  # a million rows: what only the run needs is not made of them
                 seed_id = seeds.id(row)
                 if not seeds.bare:
                     seeds.group(rows, row)
             except BadRow as bad:
-                broken.add(at, str(bad), "mend it, or leave such rows out with `on_error: skip` in the source")
+                broken.add(at, str(bad))
                 continue
-            ids.add(seed_id)
+            ids.append(_id_hash(seed_id))
             for template in templates:
                 if isinstance(row, BadRow) or not template.surely_fits(row):
                     self._try(template, seeds.group(rows, row), at, unfilled)
             rows += 1
         problems = [] if self._skip and rows else broken.problems()
-        problems += self._repeats(ids.repeated()) + unfilled.problems()
+        problems += self._repeats(_repeated(ids)) + unfilled.problems()
         if not rows and not problems:
             problems = [f"{self._reader.name}: the source has no rows"]
         if problems:
@@ -108,8 +109,7 @@ class Source:
         try:
             template.render(group.scope())
         except CandidateError as error:
-            message = f"a template of the outputs cannot be made for this row: {error.detail}"
-            unfilled.add(at, message, "give it a default in the template: {{ hint | default('') }}")
+            unfilled.add(at, f"a template of the outputs cannot be made for this row: {error.detail}")
 
     def groups(self, start: int = 0, limit: int | None = None) -> Iterator[Group]:
         """Yield the seeds from number `start` on, `limit` at most, each with the candidates that its row brings along.
@@ -141,16 +141,15 @@ class Source:
         if not repeated:
             return []
         first: dict[str, At] = {}
-        found, hashed = _Found(self._reader), "id" not in self._seeds.columns
+        hashed = "id" not in self._seeds.columns
+        found = _Found(self._reader, "remove it, or name a column with `id:`" if hashed else "ids must be unique")
         for at, group in self._all():
             if isinstance(group, BadRow) or _id_hash(group.seed.id) not in repeated:
                 continue
             before = first.setdefault(group.seed.id, at)
-            where = self._reader.near_to(before, at)
-            if before != at and hashed:
-                found.add(at, f"the same as {where}", "remove it, or name a column with `id:`")
-            elif before != at:
-                found.add(at, f'the id "{group.seed.id}" is that of {where} too', "ids must be unique")
+            if before != at:
+                where = self._reader.near_to(before, at)
+                found.add(at, f"the same as {where}" if hashed else f'the id "{group.seed.id}" is that of {where} too')
         return found.problems()
 
     def _no_column(self, key: str, name: str, columns: tuple[str, ...]) -> str:
@@ -160,36 +159,27 @@ class Source:
         return f'{self._reader.name}: source.{key}: there is no column "{name}"; {has}'
 
 
-class _Ids:
-    """Finds repeated ids in 8 bytes each: 64-bit hashes, sorted in place."""
-
-    def __init__(self) -> None:
-        self._hashes = array("Q")
-
-    def add(self, seed_id: str) -> None:
-        self._hashes.append(_id_hash(seed_id))
-
-    def repeated(self) -> set[int]:
-        """Return the hashes that came more than once."""
-        hashes = np.frombuffer(self._hashes, np.uint64)
-        hashes.sort()
-        return set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
-
-
 def _id_hash(seed_id: str) -> int:
     return xxhash.xxh3_64_intdigest(seed_id.encode())
+
+
+def _repeated(hashes: array[int]) -> set[int]:
+    """Return those of 64-bit hashes that came more than once; sorts them in place, so each takes 8 bytes."""
+    ordered = np.frombuffer(hashes, np.uint64)
+    ordered.sort()
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 
 
 class _Found:
     """Problems of one kind: the first ones in words, the first of all with its remedy, the rest counted."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader, self._told, self.count = reader, list[str](), 0
+    def __init__(self, reader: Reader, remedy: str) -> None:
+        self._reader, self._remedy, self._told, self.count = reader, remedy, list[str](), 0
 
-    def add(self, at: At, problem: str, remedy: str) -> None:
+    def add(self, at: At, problem: str) -> None:
         self.count += 1
         if self.count <= SHOWN:
-            self._told.append(f"{self._reader.told(at)}: {problem}{'' if self._told else '; ' + remedy}")
+            self._told.append(f"{self._reader.told(at)}: {problem}{'' if self._told else '; ' + self._remedy}")
 
     def problems(self) -> list[str]:
         more = self.count - len(self._told)
