@@ -70,18 +70,16 @@ class Pipeline:
 
     def _split(self) -> list[Flow]:
         """Cut the stages at each phase stage: the flow after it begins with what it lets through."""
-        rows: list[list[Stage]] = [[]]
-        gates: list[PhaseStage | None] = [None]
+        phases: list[tuple[PhaseStage | None, list[Stage]]] = [(None, [])]
         for stage in self.stages:
             if isinstance(stage, PhaseStage):
-                rows.append([])
-                gates.append(stage)
+                phases.append((stage, []))
             else:
-                rows[-1].append(stage)
+                phases[-1][1].append(stage)
         flows = []
-        for phase, (row, gate) in enumerate(zip(rows, gates, strict=True)):
-            later = [stage for others in rows[phase + 1 :] for stage in others]
-            goes_on: GoesOn = "live" if phase + 1 < len(rows) else "none"
+        for phase, (gate, row) in enumerate(phases):
+            later = [stage for _, others in phases[phase + 1 :] for stage in others]
+            goes_on: GoesOn = "live" if phase + 1 < len(phases) else "none"
             if any(stage.on_seeds for stage in later) and not any(stage.makes_candidates for stage in later):
                 goes_on = "all"
             flows.append(Flow(row, gate, self._store, self._sizes, phase, goes_on, self._observe, self._arrive))
@@ -96,10 +94,6 @@ class Pipeline:
             for flow in self.flows:
                 if not await supervise(flow.run(groups if flow.gate is None else flow.decided(flow.gate))):
                     return
-
-    @property
-    def groups_in_flight(self) -> int:
-        return sum(flow.in_flight for flow in self.flows)
 
 
 @dataclass(slots=True)

@@ -11,10 +11,8 @@ from itertools import takewhile
 from typing import Any
 
 from config.schema import (
-    Annotate,
     Collapse,
     CrossCheck,
-    Decontaminate,
     Dedupe,
     Difficulty,
     Generate,
@@ -86,25 +84,22 @@ class Tools:
 
 def build(configs: Sequence[StageConfig], tools: Tools) -> list[Stage]:
     """Return the stages of a pipeline in their order, and between them those that the keys of others ask for."""
-    waves = {wave_end(configs, config): config for config in configs if isinstance(config, Generate) and config.until}
+    generates = [config for config in configs if isinstance(config, Generate)]
+    waves = {wave_end(configs, made): (made.name, made.until) for made in generates if made.until is not None}
     online = [config for config in configs if isinstance(config, Dedupe) and config.mode == "online"]
     revived = {_last_fit(configs, config, (*ONE_AT_A_TIME, "score")): config.name for config in online}
     stages: list[Stage] = []
-    for at, config in enumerate(configs, start=1):
+    for at, config in enumerate(configs):
         where = None if config.where is None else Expression(config.where)
         place = Place(config.name, len(stages), config.action, where, tools.observe)
         if isinstance(config, Dedupe) and config.semantic is not None:
             stages.append(EmbedStage(place, config, embedder(config.semantic, tools.models), tools.decisions))
             place = replace(place, depth=len(stages))
-        stages.append(
-            BUILDERS[config.type](
-                place, config, replace(tools, earlier=configs[: at - 1], later=configs[at:], built=stages)
-            )
-        )
-        generate = waves.get(config.name)
-        if generate is not None and generate.until is not None:
-            place = Place(f"{generate.name}.until", len(stages), observe=tools.observe)
-            stages.append(WaveStage(place, generate.until, tools.decisions))
+        around = replace(tools, earlier=configs[:at], later=configs[at + 1 :], built=stages)
+        stages.append(BUILDERS[config.type](place, config, around))
+        if config.name in waves:
+            name, until = waves[config.name]
+            stages.append(WaveStage(Place(f"{name}.until", len(stages), observe=tools.observe), until, tools.decisions))
         if isinstance(config, Difficulty) and config.target:
             place = replace(place, depth=len(stages))
             stages.append(QuotaStage(place, config.target, tools.decisions, tools.run_seed))
@@ -128,10 +123,6 @@ def _last_fit(configs: Sequence[StageConfig], first: StageConfig, types: Sequenc
     """Return the last stage after `first` before one that is of another type; itself where there is none."""
     fit = takewhile(lambda stage: stage.type in types, configs[configs.index(first) + 1 :])
     return [first.name, *(stage.name for stage in fit)][-1]
-
-
-def _annotate(place: Place, config: Annotate, tools: Tools) -> Stage:
-    return AnnotateStage(place, config, tools.models[config.endpoint], tools.run_seed)
 
 
 def _generate(place: Place, config: Generate, tools: Tools) -> Stage:
@@ -198,18 +189,6 @@ def _vote(place: Place, config: Vote, tools: Tools) -> Stage:
     return VoteStage(place, config, found, model, tools.run_seed)
 
 
-def _select(place: Place, config: Select, _: Tools) -> Stage:
-    return SelectStage(place, config)
-
-
-def _dedupe(place: Place, config: Dedupe, tools: Tools) -> Stage:
-    return dedupe_stage(place, config, tools.decisions)
-
-
-def _decontaminate(place: Place, config: Decontaminate, _: Tools) -> Stage:
-    return DecontaminateStage(place, config)
-
-
 def _transform(place: Place, config: Transform, tools: Tools) -> Stage:
     model, gates = tools.models[config.endpoint], _gates(place, config, tools)
     asker = Asker(place, tools.run_seed, config.temperature, config.max_tokens)
@@ -259,16 +238,18 @@ def _score(place: Place, config: Score, tools: Tools) -> Stage:
 
 
 BUILDERS: dict[str, Callable[[Place, Any, Tools], Stage]] = {
-    "annotate": _annotate,
+    "annotate": lambda place, config, tools: AnnotateStage(
+        place, config, tools.models[config.endpoint], tools.run_seed
+    ),
     "generate": _generate,
     "verify": _verify,
     "cross_check": _cross_check,
     "judge": _judge,
     "vote": _vote,
     "rank": _rank,
-    "select": _select,
-    "dedupe": _dedupe,
-    "decontaminate": _decontaminate,
+    "select": lambda place, config, _: SelectStage(place, config),
+    "dedupe": lambda place, config, tools: dedupe_stage(place, config, tools.decisions),
+    "decontaminate": lambda place, config, _: DecontaminateStage(place, config),
     "transform": _transform,
     "difficulty": _difficulty,
     "score": _score,

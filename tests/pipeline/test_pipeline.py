@@ -86,12 +86,12 @@ def test_every_group_is_settled_once_whatever_the_stages_and_sizes(
 
         def observe(event: Event) -> None:
             nonlocal peak
-            peak = max(peak, pipeline.groups_in_flight)
+            peak = max(peak, sum(flow.in_flight for flow in pipeline.flows))
 
         pipeline = Pipeline(stages, store, Sizes(in_flight, workers, queue), observe)
         async with asyncio.timeout(10):
             await pipeline.run(stream(groups_of(texts)))
-        assert pipeline.groups_in_flight == 0
+        assert sum(flow.in_flight for flow in pipeline.flows) == 0
 
     asyncio.run(scenario())
     assert sorted(store.settled) == list(range(len(texts)))

@@ -38,7 +38,7 @@ class Post:
 
     async def arrive(self) -> None:
         assert self.line is not None
-        assert self.line.groups_in_flight == 0, "groups wait in the store, not in memory"
+        assert sum(flow.in_flight for flow in self.line.flows) == 0, "groups wait in the store, not in memory"
         await asyncio.sleep(0)
         self.here |= self.sent.keys()
 
