@@ -176,7 +176,7 @@ class Stage(Equipped, ABC):
                 verdict = Verdict(None, reason=error.reason, detail=error.detail)
             self.judge(group, candidate, verdict)
 
-        await each(one, self.chosen(group))
+        await collect(one, self.chosen(group))
 
 
 class PhaseStage(Stage):
@@ -205,47 +205,32 @@ class ClaimStage(Stage):
         """
 
 
-async def each(work: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
-    """Run `work` on every item concurrently; the first error cancels the rest and is raised. One item costs no task.
+async def collect(work: Callable[[T], Coroutine[Any, Any, R]], items: Iterable[T]) -> list[R]:
+    """Run `work` on every item concurrently; return the results in order. One item costs no task.
 
-    What is postponed cancels nothing: it is raised when all others are done, and everything asked for stands in it.
+    The first error cancels the rest and is raised. What is postponed cancels nothing: it is raised when all others are
+    done, and everything asked for stands in it.
     """
     items = list(items)
+    if len(items) < 2:
+        return [await work(item) for item in items]
+    results: dict[int, R] = {}
     then: list[Callable[[], None]] = []
-    waits = False
 
-    async def one(item: T) -> None:
-        nonlocal waits
+    async def one(at: int, item: T) -> None:
         try:
-            await work(item)
+            results[at] = await work(item)
         except Postponed as postponed:
-            waits = True
             then.extend(postponed.then)
 
-    if len(items) == 1:
-        await work(items[0])
-    elif items:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for item in items:
-                    tasks.create_task(one(item))
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-    if waits:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for at, item in enumerate(items):
+                tasks.create_task(one(at, item))
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
+    if len(results) < len(items):
         raise Postponed(*then)
-
-
-async def collect(work: Callable[[T], Coroutine[Any, Any, R]], items: Iterable[T]) -> list[R]:
-    """Return the results of `work` on every item, in order; errors as in `each`."""
-    items = list(items)
-    if len(items) == 1:
-        return [await work(items[0])]
-    results: dict[int, R] = {}
-
-    async def one(at: int) -> None:
-        results[at] = await work(items[at])
-
-    await each(one, range(len(items)))
     return [results[at] for at in range(len(items))]
 
 

@@ -10,7 +10,7 @@ import re
 from itertools import product
 from typing import Any, NamedTuple
 
-from stages.core.base import Place, each
+from stages.core.base import Place, collect
 from stages.core.errors import CandidateError, InputError
 from stages.core.record import Group, Seed
 from stages.judge.constitution import Constitution, Principle
@@ -60,7 +60,7 @@ async def expand(constitution: Constitution, model: Model) -> Draft:
             empty.append(f"{principle.id}.{kind}: {' '.join(error.detail.split())}")
 
     principles = list(enumerate(constitution.principles))
-    await each(draft, [(no, one, kind) for (no, one), kind in product(principles, KINDS) if not getattr(one, kind)])
+    await collect(draft, [(no, one, kind) for (no, one), kind in product(principles, KINDS) if not getattr(one, kind)])
     if not drafts:
         raise InputError(empty)
     filled = (

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial
 
 from stages.core import chance
-from stages.core.base import Decisions, Place, Stage, each
+from stages.core.base import Decisions, Place, Stage, collect
 from stages.core.record import Candidate, Group
 from stages.judge.canaries import CANARIES
 from stages.judge.judge import JudgeStage
@@ -45,9 +45,9 @@ class AuditedJudge(Stage):
         await self._judge.process(group)
         if group.wave == 0:
             sliced = [candidate for candidate in group.candidates if self._sliced(group, candidate)]
-            await each(partial(self._again, group), sliced)
+            await collect(partial(self._again, group), sliced)
             first = group.seed.no * PER_SEED
-            await each(partial(self._canary, group), range(len(CANARIES))[first : first + PER_SEED])
+            await collect(partial(self._canary, group), range(len(CANARIES))[first : first + PER_SEED])
 
     def _sliced(self, group: Group, candidate: Candidate) -> bool:
         verdict = candidate.verdicts.get(self.name)

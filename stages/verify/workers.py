@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from stages.core.base import collect, each
+from stages.core.base import collect
 from stages.core.errors import CandidateError, InputError, RunStopped
 
 _START_S = 60.0
@@ -62,7 +62,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Kill all processes and wait until they are gone."""
-        await each(_Worker.stop, self._all)
+        await collect(_Worker.stop, self._all)
 
     async def ask(self, job: Any, doing: str) -> Any:
         """Return the answer to a job. Waits for a free process first, outside the limit.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memory_store import Memory
 
 from queues.ledger import CandidateRow, SeedRow
-from stages.core.base import Again, Emit, Outcome, PhaseStage, Place, Postponed, Stage, collect, each
+from stages.core.base import Again, Emit, Outcome, PhaseStage, Place, Postponed, Stage, collect
 from stages.core.errors import RunStopped
 from stages.core.record import Candidate, Group, Seed, Verdict
 from stages.io.store import pack, unpack
@@ -201,10 +201,10 @@ async def test_what_is_postponed_waits_for_its_siblings_and_takes_their_requests
         done.append(name)
 
     async def nested(names: str) -> None:
-        await each(work, names)
+        await collect(work, names)
 
     with pytest.raises(Postponed) as postponed:
-        await each(nested, ["axy", "z", "b"])
+        await collect(nested, ["axy", "z", "b"])
     assert sorted(done) == ["x", "y", "z"]
     for do in postponed.value.then:
         do()
