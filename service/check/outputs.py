@@ -9,7 +9,7 @@ from config.schema import Collapse, Generate, Output, Pairs, Pipeline
 from config.words import suggestion
 from service.check.keys import Key, of_kind
 from stages.core.errors import InputError
-from stages.io.exports.parquet import require_parquet
+from stages.io.exports.files import require_parquet
 
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")
 PAIRED = ("dpo", "reward", "kto")

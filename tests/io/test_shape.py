@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages.io.exports.parquet import Parquet
+from stages.io.exports.files import Parquet
 from stages.io.exports.shape import MOST_KEYS, Shape, Type
 
 keys = st.sampled_from(["a", "b", "role", "arguments"])

@@ -10,8 +10,7 @@ from pathlib import Path
 from config.schema import Output
 from stages.io.exports import FORMATS
 from stages.io.exports.choice import OUT, Alike, Choice
-from stages.io.exports.files import JsonLines, Row, Sink, named
-from stages.io.exports.parquet import Parquet
+from stages.io.exports.files import JsonLines, Parquet, Row, Sink, named
 from stages.io.exports.shape import Shape
 from stages.io.exports.split import TRAIN, VALIDATION, Split
 from stages.io.store import Stored
