@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -122,20 +123,16 @@ def _spent(reader: Reader) -> dict[str, Any]:
     """Return calls, tokens and cost. A cost that is not wholly known is null and not what is known of it."""
     spend = reader.spend()
     total = {key: sum(getattr(row, key) for row in spend) for key in ("calls", "reused", "unpriced")}
-    tokens = {kind: sum(getattr(row, f"{kind}_tokens") for row in spend) for kind in _KINDS}
+    kinds = ("prompt", "completion", "reasoning", "cached")
+    tokens = {kind: sum(getattr(row, f"{kind}_tokens") for row in spend) for kind in kinds}
     cost = sum((row.cost_usd for row in spend), 0.0)
     return {"calls": total, "tokens": tokens, "cost_usd": None if total["unpriced"] else round(cost, 6)}
-
-
-_KINDS = ("prompt", "completion", "reasoning", "cached")
 
 
 def versions() -> dict[str, str]:
     """Return the versions of tamis, Python and the libraries that a result may depend on."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found

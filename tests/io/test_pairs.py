@@ -26,7 +26,7 @@ def bad(n: int, text: str = "wrong", **more: Any) -> Candidate:
 
 def paired(*candidates: Candidate, **policy: Any) -> list[tuple[int, int]]:
     samples = [candidate for candidate in candidates if candidate.state == "accepted"]
-    made = pairs(samples, candidates, Pairs(**policy), lambda one, other: True)
+    made = pairs(samples, candidates, Pairs(**policy), lambda one: [])
     return [(pair.chosen.n, pair.rejected.n) for pair in made]
 
 
@@ -65,7 +65,7 @@ def test_whatever_the_candidates_a_pair_is_a_true_preference(candidates: list[Ca
     for n, candidate in enumerate(candidates):
         candidate.n = n
     samples = [candidate for candidate in candidates if candidate.state == "accepted"]
-    made = pairs(samples, candidates, policy, lambda one, other: True)
+    made = pairs(samples, candidates, policy, lambda one: [])
     assert len(made) <= policy.per_seed
     assert len({pair.rejected.n for pair in made}) == len(made)
     for pair in made:
@@ -147,5 +147,5 @@ def test_answers_that_differ_in_their_tool_calls_alone_do_differ() -> None:
 
 
 def test_a_pair_answers_one_prompt() -> None:
-    assert pairs([good(0)], [good(0), bad(1)], Pairs(), lambda one, other: False) == []
-    assert isinstance(pairs([good(0)], [bad(1)], Pairs(), lambda one, other: True)[0], Pair)
+    assert pairs([good(0)], [good(0), bad(1)], Pairs(), lambda one: [{"content": one.text}]) == []
+    assert isinstance(pairs([good(0)], [bad(1)], Pairs(), lambda one: [])[0], Pair)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from config.schema import Pairs
 from stages.core.record import Candidate, Group, Message
@@ -35,7 +36,7 @@ def pairs(
     samples: Sequence[Candidate],
     candidates: Iterable[Candidate],
     policy: Pairs,
-    same_prompt: Callable[[Candidate, Candidate], bool],
+    prompt_of: Callable[[Candidate], list[Message]],
 ) -> list[Pair]:
     """Return the pairs of accepted `samples` with those `candidates` that did not pass, best first, by the policy."""
     by_model = policy.by == "model"
@@ -52,7 +53,7 @@ def pairs(
         if (by := measure(chosen, rejected, found)) is not None
         and 0 < by >= policy.min_margin
         and not same_answer(chosen, rejected)
-        and same_prompt(chosen, rejected)
+        and prompt_of(chosen) == prompt_of(rejected)
     ]
     possible.sort(key=_ORDER[policy.pick])
     taken: dict[int, Pair] = {}
@@ -134,10 +135,8 @@ class _Preference(Format):
     """A row per pair, both sides answers to one prompt. Beside TRL's columns: how the two differ, and their ids."""
 
     def rows(self, group: Group) -> Iterator[Made]:
-        def same_prompt(one: Candidate, other: Candidate) -> bool:
-            return self._turns.prompt(group, one) == self._turns.prompt(group, other)
-
-        for pair in pairs(self._samples(group), group.candidates, self._output.pairs, same_prompt):
+        prompt_of = partial(self._turns.prompt, group)
+        for pair in pairs(self._samples(group), group.candidates, self._output.pairs, prompt_of):
             sides = self._sides(
                 self._prompt(group, pair.chosen), self._turns.answer(pair.chosen), self._turns.answer(pair.rejected)
             )
