@@ -64,9 +64,16 @@ def _known(data: dict[str, Any]) -> bytes:
 
 
 def _pack_verdict(verdict: Verdict) -> dict[str, Any]:
-    v = verdict
-    full = {"passed": v.passed, "score": v.score, "reason": v.reason, "detail": v.detail, "data": v.data}
-    return {key: value for key, value in full.items() if value not in (None, "", {}) or key == "passed"}
+    packed: dict[str, Any] = {"passed": verdict.passed}
+    if verdict.score is not None:
+        packed["score"] = verdict.score
+    if verdict.reason:
+        packed["reason"] = verdict.reason
+    if verdict.detail:
+        packed["detail"] = verdict.detail
+    if verdict.data:
+        packed["data"] = verdict.data
+    return packed
 
 
 def _place(conversations: list[list[Message]], messages: list[Message] | None) -> int | None:

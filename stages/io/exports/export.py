@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +11,12 @@ from config.schema import Output
 from stages.io.exports import FORMATS
 from stages.io.exports.choice import OUT, Alike, Choice
 from stages.io.exports.files import JsonLines, Parquet, Row, Sink, named
+from stages.io.exports.format import Made
 from stages.io.exports.shape import Shape
 from stages.io.exports.split import TRAIN, VALIDATION, Split
 from stages.io.store import Stored
 
 MakeAlike = Callable[[Output], Alike]
-EXPANDED = "expanded"
-"""The state of a seed that was not answered: other seeds came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,8 @@ class Export:
         group = stored.group
         if self._split is not None:
             self._split.see(group)
-        if self._choice is not None and stored.state != EXPANDED:
-            for _, sample in self._format.rows(group):
+        if self._choice is not None:
+            for _, sample in self._rows(stored):
                 texts = self._format.texts(group, sample) if self._output.diverse is not None else ()
                 self._choice.add(group.seed.no, None if sample is None else sample.score, texts)
 
@@ -81,12 +80,16 @@ class Export:
         """Write the rows of a group."""
         group = stored.group
         part = "" if self._split is None else self._split.part(group)
-        if part is None or stored.state == EXPANDED:
+        if part is None:
             return
-        for place, (row, _) in enumerate(self._format.rows(group)):
+        for place, (row, _) in enumerate(self._rows(stored)):
             rank = 0 if self._choice is None else self._choice.rank(group.seed.no, place)
             if rank != OUT:
                 self._write(row, rank, part)
+
+    def _rows(self, stored: Stored) -> Iterable[Made]:
+        """Return the rows of a group; of a seed that was not answered, but gave others, there are none."""
+        return () if stored.state == "expanded" else self._format.rows(stored.group)
 
     def _write(self, row: Row, rank: int, part: str) -> None:
         for (size, where), sink in self._sinks.items():
