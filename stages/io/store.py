@@ -60,6 +60,7 @@ def _pack_candidate(no: int, candidate: Candidate, conversations: list[list[Mess
 
 
 def _known(data: dict[str, Any]) -> bytes:
+    """Return as JSON what there is of it."""
     return orjson.dumps({key: value for key, value in data.items() if value is not None})
 
 
