@@ -89,7 +89,7 @@ def lines() -> Iterator[str]:
     yield from table("type|reasons", ((f"`{kind}`", coded(reasons)) for kind, reasons in REASONS.items()))
     yield MADE_OF_IT
     yield OTEL
-    names = ((f"`{name}`", text, coded(labels)) for name, (text, labels) in genai.FAMILIES.items())
+    names = ((f"`{name}`", text, coded(labels)) for name, (text, _, labels) in genai.FAMILIES.items())
     yield "\n".join(table("name|what|labels", names)).rstrip()
 
 

@@ -8,14 +8,13 @@ Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics, names
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 from prometheus_client import Metric
 
 from config.schema import Endpoint
-from service.observe.histogram import Histogram, family
+from service.observe.catalogue import Buckets
+from service.observe.histogram import Histograms
 from stages.core.events import CallFinished
 
 VARIABLE, VALUE = "OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental"
@@ -25,8 +24,8 @@ TOKENS = tuple(4.0**power for power in range(14))
 """The bounds of buckets that the conventions ask for."""
 CALL = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
 FAMILIES = {
-    "gen_ai_client_operation_duration_seconds": ("Time of a call on the wire", (*CALL, "error_type")),
-    "gen_ai_client_token_usage": ("Tokens of a served call", (*CALL, "gen_ai_token_type")),
+    "gen_ai_client_operation_duration_seconds": Buckets("Time of a call on the wire", SECONDS, (*CALL, "error_type")),
+    "gen_ai_client_token_usage": Buckets("Tokens of a served call", TOKENS, (*CALL, "gen_ai_token_type")),
 }
 
 
@@ -40,24 +39,20 @@ class GenAi:
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._apis = {alias: (endpoint.api, endpoint.model or alias) for alias, endpoint in endpoints.items()}
-        self._spread = {
-            name: defaultdict[tuple[str, ...], Histogram](partial(Histogram, bounds))
-            for name, bounds in zip(FAMILIES, (SECONDS, TOKENS), strict=True)
-        }
+        self._duration, self._usage = (Histograms(name, *about) for name, about in FAMILIES.items())
 
     def __call__(self, event: CallFinished) -> None:
         """Observe one finished call."""
         api, model = self._apis[event.endpoint]
         asked = {"chat": "chat", "completions": "text_completion"}[api] if event.route == "generate" else event.route
         call = (asked, PROVIDER, model)
-        duration, usage = self._spread.values()
         if event.duration_s:  # what came home in a batch took hours, and was no call
-            duration[*call, "" if event.outcome == "ok" else event.outcome].observe(event.duration_s)
+            self._duration[*call, "" if event.outcome == "ok" else event.outcome].observe(event.duration_s)
         if event.outcome == "ok":
-            usage[*call, "input"].observe(event.prompt_tokens)
-            usage[*call, "output"].observe(event.completion_tokens)
+            self._usage[*call, "input"].observe(event.prompt_tokens)
+            self._usage[*call, "output"].observe(event.completion_tokens)
 
     def collect(self) -> Iterator[Metric]:
         """Yield what a scrape sees; prometheus_client asks for it by this name."""
-        for name, (text, labels) in FAMILIES.items():
-            yield family(name, text, labels, self._spread[name])
+        yield self._duration.family()
+        yield self._usage.family()

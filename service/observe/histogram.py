@@ -6,7 +6,9 @@ For one thread, the event loop's, where both the observing and the scraping happ
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 
 from prometheus_client.core import HistogramMetricFamily
@@ -33,11 +35,16 @@ class Histogram:
         return list(zip(bounds, accumulate(self._counts), strict=True))
 
 
-def family(
-    name: str, text: str, labels: Sequence[str], histograms: Mapping[tuple[str, ...], Histogram]
-) -> HistogramMetricFamily:
-    """Return histograms, by the values of their labels, as a scrape sees them."""
-    found = HistogramMetricFamily(name, text, labels=labels)
-    for values, histogram in histograms.items():
-        found.add_metric(values, histogram.buckets(), histogram.sum)
-    return found
+class Histograms(defaultdict[tuple[str, ...], Histogram]):
+    """All histograms of one name, by the values of their labels; one that is asked for is there from then on."""
+
+    def __init__(self, name: str, text: str, bounds: Sequence[float], labels: Sequence[str] = ()) -> None:
+        super().__init__(partial(Histogram, bounds))
+        self._name, self._text, self._labels = name, text, labels
+
+    def family(self) -> HistogramMetricFamily:
+        """Return them as a scrape sees them."""
+        found = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        for values, histogram in self.items():
+            found.add_metric(values, histogram.buckets(), histogram.sum)
+        return found

@@ -11,10 +11,9 @@ import asyncio
 import math
 import platform
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import NamedTuple
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Metric
@@ -24,7 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from config.schema import Generate, Pipeline
 from service.observe import genai
 from service.observe.catalogue import COUNTERS, GAUGES, HISTOGRAMS, calls_of, series
-from service.observe.histogram import Histogram, family
+from service.observe.histogram import Histograms
 from service.observe.sampled import Sample
 from service.observe.tally import Counts
 from stages.core.errors import InputError
@@ -43,19 +42,6 @@ DIVERSITY = {
 LAG_EVERY_S = 0.5
 
 
-class CallTimes(NamedTuple):
-    """The histograms of the calls that one stage makes to one endpoint."""
-
-    wait: Histogram
-    duration: Histogram
-    commit: Histogram
-    tokens: Histogram
-
-
-OF_CALL = ("call_wait_seconds", "call_duration_seconds", "call_commit_seconds", "completion_tokens")
-"""Their names, in this order."""
-
-
 class Metrics:
     """An observer of events that times calls, and shows these times and `counts` in `registry`."""
 
@@ -67,10 +53,14 @@ class Metrics:
                 self.counts |= {(name, stage.name): math.nan for name in DIVERSITY}
         self._read: Callable[[], Iterable[Sample]] = tuple
         self.registry = CollectorRegistry()
-        self._commits, self._lag = _histogram("ledger_commit_seconds"), _histogram("event_loop_lag_seconds")
-        self._of_calls: dict[tuple[str, str], CallTimes] = {}
+        spread = {name: Histograms(f"tamis_{name}", *about) for name, about in HISTOGRAMS.items()}
+        self._spread = spread
+        self._wait, self._duration = spread["call_wait_seconds"], spread["call_duration_seconds"]
+        self._kept, self._tokens = spread["call_commit_seconds"], spread["completion_tokens"]
+        self._commits, self._lag = spread["ledger_commit_seconds"][()], spread["event_loop_lag_seconds"][()]
         for call in calls_of(pipeline):
-            self._times(call)
+            for histograms in (self._wait, self._duration, self._kept, self._tokens):
+                histograms[call]  # is there from now on, at 0
         self.registry.register(self)
         self._genai = genai.GenAi(pipeline.endpoints) if genai.asked_for() else None
         if self._genai is not None:
@@ -81,15 +71,14 @@ class Metrics:
         self.counts(event)
         if isinstance(event, CallFinished):
             call = (event.endpoint, event.stage)
-            times = self._times(call)
-            times.duration.observe(event.duration_s)
-            times.wait.observe(event.wait_s)
+            self._duration[call].observe(event.duration_s)
+            self._wait[call].observe(event.wait_s)
             if event.completion_tokens:
-                times.tokens.observe(event.completion_tokens)
+                self._tokens[call].observe(event.completion_tokens)
             if self._genai is not None:
                 self._genai(event)
         elif isinstance(event, ReplyKept):
-            self._times((event.endpoint, event.stage)).commit.observe(event.seconds)
+            self._kept[event.endpoint, event.stage].observe(event.seconds)
         elif isinstance(event, DiversityMeasured):
             for name, field in DIVERSITY.items():
                 value = getattr(event, field)
@@ -107,10 +96,7 @@ class Metrics:
                 suffix = "_total" * (name in COUNTERS)
                 families[name].add_sample(f"tamis_{name}{suffix}", dict(zip(labels[name], values, strict=True)), value)
         yield from families.values()
-        yield _family("ledger_commit_seconds", {(): self._commits})
-        yield _family("event_loop_lag_seconds", {(): self._lag})
-        for place, name in enumerate(OF_CALL):
-            yield _family(name, {call: times[place] for call, times in self._of_calls.items()})
+        yield from (histograms.family() for histograms in self._spread.values())
 
     def committed(self, rows: int, seconds: float) -> None:
         """Observe one commit of the ledger."""
@@ -134,20 +120,6 @@ class Metrics:
             due = clock() + LAG_EVERY_S
             await asyncio.sleep(LAG_EVERY_S)
             self._lag.observe(max(0.0, clock() - due))
-
-    def _times(self, call: tuple[str, str]) -> CallTimes:
-        if (times := self._of_calls.get(call)) is None:
-            times = self._of_calls[call] = CallTimes(*map(_histogram, OF_CALL))
-        return times
-
-
-def _histogram(name: str) -> Histogram:
-    return Histogram(HISTOGRAMS[name].bounds)
-
-
-def _family(name: str, histograms: Mapping[tuple[str, ...], Histogram]) -> Metric:
-    text, _, labels = HISTOGRAMS[name]
-    return family(f"tamis_{name}", text, labels, histograms)
 
 
 def exposed(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
