@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,19 +58,6 @@ StagesNow = Callable[[], Mapping[str, StageNow]]
 """Looks at the stages, in the order of the pipeline; those that stand between two phases have no inbox."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What is shown and does not change.
-
-    `phases` the pipeline has; `before_s`: the wall time of earlier processes.
-    """
-
-    pipeline: Pipeline
-    ledger: Path
-    phases: int = 1
-    before_s: float = 0.0
-
-
 class Rate:
     """How fast a count grows, over the last `window` seconds in which it was noted."""
 
@@ -93,20 +79,28 @@ class Rate:
 
 
 class Progress:
-    """The display of one run. `places`: looks how many calls may be on the wire now (0: none are made)."""
+    """The display of one run. `places`: looks how many calls may be on the wire now (0: none are made).
+
+    `phases` the pipeline has; `before_s`: the wall time of earlier processes.
+    """
 
     def __init__(
         self,
-        shown: Shown,
+        pipeline: Pipeline,
+        ledger: Path,
         tally: Tally,
         stages: StagesNow,
         places: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        phases: int,
+        before_s: float = 0.0,
     ) -> None:
-        self._shown, self._tally, self._stages, self._places, self._clock = shown, tally, stages, places, clock
-        self._started = clock()
+        self._pipeline, self._ledger, self._tally, self._phases = pipeline, ledger, tally, phases
+        self._stages, self._places, self._clock = stages, places, clock
+        self._started = clock() - before_s
         self._calls = Rate(RATE_OVER_S)
-        self._made = {stage.name: Rate(RATE_OVER_S) for stage in shown.pipeline.stages if stage.type == "generate"}
+        self._made = {stage.name: Rate(RATE_OVER_S) for stage in pipeline.stages if stage.type == "generate"}
         self._left = Rate(LEFT_OVER_S)
         self._phase = tally.phase
         self.look()
@@ -141,8 +135,7 @@ class Progress:
 
     def screen(self) -> RenderableType:
         """Return the whole display: a row per stage, what came out, what it takes."""
-        shown, tally = self._shown, self._tally
-        title = f"{shown.pipeline.name} · {tally.seeds:,} seeds · ledger {shown.ledger}"
+        title = f"{self._pipeline.name} · {self._tally.seeds:,} seeds · ledger {self._ledger}"
         table = Table.grid(padding=(0, 2, 0, 1))
         for row in self._rows():
             table.add_row(*row)
@@ -151,7 +144,7 @@ class Progress:
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         now = self._stages()
-        for stage in self._shown.pipeline.stages:
+        for stage in self._pipeline.stages:
             at = now.get(stage.name)
             place = ("", "") if at is None else (self._bar(stage.name, now), f"in {at.inbox.depth}/{at.inbox.capacity}")
             words = enumerate(WORDS.get(stage.type, OTHERS).items())
@@ -179,7 +172,7 @@ class Progress:
             f"rejected {tally.total('candidates', 'rejected'):,}",
             f"failed {tally.total('candidates', 'failed'):,}",
         ]
-        twins = [stage.name for stage in self._shown.pipeline.stages if stage.type == "dedupe"]
+        twins = [stage.name for stage in self._pipeline.stages if stage.type == "dedupe"]
         if twins:
             parts.append(f"duplicates {sum(tally.found(name, 'rejected') for name in twins):,}")
         return parts
@@ -205,9 +198,9 @@ class Progress:
 
     def _time(self) -> str:
         """Return the time that went, and about how much is left (of this phase, where there are several)."""
-        took = duration(self._shown.before_s + self._clock() - self._started)
+        took = duration(self._clock() - self._started)
         left, speed = self._tally.phase_seeds - self._tally.phase_left, self._left.per_second
         if not speed or left <= 0:
             return took
-        where = " in this phase" if self._shown.phases > 1 else ""
+        where = " in this phase" if self._phases > 1 else ""
         return f"{took}, about {duration(left / speed)} left{where}"

@@ -13,7 +13,7 @@ from rich.console import Console
 from queues.ledger import Reader
 from service.observe import logs
 from service.observe.metrics import Metrics
-from service.observe.progress import Progress, Shown, StageNow
+from service.observe.progress import Progress, StageNow
 from service.observe.sampled import Sample, of_gates, of_queues, of_sessions
 from service.observe.tally import Counts, Tally
 from service.runs.lifecycle import Activity
@@ -26,19 +26,17 @@ LogStyle = Literal["off", "console", "json"]
 
 
 class Watch:
-    """The observers of one run. `observe` hears of events, `committed` of the ledger's commits; nobody else looks."""
+    """The observers of one run. `observe` hears of events, `metrics` of the ledger's commits; nobody else looks."""
 
-    def __init__(self, what: Plan) -> None:
+    def __init__(self, what: Plan, metrics: Metrics) -> None:
         self.activity = Activity()
+        self.metrics = metrics
         self._plan = what
         self._observers: list[Observe] = [self.activity]
 
     def observe(self, event: Event) -> None:
         for observer in self._observers:
             observer(event)
-
-    def committed(self, rows: int, seconds: float) -> None:
-        """Hear of one commit of the ledger."""
 
     def begin(
         self, session: Session, manifest: Mapping[str, Any], reader: Reader
@@ -67,15 +65,11 @@ class ConsoleWatch(Watch):
     """A run watched by the person who started it: live display, log lines, metrics of its own."""
 
     def __init__(self, what: Plan, run_dir: Path, progress: bool, log: LogStyle) -> None:
-        super().__init__(what)
+        super().__init__(what, Metrics(what.pipeline))
         self.console = Console(stderr=True)
         self._dir, self._show = run_dir, progress
         self._log = None if log == "off" else logs.LogObserver(logs.configure(log))
-        self.metrics = Metrics(what.pipeline)
         self._observers.append(self.metrics)
-
-    def committed(self, rows: int, seconds: float) -> None:
-        self.metrics.committed(rows, seconds)
 
     def begin(
         self, session: Session, manifest: Mapping[str, Any], reader: Reader
@@ -98,10 +92,14 @@ class ConsoleWatch(Watch):
 
     def _progress(self, session: Session, manifest: Mapping[str, Any], reader: Reader) -> Progress:
         tally = self._tally(self.metrics.counts, manifest, reader)
-        phases, before_s = len(session.pipeline.flows), float(manifest["wall_s"])
-        shown = Shown(self._plan.pipeline, self._dir / LEDGER, phases, before_s)
         return Progress(
-            shown, tally, lambda: stages_now(session), lambda: sum(g.places for g in session.gates.values())
+            self._plan.pipeline,
+            self._dir / LEDGER,
+            tally,
+            lambda: stages_now(session),
+            lambda: sum(gate.places for gate in session.gates.values()),
+            phases=len(session.pipeline.flows),
+            before_s=float(manifest["wall_s"]),
         )
 
     def say(self, text: str) -> None:

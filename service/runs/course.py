@@ -73,7 +73,7 @@ class Course:
             if self._around.reuse is not None:
                 reuse = rundir.open_reuse(self._around.reuse)
                 stack.callback(reuse.close)
-            self._ledger = await asyncio.to_thread(rundir.open_ledger, self._dir, self._watch.committed)
+            self._ledger = await asyncio.to_thread(rundir.open_ledger, self._dir, self._watch.metrics.committed)
             stack.push_async_callback(self._ledger.close)
             self.reader = stack.enter_context(rundir.open_reader(self._dir))
             self._before_s = _claim(self._ledger, self._plan)

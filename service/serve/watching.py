@@ -45,26 +45,23 @@ class JobWatch(Watch):
         charge: Callable[[int], None],
         beside: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
-        super().__init__(what)
+        super().__init__(what, metrics)
         self._charge, self._beside = charge, beside
         self.counts = Counts()
         self.before: dict[str, FunnelStage] = {}
         self.session: Session | None = None
         self.tally: Tally | None = None
-        self._metrics, self._feed = metrics, feed
+        self._feed = feed
         self._types = {stage.name: str(stage.type) for stage in what.pipeline.stages}
         self._types |= {f"{name}.audit": f"{kind}.audit" for name, kind in self._types.items()}
         self._calls, self._accepted, self._left = Rate(RATE_OVER_S), Rate(RATE_OVER_S), Rate(RATE_OVER_S)
         self._found = {stage.name: Rate(RATE_OVER_S) for stage in what.pipeline.stages}
         self._observers += [self.counts, self._count]
 
-    def committed(self, rows: int, seconds: float) -> None:
-        self._metrics.committed(rows, seconds)
-
     def begin(
         self, session: Session, manifest: Mapping[str, Any], reader: Reader
     ) -> dict[str, Coroutine[Any, Any, None]]:
-        self._metrics.began()
+        self.metrics.began()
         self.session, self.tally = session, self._tally(self.counts, manifest, reader)
         return {"progress": self._tell(self.tally), "beside": self._beside()}
 
@@ -74,9 +71,9 @@ class JobWatch(Watch):
             return
         for (name, *labels), count in self.counts.items():
             if name in HELD:
-                self._metrics.counts[(name, *labels)] -= count
+                self.metrics.counts[(name, *labels)] -= count
         self.session = None
-        self._metrics.ended()
+        self.metrics.ended()
 
     def stages(self) -> dict[str, StageNow]:
         """Look at the stages, by their types; of several of one type at any."""
@@ -158,7 +155,7 @@ class JobWatch(Watch):
         stage = getattr(event, "stage", None)
         if stage is not None:
             event = event._replace(stage=self._types.get(stage, "other"))  # type: ignore[call-arg]  # it has one
-        self._metrics(event)
+        self.metrics(event)
 
 
 def _came(tally: Tally, stage: str) -> int:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,13 @@ from virtual_time import now, run
 from watched_run import events, watched_pipeline
 
 from queues.bounded import QueueStatistics
-from service.observe.progress import Progress, Rate, Shown, StageNow
+from service.observe.progress import Progress, Rate, StageNow
 from service.observe.tally import Counts, Tally
 from stages.core.events import GroupSettled, GroupStarted
 
-SHOWN = Shown(watched_pipeline(), Path("runs/x/ledger.sqlite"), phases=2)
+
+def shown(tally: Tally, clock: Callable[[], float] = time.monotonic) -> Progress:
+    return Progress(watched_pipeline(), Path("runs/x/ledger.sqlite"), tally, stages, lambda: 16, clock, phases=2)
 
 
 def inbox(depth: int) -> QueueStatistics:
@@ -54,7 +58,7 @@ def tally() -> Tally:
 def later(tally: Tally) -> Progress:
     """The display ten seconds in."""
     clock = Seconds()
-    progress = Progress(SHOWN, tally, stages, lambda: 16, clock)
+    progress = shown(tally, clock)
     for event in events():
         tally.counts(event)
         tally(event)
@@ -85,7 +89,7 @@ def test_the_screen_says_what_came_out_and_what_it_took(later: Progress) -> None
 
 def test_a_bar_shows_the_seeds_that_are_past_a_stage(tally: Tally) -> None:
     tally(GroupSettled("unsolved", 0, 1))
-    rows = drawn(Progress(SHOWN, tally, stages, lambda: 16))[1:5]
+    rows = drawn(shown(tally))[1:5]
     assert [row.count("█") for row in rows] == [18 * 3 // 4, 18 * 2 // 4, 18 // 4, 18 // 4]
     assert all(row.count("█") + row.count("░") == 18 for row in rows)
 
@@ -93,7 +97,7 @@ def test_a_bar_shows_the_seeds_that_are_past_a_stage(tally: Tally) -> None:
 def test_the_bars_of_a_phase_that_has_ended_are_full(tally: Tally) -> None:
     tally(GroupSettled("parked", 0, 1))
     tally(GroupStarted("a", phase=1))
-    rows = drawn(Progress(SHOWN, tally, stages, lambda: 16))[1:5]
+    rows = drawn(shown(tally))[1:5]
     assert [row.count("█") for row in rows] == [18] * 4
 
 
@@ -107,11 +111,11 @@ def test_one_line_says_it_all(later: Progress) -> None:
 
 def test_a_known_price_is_told_per_accepted_sample(tally: Tally) -> None:
     tally.counts |= {("cost_usd", "main", "generate"): 3.0, ("accepted",): 4}
-    assert "$3.00 · $0.75 per accepted" in Progress(SHOWN, tally, stages, lambda: 16).line()
+    assert "$3.00 · $0.75 per accepted" in shown(tally).line()
 
 
 def test_before_any_seed_has_left_nothing_is_said_of_what_is_left(tally: Tally) -> None:
-    assert Progress(SHOWN, tally, stages, lambda: 16, Seconds()).line().endswith("· 0m 00s")
+    assert shown(tally, Seconds()).line().endswith("· 0m 00s")
 
 
 def test_a_rate_forgets_what_was_before_its_window() -> None:
@@ -135,7 +139,7 @@ def test_without_a_terminal_a_plain_line_comes_every_ten_seconds(tally: Tally) -
     out = io.StringIO()
 
     async def main() -> None:
-        progress = Progress(SHOWN, tally, stages, lambda: 16, now)
+        progress = shown(tally, now)
         showing = asyncio.create_task(progress.run(Console(file=out, width=40)))
         await asyncio.sleep(35)
         showing.cancel()
@@ -153,7 +157,7 @@ def test_on_a_terminal_the_display_is_live_and_gone_in_the_end(tally: Tally) -> 
     out = io.StringIO()
 
     async def main() -> None:
-        progress = Progress(SHOWN, tally, stages, lambda: 16, now)
+        progress = shown(tally, now)
         console = Console(file=out, force_terminal=True, width=120, _environ={"TERM": "xterm"})
         showing = asyncio.create_task(progress.run(console))
         await asyncio.sleep(1.1)
