@@ -41,7 +41,7 @@ def of_sessions(sessions: Iterable[Session]) -> Iterator[Sample]:
     left: dict[str, float] = {}
     alone: dict[str, int] = {}
     for session in sessions:
-        for budget, share in session.budget_left().items():
+        for budget, share in session.spending.left().items():
             left[budget] = min(share, left.get(budget, 1.0))
         for alias, endpoint in session.endpoints.items():
             alone[alias] = max(endpoint.left_alone, alone.get(alias, 0))

@@ -7,54 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
 
-from config.schema import Pipeline, resolved
 from config.yamlfile import write as to_yaml
-from queues.gate import Gate
 from queues.ledger import Ledger, LedgerError
 from service.observe.watch import Watch
 from service.runs import rundir
 from service.runs.fingerprint import differences
-from service.runs.finish import Finished, finish
+from service.runs.finish import Finished
 from service.runs.lifecycle import Drain, Ending, Interrupted, RunState, background, ending_of, until_rest
 from service.runs.plan import Plan
-from service.runs.session import OnReply, Session
+from service.runs.session import Around, Session
 from service.runs.store import fresh_groups
 from stages.core.errors import BudgetReached, InputError, RunStopped, TamisError
 from stages.io.atomic import replacing
 from stages.io.manifest import Run, write_manifest
-
-Finish = Callable[[Path, Pipeline, Run], Awaitable[Finished]]
-
-
-async def finish_here(run_dir: Path, pipeline: Pipeline, run: Run) -> Finished:
-    """Derive a run's files in this very thread: nothing else is waiting for it."""
-    return finish(run_dir, pipeline, run)
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a run is given by its owner.
-
-    `reuse`: an older run whose replies are taken; `on_reply` hears of every reply. `gates` are shared with other runs,
-    among which this one is called `job`. `finish` is how, or where, its files are derived; `disclose` makes of what
-    really runs what may be written down.
-    """
-
-    reuse: Path | None = None
-    on_reply: OnReply | None = None
-    gates: Mapping[str, Gate] | None = None
-    job: str = ""
-    finish: Finish = finish_here
-    disclose: Callable[[Pipeline], dict[str, Any]] = resolved
 
 
 class Course:
@@ -77,19 +50,8 @@ class Course:
             stack.push_async_callback(self._ledger.close)
             self.reader = stack.enter_context(rundir.open_reader(self._dir))
             self._before_s = _claim(self._ledger, self._plan)
-            self.session = Session(
-                self._plan.pipeline,
-                self._plan.keys,
-                self._ledger,
-                self.reader,
-                reuse,
-                self._watch.observe,
-                self._watch.activity,
-                self._plan.within,
-                self._around.on_reply,
-                self._around.gates,
-                self._around.job,
-            )
+            seen = (self._watch.observe, self._watch.activity)
+            self.session = Session(self._plan, self._around, self._ledger, self.reader, reuse, *seen)
             self._stack = stack.pop_all()
         return self
 

@@ -18,11 +18,11 @@ from service.observe.metrics import serve_metrics
 from service.observe.summary import Ended, stopped, summary
 from service.observe.watch import ConsoleWatch, LogStyle
 from service.runs import rundir
-from service.runs.course import Around, Course
+from service.runs.course import Course
 from service.runs.finish import Finished
 from service.runs.lifecycle import Ending, Interrupted, allow_many_connections, collect_garbage_rarely, signals
 from service.runs.plan import Plan, plan
-from service.runs.session import OnReply
+from service.runs.session import Around, OnReply
 from service.runs.store import made
 from stages.core.errors import RunStopped
 

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from config.schema import Endpoint as EndpointConfig
-from config.schema import Generate
+from config.schema import Generate, resolved
 from config.schema import Pipeline as PipelineConfig
 from queues.adaptive import MOST
 from queues.gate import Gate, GateLimits
 from queues.ledger import Ledger, Reader, ReplyIndex, ReplyRow
+from service.runs.finish import Finished, finish
 from service.runs.lifecycle import Activity, Drain
+from service.runs.plan import Plan
 from service.runs.spending import Spending
 from service.runs.store import LedgerDecisions, LedgerStore
 from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.core.events import Observe
+from stages.io.manifest import Run
 from stages.llm.batch_endpoint import BatchEndpoint
 from stages.llm.batches import BatchHooks, under_way
 from stages.llm.endpoint import Endpoint, Hooks
-from stages.llm.keys import ApiKey
 from stages.llm.protocol import Call, Reply
 from stages.llm.spool import Promised
 from stages.pipeline import Pipeline, Sizes
@@ -34,6 +38,31 @@ T = TypeVar("T", int, float)
 
 OnReply = Callable[[Call, ReplyRow], None]
 """Hears of every committed reply: what was asked, and what came and what it took."""
+
+
+Finish = Callable[[Path, PipelineConfig, Run], Awaitable[Finished]]
+
+
+async def finish_here(run_dir: Path, pipeline: PipelineConfig, run: Run) -> Finished:
+    """Derive a run's files in this very thread: nothing else is waiting for it."""
+    return finish(run_dir, pipeline, run)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a run is given by its owner.
+
+    `reuse`: an older run whose replies are taken; `on_reply` hears of every reply. `gates`: those of limit groups, by
+    name, that other runs go through as well, among which this one is called `job`; whoever made them runs them too.
+    `finish` is how, or where, its files are derived; `disclose` makes of what really runs what may be written down.
+    """
+
+    reuse: Path | None = None
+    on_reply: OnReply | None = None
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    job: str = ""
+    finish: Finish = finish_here
+    disclose: Callable[[PipelineConfig], dict[str, Any]] = resolved
 
 
 class Halting:
@@ -54,60 +83,51 @@ class Halting:
 
 
 class Session:
-    """Everything of one run that lives while calls are made.
-
-    `gates`: those of limit groups, by name, that other runs go through as well; whoever made them runs them too, and
-    `job` is the name under which this run takes its turns there.
-    """
+    """Everything of one run that lives while calls are made."""
 
     def __init__(
         self,
-        config: PipelineConfig,
-        keys: Mapping[str, list[ApiKey]],
+        plan: Plan,
+        around: Around,
         ledger: Ledger,
         reader: Reader,
         reuse: ReplyIndex | None,
         observe: Observe,
         activity: Activity,
-        seeds: int,
-        on_reply: OnReply | None = None,
-        gates: Mapping[str, Gate] | None = None,
-        job: str = "",
     ) -> None:
+        config = plan.pipeline
         self.drain = Drain()
-        self._on_reply = on_reply
-        self._spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight, self._promised)
-        self._ledger = ledger
+        self.spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight, self._promised)
+        self._on_reply, self._ledger = around.on_reply, ledger
         decisions = LedgerDecisions(ledger, reader)
         batches = BatchHooks(self._keep, decisions, reader.keys, ledger.path.parent, _run_id(ledger))
         reused = None if reuse is None else reuse.get
-        used = {alias: config.endpoints[alias] for alias in keys}
-        groups, shared = limits_of(used), gates or {}
-        self._own = {name: Gate(limits, name) for name, (limits, _) in groups.items() if name not in shared}
-        self.gates = {name: self._own.get(name) or shared[name] for name in groups}
-        self.gate_of = {alias: self.gates[_group(alias, endpoint)] for alias, endpoint in used.items()}
+        used = {alias: config.endpoints[alias] for alias in plan.keys}
+        self.gates: dict[str, Gate] = {}
+        self.gate_of: dict[str, Gate] = {}
+        for name, (limits, aliases) in limits_of(used).items():
+            self.gates[name] = around.gates.get(name) or Gate(limits, name)
+            self.gate_of |= dict.fromkeys(aliases, self.gates[name])
+        self._own = {name: gate for name, gate in self.gates.items() if name not in around.gates}
         self.endpoints: dict[str, Endpoint] = {}
-        of_run = Hooks(self._commit, self._admit, reused, observe, job)
+        of_run = Hooks(self._commit, self._admit, reused, observe, around.job)
         for alias, endpoint in used.items():
-            made = (alias, endpoint, self.gate_of[alias], keys[alias], of_run)
+            made = (alias, endpoint, self.gate_of[alias], plan.keys[alias], of_run)
             if endpoint.mode == "live" and (sent := under_way(alias, decisions)):
                 raise InputError(
                     f"endpoints.{alias}.mode: {len(sent)} batches are under way at the provider, and live their "
                     f"requests would be paid for twice; go on with `mode: batch`, or cancel them there and resume once"
                 )
-            batched = endpoint.mode == "batch" and on_reply is None  # a person waits for previews and probes: live
+            # a person waits for previews and probes: live
+            batched = endpoint.mode == "batch" and around.on_reply is None
             self.endpoints[alias] = BatchEndpoint(*made, batches) if batched else Endpoint(*made)
         self._in_batches = [one for one in self.endpoints.values() if isinstance(one, BatchEndpoint)]
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
         first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)
         sizes, settings = _sizes(self.gates), (config.seed, config.constitution, config.collapse)
-        tools = Tools(models, decisions, *settings, observe, expected=seeds * first, at_once=sizes.workers)
+        tools = Tools(models, decisions, *settings, observe, expected=plan.within * first, at_once=sizes.workers)
         self.store = LedgerStore(ledger, reader)
         self.pipeline = Pipeline(build(config.stages, tools), self.store, sizes, observe, self._arrive)
-
-    def budget_left(self) -> dict[str, float]:
-        """Return, of each budget of calls, tokens or dollars that there is, the share that is left."""
-        return self._spending.left()
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return, by name, what must run beside the pipeline: dispatchers of its own gates, watchers of endpoints."""
@@ -127,7 +147,7 @@ class Session:
     def _admit(self) -> None:
         if self.drain.cause is not None:
             raise self.drain.cause
-        self._spending.check()
+        self.spending.check()
 
     async def _commit(self, call: Call, row: ReplyRow) -> None:
         await self._keep(row)
@@ -135,7 +155,7 @@ class Session:
             self._on_reply(call, row)
 
     def _keep(self, row: ReplyRow) -> asyncio.Future[None]:
-        self._spending.add(row)
+        self.spending.add(row)
         return self._ledger.reply(row)
 
     def _promised(self) -> Promised:
@@ -167,15 +187,11 @@ def _run_id(ledger: Ledger) -> str:
     return known
 
 
-def _group(alias: str, endpoint: EndpointConfig) -> str:
-    return endpoint.limits.group or alias
-
-
 def limits_of(endpoints: Mapping[str, EndpointConfig]) -> dict[str, tuple[GateLimits, list[str]]]:
     """Return each limit group with its aliases; where those of one group differ, the tightest limit holds."""
     groups: dict[str, list[str]] = {}
     for alias, endpoint in endpoints.items():
-        groups.setdefault(_group(alias, endpoint), []).append(alias)
+        groups.setdefault(endpoint.limits.group or alias, []).append(alias)
     return {name: (_limits([endpoints[alias] for alias in aliases]), aliases) for name, aliases in groups.items()}
 
 

@@ -11,11 +11,12 @@ from config.load import read_pipeline
 from config.schema import Pipeline, resolved
 from queues.ledger import LedgerError
 from queues.registry import Record
-from service.runs.course import Around, Course
+from service.runs.course import Course
 from service.runs.finish import Finished
 from service.runs.lifecycle import Drain, Interrupted, ending_of
 from service.runs.plan import Plan
 from service.runs.rundir import LEDGER
+from service.runs.session import Around
 from service.serve import state
 from service.serve.examine import given_of
 from service.serve.feed import Feed
