@@ -16,7 +16,7 @@ from typing import Any, Self
 import orjson
 
 from config.yamlfile import write as to_yaml
-from queues.ledger import Ledger, LedgerError
+from queues.ledger import Ledger, LedgerError, Reader
 from service.observe.watch import Watch
 from service.runs import rundir
 from service.runs.fingerprint import differences
@@ -49,7 +49,7 @@ class Course:
             self._ledger = await asyncio.to_thread(rundir.open_ledger, self._dir, self._watch.metrics.committed)
             stack.push_async_callback(self._ledger.close)
             self.reader = stack.enter_context(rundir.open_reader(self._dir))
-            self._before_s = _claim(self._ledger, self._plan)
+            self._before_s = _claim(self._ledger, self.reader, self._plan)
             seen = (self._watch.observe, self._watch.activity)
             self.session = Session(self._plan, self._around, self._ledger, self.reader, reuse, *seen)
             self._stack = stack.pop_all()
@@ -135,13 +135,13 @@ class Course:
         await self._watch.activity.quiet()
 
 
-def _claim(ledger: Ledger, what: Plan) -> float:
+def _claim(ledger: Ledger, reader: Reader, what: Plan) -> float:
     """Make the ledger this run's, or see that it is; return the seconds that earlier processes took.
 
     Raises InputError naming what has changed its meaning since.
     """
     stored = ledger.meta("fingerprint")
-    if stored is None:
+    if stored is None or not rundir.begun(reader):
         ledger.set_meta("fingerprint", orjson.dumps(what.fingerprint).decode())
         return 0.0
     if changed := differences(orjson.loads(stored), what.fingerprint):

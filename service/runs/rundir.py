@@ -27,9 +27,23 @@ def choose(out: Path | None, name: str, resume: bool) -> Path:
         out = Path("runs") / f"{name}-{time.strftime('%Y-%m-%dT%H-%M-%S')}"
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: this is a file; name a folder")
-    if (out / LEDGER).exists() and not resume:
+    if not resume and (out / LEDGER).exists() and _holds_run(out / LEDGER):
         raise InputError(f"--out {out}: this folder holds a run already; go on with --resume, or name another folder")
     return out
+
+
+def _holds_run(ledger: Path) -> bool:
+    """Tell whether a ledger must not be taken for another run; whose content cannot be read must not."""
+    try:
+        with Reader(ledger) as reader:
+            return begun(reader)
+    except LedgerError:
+        return True
+
+
+def begun(reader: Reader) -> bool:
+    """Tell whether anything was paid for or decided: else the run was refused as it began, and left only its name."""
+    return reader.has_replies() or bool(reader.seed_counts())
 
 
 def pipeline_of(run_dir: Path) -> Pipeline:

@@ -13,6 +13,7 @@ import pytest
 from pipeline_changes import Change, Config, put, seed, seeds, stages
 from whole_runs import Project, identities_hold
 
+Here = Callable[..., tuple[str, str]]
 Refused = Callable[..., str]
 
 
@@ -305,3 +306,21 @@ def test_an_interruption_before_the_first_call_leaves_nothing_behind(project: Pr
             out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (75, "", "stopped: interrupted; nothing was lost\n")
     assert not (project.folder / "run").exists()
+
+
+def test_a_run_that_a_stage_refuses_as_it_starts_leaves_its_folder_free(project: Project, here: Here) -> None:
+    """Only running a plugin's file shows that it cannot be loaded; mended, it is another run in the same folder."""
+    plugin = project.folder / "checks.py"
+    plugin.write_text("import nowhere\n\n\ndef right(response, row, fields): return True\n")
+    project.rows("seeds.jsonl", [{"id": "a", "text": "b"}])
+    project.write(
+        {
+            "source": {"type": "jsonl", "path": "seeds.jsonl", "id": "id", "candidates": "text"},
+            "stages": [{"type": "verify", "check": "plugin", "function": "./checks.py:right"}],
+        }
+    )
+    assert "No module named 'nowhere'" in here("run", "pipeline.yaml", "--out", "run", code=2)[1]
+    plugin.write_text("def right(response, row, fields): return True\n")
+    here("run", "pipeline.yaml", "--out", "run")
+    assert [row["id"] for row in project.lines("run", "accepted.jsonl")] == ["a/0"]
+    assert "holds a run already" in here("run", "pipeline.yaml", "--out", "run", code=2)[1]
