@@ -18,7 +18,7 @@ from stages.core.errors import InputError
 from stages.io.exports import FORMATS
 from stages.io.outputs import export, export_name
 from stages.io.threshold import Threshold
-from stages.prompts.template import TemplateError
+from stages.prompts.template import Expression, Template, TemplateError
 
 
 class Exported(NamedTuple):
@@ -54,10 +54,7 @@ def export_run(run_dir: Path, options: ExportOptions) -> Exported:
     moved = sorted((Threshold.parse(text, stages) for text in options.thresholds), key=lambda m: stages.index(m.stage))
     path = options.out or run_dir / export_name(output)
     with rundir.open_reader(run_dir) as reader:
-        try:
-            written = export(reader, output, path, NearRows, moved)
-        except TemplateError as error:
-            raise InputError(f"--where {options.where}: {error}") from None
+        written = export(reader, output, path, NearRows, moved)
     if options.out is None and (run_dir / NAME).exists():
         write_cards(run_dir, written)
     undecided = max(held.undecided for held in written.values())
@@ -72,6 +69,13 @@ def _output(pipeline: Pipeline, options: ExportOptions) -> Output:
     if options.format not in FORMATS:
         raise InputError(f"--format {options.format}: not available; write one of: {', '.join(sorted(FORMATS))}")
     own = next((output for output in pipeline.outputs if output.format == options.format), None)
+    texts = (("--where", options.where, Expression), ("--ground-truth", options.ground_truth, Template))
+    for option, text, kind in texts:
+        try:
+            if text is not None:
+                kind(text)
+        except TemplateError as error:
+            raise InputError(f"{option} {text}: {error}") from None
     keys = {} if own is None else own.model_dump(by_alias=True)
     asked = {key: getattr(options, key) for key in ("format", "file", "where", "ground_truth")}
     keys |= {key: value for key, value in asked.items() if value is not None}

@@ -77,10 +77,11 @@ def test_a_resume_that_cannot_reach_its_endpoint(done: Project, its_config: Conf
         (("nowhere", "--format", "sft"), "nowhere: there is no run here (ledger.sqlite is missing)"),
         (("run", "--format", "csv"), "--format csv: not available; write one of: dpo, grpo, kto, prm, "),
         (("run", "--format", "sft", "--where", "score >"), "--where score >: unexpected end\n"),
+        (("run", "--format", "grpo", "--ground-truth", "{{ answer"), "--ground-truth {{ answer: unexpected end"),
         (("run", "--format", "sft", "--out", "pipeline.yaml/x"), "cannot write pipeline.yaml/x: "),
         (("run",), "Missing option '--format'"),
     ],
-    ids=["no run", "format", "where", "out", "no format"],
+    ids=["no run", "format", "where", "truth", "out", "no format"],
 )
 def test_an_export_that_cannot_be(arguments: tuple[str, ...], says: str, done: Project, refused: Refused) -> None:
     assert says in refused(done.folder, "export", *arguments)
