@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,7 +30,7 @@ LogStyle = Literal["off", "console", "json"]
 PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE.yaml", show_default=False)]
 RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", show_default=False)]
 Sets = Annotated[
-    Optional[list[str]],  # noqa: UP045  typer reads Optional, not `| None`, in a list option
+    list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file: stages.0.candidates=8. Repeatable."),
 ]
 
@@ -119,7 +119,7 @@ def export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: RUN_DIR/exports/<format>.<file>.")] = None,
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only what this expression is true for.")] = None,
     threshold: Annotated[
-        Optional[list[str]],  # noqa: UP045  typer reads Optional, not `| None`, in a list option
+        list[str] | None,
         typer.Option(metavar="STAGE.FIELD=X", help="As if the stage had asked for X and above. Repeatable."),
     ] = None,
     truth: Annotated[
@@ -152,8 +152,8 @@ def _keys() -> Iterator[str]:
         yield from sys.stdin.read()
         return
     with suppress(KeyboardInterrupt, EOFError):
-        while True:
-            yield typer.getchar()
+        while typed := typer.getchar():  # several, where they were typed faster than they are read
+            yield from typed
 
 
 @app.command()

@@ -6,7 +6,7 @@ import os
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -62,7 +62,7 @@ def show_config(
         Path | None, typer.Argument(metavar="PIPELINE.yaml|SERVICE.yaml", help="Left out: a service without a file.")
     ] = None,
     sets: Annotated[
-        Optional[list[str]],  # noqa: UP045  typer reads Optional, not `| None`, in a list option
+        list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file. Repeatable."),
     ] = None,
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from config.schema import Pipeline, resolved
 from config.yamlfile import write
 from queues.ledger import Ledger
 from service.audit.label import Item, label_run, sample
+from service.cli import _keys
 from stages.core.errors import InputError
 from stages.core.record import Candidate, Verdict
 from stages.io.store import pack
@@ -138,3 +140,11 @@ def test_the_sample_is_the_same_each_time_and_its_order_tells_nothing() -> None:
 def test_no_more_is_taken_than_there_is() -> None:
     assert len(sample(items(("True", "", 3)), 50)) == 3
     assert sample([], 50) == []
+
+
+def test_keys_that_are_typed_faster_than_they_are_read_count_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal hands over all that was typed, and nothing when it is gone."""
+    typed = iter(["y", "ny", "\x1b[A", ""])
+    monkeypatch.setattr("typer.getchar", lambda: next(typed))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    assert [key for key in _keys() if key in "ynsbq"] == ["y", "n", "y"]
