@@ -59,6 +59,11 @@ class Pipeline(Config):
     collapse: Collapse | None = None
     budget: Budget = Budget()
 
+    @property
+    def used(self) -> dict[str, Endpoint]:
+        """The endpoints that stages ask, by alias, in the order in which they stand there."""
+        return {alias: self.endpoints[alias] for stage in self.stages for _, alias in stage.aliases()}
+
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of pipeline.yaml, for editors."""

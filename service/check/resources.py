@@ -28,11 +28,10 @@ def source(pipeline: Pipeline) -> tuple[Columns, list[Finding]]:
         columns = source.columns() if source.near else ()
     except InputError as error:
         return None, [Finding(("source", key), str(error))]
-    found = []
+    found: list[Finding] = []
     for key in COLUMN_KEYS:
-        name = getattr(config, key)
-        if isinstance(name, str) and columns and name not in columns:
-            found.append(Finding(("source", key), unknown("column", name, columns, columns)))
+        if isinstance(name := getattr(config, key), str):
+            found += no_column(("source", key), name, columns or None)
     return columns or None, found
 
 
@@ -50,9 +49,15 @@ def _made(stage: Stage) -> tuple[str, ...]:
     return ()
 
 
-def unknown(what: str, name: str, columns: tuple[str, ...], known: tuple[str, ...]) -> str:
-    """Return the message about a name that nothing stands behind; `known` is what may have been meant."""
-    near = nearest(name, known)
+def no_column(loc: Loc, name: str | None, columns: Columns) -> Iterator[Finding]:
+    """Yield that there is no column of a name that was given, where the columns are known."""
+    if name is not None and columns is not None and name not in columns:
+        yield Finding(loc, unknown("column", name, columns))
+
+
+def unknown(what: str, name: str, columns: tuple[str, ...], others: tuple[str, ...] = ()) -> str:
+    """Return the message about a name that nothing stands behind; a column may have been meant, or one of `others`."""
+    near = nearest(name, (*columns, *others))
     listed = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
     return f'unknown {what} "{name}"; the source has: {listed}' + (f'. Did you mean "{near}"?' if near else "")
 

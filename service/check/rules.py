@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from config.problems import Finding, Loc
-from config.schema import CrossCheck, Dedupe, Difficulty, Generate, Judge, Pipeline, Select, Stage, Verify, Vote
+from config.schema import CrossCheck, Dedupe, Difficulty, Generate, Judge, Pipeline, Score, Select, Stage, Verify, Vote
 from service.check import batches, scoring, transforming
 from service.check.at import At, Rules
 from service.check.keys import GOLD
-from service.check.resources import Columns, columns_behind, unknown
+from service.check.resources import Columns, columns_behind, no_column
 from stages.registry import ONE_AT_A_TIME, wave_end
 
 
@@ -90,17 +90,19 @@ def _judged_by(stage: Judge, at: At) -> Iterator[Finding]:
     if stage.mode == "rubric" and not (principles or stage.axes):
         message = "missing; write for example axes: {clarity: How easy it is to follow.}, or a `constitution`"
         yield Finding(("axes",), message)
-    if stage.rubric is not None and at.columns is not None and stage.rubric not in at.columns:
-        yield Finding(("rubric",), unknown("column", stage.rubric, at.columns, at.columns))
+    yield from no_column(("rubric",), stage.rubric, at.columns)
     low, high = stage.scale if stage.mode == "rubric" else (0, 1)
     if stage.threshold is not None and stage.mode != "reward" and not low <= stage.threshold <= high:
         yield Finding(("threshold",), f"scores of `mode: {stage.mode}` go from {low} to {high}")
 
 
-def _panel(stage: Judge, _: At) -> Iterator[Finding]:
+def _panel(stage: Judge | Score, _: At) -> Iterator[Finding]:
     for place, alias in enumerate(stage.endpoint):
         if alias in stage.endpoint[:place]:
             yield Finding(("endpoint", place), f'"{alias}" sits in this panel already; ask it more by `samples`')
+
+
+def _escalates(stage: Judge, _: At) -> Iterator[Finding]:
     escalate, alone = stage.escalate, len(stage.endpoint) == 1
     if escalate is None:
         return
@@ -118,8 +120,8 @@ KEYS: Rules = {
     "cross_check": (_voices,),
     "dedupe": (_compares, _online, _existing),
     "difficulty": (scoring.samples, scoring.asked),
-    "score": (scoring.anything, scoring.opinions, scoring.axes),
-    "judge": (_judged_by, _panel, batches.routes),
+    "score": (scoring.anything, _panel, scoring.opinions, scoring.axes),
+    "judge": (_judged_by, _panel, _escalates, batches.routes),
     "transform": (transforming.needs, transforming.gates),
 }
 

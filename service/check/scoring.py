@@ -87,10 +87,7 @@ def anything(stage: Score, _: At) -> Iterator[Finding]:
 
 
 def opinions(stage: Score, at: At) -> Iterator[Finding]:
-    """Yield what is wrong with who is asked, and for what."""
-    for place, alias in enumerate(stage.endpoint):
-        if alias in stage.endpoint[:place]:
-            yield Finding(("endpoint", place), f'"{alias}" sits in this panel already; ask it more by `samples`')
+    """Yield what is wrong with what models are asked for."""
     if stage.endpoint and not stage.axes and stage.prompt is None:
         yield Finding(("axes",), "missing; write axes: constitution, or ask for one overall mark by a `prompt`")
     if stage.axes == "constitution" and not (stage.constitution or at.pipeline.constitution):

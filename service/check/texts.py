@@ -9,7 +9,7 @@ from config.problems import Finding, Loc
 from config.schema import Annotate, Difficulty, Generate, Pipeline, Stage, Transform, Verify, Vote
 from config.transforming import SPAN
 from config.words import suggestion
-from service.check.resources import Columns, columns_behind, unknown
+from service.check.resources import Columns, columns_behind, no_column, unknown
 from stages.core.record import Candidate, Group, Seed
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Expression, Template, TemplateError
@@ -68,8 +68,7 @@ def problems(pipeline: Pipeline, columns: Columns) -> Iterator[Finding]:
         yield from _look((*loc, "prompt"), output.prompt, Scope(columns))
         yield from _look((*loc, "ground_truth"), output.ground_truth, Scope(columns))
         for name, column in output.columns.items():
-            if columns is not None and column not in columns:
-                yield Finding((*loc, "columns", name), unknown("column", column, columns, columns))
+            yield from no_column((*loc, "columns", name), column, columns)
 
 
 def _of_candidate(pipeline: Pipeline, columns: Columns, number: int | None) -> Scope:
@@ -121,10 +120,10 @@ def _unknown(text: Template | Expression, scope: Scope) -> Iterator[tuple[str, i
     columns, names, stages = scope
     for name, line in text.variables.items():
         if columns is not None and name not in columns and name not in names:
-            yield unknown("variable", name, columns, (*columns, *names)), line
+            yield unknown("variable", name, columns, names), line
     for (base, attribute), line in text.attributes.items():
         if base == "row" and columns is not None and attribute not in columns:
-            yield unknown("column", attribute, columns, columns), line
+            yield unknown("column", attribute, columns), line
         if base == "verdicts" and attribute not in stages:
             how = suggestion(attribute, stages, "the stages before it are")
             yield f'no stage "{attribute}" stands before it; {how}', line

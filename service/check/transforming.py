@@ -8,7 +8,7 @@ from config.problems import Finding
 from config.schema import Generate, Stage, Transform
 from config.transforming import Gate
 from service.check.at import At
-from service.check.resources import unknown
+from service.check.resources import no_column
 
 
 def needs(stage: Transform, at: At) -> Iterator[Finding]:
@@ -17,8 +17,7 @@ def needs(stage: Transform, at: At) -> Iterator[Finding]:
         yield Finding(("constitution",), message)
     if stage.keep == "both" and stage.on_failure == "drop":
         yield Finding(("on_failure",), "`keep: both` keeps the original whatever comes; remove it")
-    if stage.column is not None and at.columns is not None and stage.column not in at.columns:
-        yield Finding(("column",), unknown("column", stage.column, at.columns, at.columns))
+    yield from no_column(("column",), stage.column, at.columns)
     if stage.to == "schema" and stage.emit == "seeds" and stage.schema_ is not None and not stage.new_columns:
         yield Finding(("schema",), "its `properties` become the columns of rows, and it has none")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any
 from config.schema import Pipeline
 from queues.ledger import ReplyRow
 from service.dryrun.forecast import Paid, Probe, forecast
-from service.dryrun.standin import bounded
+from service.dryrun.standin import bound
 from service.human import brief, dollars, duration, percent
 from service.runs import rundir
 from service.runs.plan import checked, scanned
@@ -37,27 +38,20 @@ def estimate_run(pipeline: Path, sets: Sequence[str], limit: int | None, seeds: 
     else:
         config = checked(pipeline, sets)
         source, scan = scanned(config)
-        probe = bounded(config, source, min(scan.rows, limit or scan.rows))
-    used = {alias: config.endpoints[alias] for stage in config.stages for _, alias in stage.aliases()}
-    return forecast(probe, config, limits_of(used))
-
-
-class _Bill:
-    """Notes what each reply of a probe took."""
-
-    def __init__(self) -> None:
-        self.paid: list[Paid] = []
-
-    def __call__(self, call: Call, row: ReplyRow) -> None:
-        root, tokens = call.group.seed.root, (row.prompt_tokens, row.completion_tokens)
-        self.paid.append(Paid(root, row.stage, row.endpoint, *tokens, row.cost_usd, row.duration_s, time.monotonic()))
+        probe = asyncio.run(bound(config, source, min(scan.rows, limit or scan.rows)))
+    return forecast(probe, config, limits_of(config.used))
 
 
 def _probed(options: RunOptions) -> tuple[Probe, Pipeline]:
-    bill = _Bill()
+    paid: list[Paid] = []
+
+    def note(call: Call, row: ReplyRow) -> None:
+        root, tokens = call.group.seed.root, (row.prompt_tokens, row.completion_tokens)
+        paid.append(Paid(root, row.stage, row.endpoint, *tokens, row.cost_usd, row.duration_s, time.monotonic()))
+
     with tempfile.TemporaryDirectory(prefix="tamis-estimate-") as folder:
         out = Path(folder) / "probe"
-        result = run_pipeline(replace(options, out=out, on_reply=bill))
+        result = run_pipeline(replace(options, out=out, on_reply=note))
         cause = result.ending.cause
         if isinstance(cause, BudgetReached):
             raise InputError(
@@ -72,7 +66,7 @@ def _probed(options: RunOptions) -> tuple[Probe, Pipeline]:
                 group = unpack(*rows).group
                 roots += [] if group.seed.parent_id else [group.seed.id]
                 accepted[group.seed.root] += sum(candidate.state == "accepted" for candidate in group.candidates)
-    return Probe(roots, result.plan.within, bill.paid, accepted), result.plan.pipeline
+    return Probe(roots, result.plan.within, paid, accepted), result.plan.pipeline
 
 
 def told(found: Estimate) -> str:

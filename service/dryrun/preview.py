@@ -24,15 +24,8 @@ from service.runs.runner import Result, RunOptions, run_pipeline
 from stages.io.store import unpack
 from stages.llm.protocol import Call
 
-
-class Sent:
-    """Keeps the first request of each stage and purpose, in the order in which they went out."""
-
-    def __init__(self) -> None:
-        self.first: dict[tuple[str, str], tuple[str, Call]] = {}
-
-    def __call__(self, call: Call, row: ReplyRow) -> None:
-        self.first.setdefault((call.stage, call.purpose), (row.endpoint, call))
+Sent = dict[tuple[str, str], tuple[str, Call]]
+"""The first request of each stage and purpose, with its endpoint, in the order in which they went out."""
 
 
 def preview_run(
@@ -41,8 +34,12 @@ def preview_run(
     """Run the first `count` seeds and print them; return the run's exit code. Raises what a run raises."""
     with ExitStack() as stack:
         out = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tamis-preview-")))
-        sent = Sent()
-        options = RunOptions(pipeline, out, limit=count, sets=tuple(sets), progress=console.is_terminal, on_reply=sent)
+        sent: Sent = {}
+
+        def note(call: Call, row: ReplyRow) -> None:
+            sent.setdefault((call.stage, call.purpose), (row.endpoint, call))
+
+        options = RunOptions(pipeline, out, limit=count, sets=tuple(sets), progress=console.is_terminal, on_reply=note)
         result = run_pipeline(options)
         if result.ending.cause is not None and not result.manifest:  # no room even for what there is
             raise result.ending.cause
@@ -60,7 +57,7 @@ def _show(result: Result, reader: Reader, sent: Sent, showing: Showing, console:
     for one in stored:
         console.print(*showing.seed(one), "", sep="\n")
     generating = {stage.name for stage in result.plan.pipeline.stages if isinstance(stage, Generate)}
-    asked = [(*key, *one) for key, one in sent.first.items() if key[0] not in generating]
+    asked = [(*key, *one) for key, one in sent.items() if key[0] not in generating]
     if asked:
         console.print(Rule(Text("what other stages sent: the first request of each", "bold"), align="left"))
     for stage, purpose, alias, call in asked:

@@ -6,7 +6,6 @@ texts of that length. Not in it are what happens by accident: retries, second as
 
 from __future__ import annotations
 
-import asyncio
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -94,8 +93,7 @@ async def bound(config: Pipeline, source: Source, within: int) -> Probe:
     """Return the most that some seeds, drawn evenly of the first `within`, can ask for. Raises InputError."""
     paid: list[Paid] = []
     stages = list(_open(config.stages))
-    used = {alias for stage in stages for _, alias in stage.aliases()}
-    models = {alias: StandIn(alias, config.endpoints[alias], paid) for alias in used}
+    models = {alias: StandIn(alias, endpoint, paid) for alias, endpoint in config.used.items()}
     first = next((stage.candidates for stage in stages if isinstance(stage, Generate)), 1)
     groups = list(drawn(source, within, min(within, SEEDS)))
     roots = [group.seed.id for group in groups]
@@ -111,11 +109,6 @@ async def bound(config: Pipeline, source: Source, within: int) -> Probe:
             await ledger.close()
     unlimited = frozenset().union(*(model.unlimited for model in models.values()))
     return Probe(roots, within, paid, {}, measured=False, unlimited=unlimited)
-
-
-def bounded(config: Pipeline, source: Source, within: int) -> Probe:
-    """Return `bound` from where no loop runs."""
-    return asyncio.run(bound(config, source, within))
 
 
 def _open(stages: tuple[Stage, ...]) -> Iterator[Stage]:

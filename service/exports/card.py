@@ -142,8 +142,7 @@ def _asked(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _models(pipeline: Pipeline) -> Iterator[str]:
-    for alias in dict.fromkeys(alias for stage in pipeline.stages for _, alias in stage.aliases()):
-        endpoint = pipeline.endpoints[alias]
+    for alias, endpoint in pipeline.used.items():
         yield f"`{alias}`: {endpoint.model or endpoint.embedded}"
 
 

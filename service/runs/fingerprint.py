@@ -40,12 +40,11 @@ _SHAPES_A_REPLY = {"model", "api", "body", "reasoning", "send_seed", "structured
 
 def fingerprint(pipeline: Pipeline, source_hash: str) -> dict[str, Any]:
     """Return the named hashes of a checked pipeline: plain JSON data, equal for equal meaning."""
-    used = {alias for stage in pipeline.stages for _, alias in stage.aliases()}
     source = pipeline.source.model_dump(mode="json", exclude_defaults=True, exclude={"path"})
     return {
         "seed": pipeline.seed,
         "source": _hashes({"type": pipeline.source.type, **source, "content": source_hash}),
-        "endpoints": {alias: _endpoint(pipeline.endpoints[alias]) for alias in sorted(used)},
+        "endpoints": {alias: _endpoint(endpoint) for alias, endpoint in sorted(pipeline.used.items())},
         "stages": {stage.name: _stage(stage, pipeline.constitution) for stage in pipeline.stages},
         "collapse": _collapse(pipeline.collapse),
     }

@@ -111,6 +111,5 @@ def plan(
     warned: list[str] = []
     config = checked(pipeline, sets, warned.append)
     source, scan = scanned(config)
-    used = sorted({alias for stage in config.stages for _, alias in stage.aliases()})
-    keys = {alias: read_keys(alias, config.endpoints[alias], os.environ) for alias in used}
+    keys = {alias: read_keys(alias, endpoint, os.environ) for alias, endpoint in sorted(config.used.items())}
     return Plan(config, source, scan, keys, fingerprint(config, scan.content_hash), limit, probe, tuple(warned))

@@ -102,16 +102,15 @@ class Session:
         decisions = LedgerDecisions(ledger, reader)
         batches = BatchHooks(self._keep, decisions, reader.keys, ledger.path.parent, _run_id(ledger))
         reused = None if reuse is None else reuse.get
-        used = {alias: config.endpoints[alias] for alias in plan.keys}
         self.gates: dict[str, Gate] = {}
         self.gate_of: dict[str, Gate] = {}
-        for name, (limits, aliases) in limits_of(used).items():
+        for name, (limits, aliases) in limits_of(config.used).items():
             self.gates[name] = around.gates.get(name) or Gate(limits, name)
             self.gate_of |= dict.fromkeys(aliases, self.gates[name])
         self._own = {name: gate for name, gate in self.gates.items() if name not in around.gates}
         self.endpoints: dict[str, Endpoint] = {}
         of_run = Hooks(self._commit, self._admit, reused, observe, around.job)
-        for alias, endpoint in used.items():
+        for alias, endpoint in config.used.items():
             made = (alias, endpoint, self.gate_of[alias], plan.keys[alias], of_run)
             if endpoint.mode == "live" and (sent := under_way(alias, decisions)):
                 raise InputError(
