@@ -85,12 +85,10 @@ class Run:
 
         Raises stages.core.errors.InputError.
         """
-        from service.exports.reexport import ExportOptions, export_run
+        from service.exports.reexport import export_run
 
-        options = ExportOptions(
-            format, None if out is None else Path(out), file, where=where, thresholds=tuple(thresholds)
-        )
-        return list(export_run(self.path, options).files)
+        to = None if out is None else Path(out)
+        return list(export_run(self.path, format, to, file, where, thresholds=thresholds).files)
 
     def _rows(self, kind: str) -> Iterator[Row]:
         from service.runs import rundir

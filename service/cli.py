@@ -128,10 +128,9 @@ def export(
     push: Annotated[str | None, typer.Option(metavar="USER/NAME", help="Upload it to the Hugging Face hub.")] = None,
 ) -> None:
     """Write a run's samples in another format, from the ledger, without a call."""
-    from service.exports.reexport import ExportOptions, export_run
+    from service.exports.reexport import export_run
 
-    options = ExportOptions(output_format, out, file, where, truth, threshold or (), push)
-    files, notes = export_run(run_dir, options)
+    files, notes = export_run(run_dir, output_format, out, file, where, truth, threshold or (), push)
     typer.echo("\n".join([*(f"{path}: {rows:,} rows" for path, rows in files.items()), *(f"  {n}" for n in notes)]))
 
 

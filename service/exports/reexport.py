@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,63 +27,59 @@ class Exported(NamedTuple):
     notes: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
-    """What the person asked for; what is None is as the pipeline's own output of that format says.
+def export_run(
+    run_dir: Path,
+    output_format: str,
+    out: Path | None = None,
+    file: str | None = None,
+    where: str | None = None,
+    ground_truth: str | None = None,
+    thresholds: Sequence[str] = (),
+    push_to: str | None = None,
+) -> Exported:
+    """Write one export, and put it on the run's card; push both where that is asked for. Raises InputError.
 
-    `thresholds` are of the form STAGE.FIELD=X, and hold in the order of the stages.
+    What is None is as the pipeline's own output of that format says. `thresholds` are of the form STAGE.FIELD=X, and
+    hold in the order of the stages.
     """
-
-    format: str
-    out: Path | None = None
-    file: str | None = None
-    where: str | None = None
-    ground_truth: str | None = None
-    thresholds: Sequence[str] = ()
-    push: str | None = None
-
-
-def export_run(run_dir: Path, options: ExportOptions) -> Exported:
-    """Write one export, and put it on the run's card; push both where that is asked for. Raises InputError."""
-    if options.push is not None:
+    if push_to is not None:
         require_hub()
     pipeline = rundir.pipeline_of(run_dir)
-    output = _output(pipeline, options)
+    asked = {"format": output_format, "file": file, "where": where, "ground_truth": ground_truth}
+    output = _output(pipeline, {key: value for key, value in asked.items() if value is not None})
     stages = [stage.name for stage in pipeline.stages]
-    moved = sorted((Threshold.parse(text, stages) for text in options.thresholds), key=lambda m: stages.index(m.stage))
-    path = options.out or run_dir / export_name(output)
+    moved = sorted((Threshold.parse(text, stages) for text in thresholds), key=lambda m: stages.index(m.stage))
+    path = out or run_dir / export_name(output)
     with rundir.open_reader(run_dir) as reader:
         written = export(reader, output, path, NearRows, moved)
-    if options.out is None and (run_dir / NAME).exists():
+    if out is None and (run_dir / NAME).exists():
         write_cards(run_dir, written)
     undecided = max(held.undecided for held in written.values())
     notes = [f"{undecided:,} samples lack what --where asks for"] if undecided else []
-    notes += [f"pushed to {push(options.push, run_dir, written)}"] if options.push is not None else []
+    notes += [f"pushed to {push(push_to, run_dir, written)}"] if push_to is not None else []
     notes += [note for one in moved for note in _notes(one, stages)]
     return Exported({path: held.rows for path, held in written.items()}, notes)
 
 
-def _output(pipeline: Pipeline, options: ExportOptions) -> Output:
-    """Return the pipeline's own output of a format, changed as asked for; without one, a plain one."""
-    if options.format not in FORMATS:
-        raise InputError(f"--format {options.format}: not available; write one of: {', '.join(sorted(FORMATS))}")
-    own = next((output for output in pipeline.outputs if output.format == options.format), None)
-    texts = (("--where", options.where, Expression), ("--ground-truth", options.ground_truth, Template))
-    for option, text, kind in texts:
+def _output(pipeline: Pipeline, asked: dict[str, str]) -> Output:
+    """Return the pipeline's own output of a format, with the keys that were asked for; without one, a plain one."""
+    name = asked["format"]
+    if name not in FORMATS:
+        raise InputError(f"--format {name}: not available; write one of: {', '.join(sorted(FORMATS))}")
+    own = next((output for output in pipeline.outputs if output.format == name), None)
+    for key, kind in (("where", Expression), ("ground_truth", Template)):
         try:
-            if text is not None:
-                kind(text)
+            if key in asked:
+                kind(asked[key])
         except TemplateError as error:
-            raise InputError(f"{option} {text}: {error}") from None
-    keys = {} if own is None else own.model_dump(by_alias=True)
-    asked = {key: getattr(options, key) for key in ("format", "file", "where", "ground_truth")}
-    keys |= {key: value for key, value in asked.items() if value is not None}
-    if options.format == "verl" and keys.get("ground_truth") is None:
+            raise InputError(f"--{key.replace('_', '-')} {asked[key]}: {error}") from None
+    keys = ({} if own is None else own.model_dump(by_alias=True)) | asked
+    if name == "verl" and keys.get("ground_truth") is None:
         raise InputError("--format verl: it needs what is right for a seed: --ground-truth '{{ answer }}'")
     try:
         return Output.model_validate(keys)
     except ValidationError as error:
-        raise InputError([f"--format {options.format}: {one['msg']}" for one in error.errors()]) from None
+        raise InputError([f"--format {name}: {one['msg']}" for one in error.errors()]) from None
 
 
 def _notes(moved: Threshold, stages: Sequence[str]) -> list[str]:

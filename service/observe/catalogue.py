@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
 from config.schema import Generate, Judge, Pipeline
+from queues.gate import Kind
 from stages.core.events import CallOutcome
 from stages.core.steering import Step
 
@@ -20,7 +21,7 @@ REPLY_BUCKETS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768
 
 TOKEN_KINDS = ("prompt", "completion", "reasoning", "cached")
 RETRY_CAUSES = ("rate_limited", "server_error", "connection", "timeout", "invalid", "key")
-LIMIT_KINDS = ("requests", "tokens")
+LIMIT_KINDS: tuple[Kind, ...] = get_args(Kind)
 LACKS = ("concurrency", "cool-down", "tokens", "pace")
 BUDGETS = ("calls", "tokens", "usd")
 CANDIDATE_OUTCOMES = ("generated", "derived", "given", "passed", "rejected", "failed", "marked")

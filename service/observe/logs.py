@@ -45,7 +45,9 @@ def configure(style: Format, stream: TextIO | None = None) -> FilteringBoundLogg
         structlog.processors.format_exc_info,
     ]
     formatter = structlog.stdlib.ProcessorFormatter
-    last: list[Processor] = [formatter.remove_processors_meta, redact, _renderer(style)]
+    json = style == "json"
+    renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
+    last: list[Processor] = [formatter.remove_processors_meta, redact, renderer]
     handler = _Handler(stream)
     handler.setFormatter(formatter(foreign_pre_chain=[*ours, structlog.stdlib.ExtraAdder()], processors=last))
     root = logging.getLogger()
@@ -53,7 +55,7 @@ def configure(style: Format, stream: TextIO | None = None) -> FilteringBoundLogg
     root.setLevel(logging.WARNING)
     logging.getLogger("tamis").setLevel(logging.INFO)
     structlog.configure(
-        processors=[*ours, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*ours, formatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
@@ -79,12 +81,6 @@ def _clean(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_clean("", inner) for inner in value]
     return value
-
-
-def _renderer(style: Format) -> Processor:
-    if style == "json":
-        return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(colors=False)
 
 
 class _Handler(logging.StreamHandler[TextIO]):

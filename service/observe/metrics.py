@@ -86,15 +86,11 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """Yield what a scrape sees; prometheus_client asks for it by this name."""
-        families: dict[str, Metric] = {
-            **{name: CounterMetricFamily(f"tamis_{name}", text) for name, (text, *_) in COUNTERS.items()},
-            **{name: GaugeMetricFamily(f"tamis_{name}", text) for name, (text, *_) in GAUGES.items()},
-        }
-        labels = {name: names for name, (_, *names) in (COUNTERS | GAUGES).items()}
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for kind, catalogue in ((CounterMetricFamily, COUNTERS), (GaugeMetricFamily, GAUGES)):
+            families |= {name: kind(f"tamis_{name}", text, labels=of) for name, (text, *of) in catalogue.items()}
         for (name, *values), value in {**self.counts, **dict(self._read())}.items():
-            if name in families:
-                suffix = "_total" * (name in COUNTERS)
-                families[name].add_sample(f"tamis_{name}{suffix}", dict(zip(labels[name], values, strict=True)), value)
+            families[name].add_metric(values, value)
         yield from families.values()
         yield from (histograms.family() for histograms in self._spread.values())
 

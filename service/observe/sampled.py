@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from queues.bounded import QueueStatistics
 from queues.gate import Gate
-from service.observe.catalogue import LACKS
+from service.observe.catalogue import LACKS, LIMIT_KINDS
 from service.runs.session import Session
 
 Sample = tuple[tuple[str, ...], float]
@@ -30,10 +30,9 @@ def of_gates(gates: Mapping[str, Gate]) -> Iterator[Sample]:
         yield ("concurrency_limit", endpoint), now.limit
         for lack in LACKS:
             yield ("calls_waiting", endpoint, lack), now.waiting if lack == now.waiting_for else 0
-        if (requests := gate.per_minute("requests")) is not None:
-            yield ("limit_per_minute", endpoint, "requests"), requests
-        if (tokens := gate.per_minute("tokens")) is not None:
-            yield ("limit_per_minute", endpoint, "tokens"), tokens
+        for kind in LIMIT_KINDS:
+            if (most := gate.per_minute(kind)) is not None:
+                yield ("limit_per_minute", endpoint, kind), most
 
 
 def of_sessions(sessions: Iterable[Session]) -> Iterator[Sample]:

@@ -16,12 +16,14 @@ from config.schema import Pipeline, Stage
 from queues.ledger import CandidateCount
 from service.audit.audit import BY_GOLD, in_a_line
 from service.human import brief, dollars, duration, percent
-from service.observe import repetition
 from stages.core.errors import RunStopped
 from stages.io.manifest import ORIGINS
 
 LABEL = 11
 MOST = 6
+
+Told = Sequence[tuple[str, Mapping[str, Any]]]
+"""The ledger's rows of kind "collapse" in their order: the stage, and what happened (`dedupe/collapse.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Ended:
     pipeline: Pipeline
     run_dir: Path
     audit: Sequence[Mapping[str, Any]] = ()
-    collapse: repetition.Told = ()
+    collapse: Told = ()
     failure: str = ""
 
     @property
@@ -76,7 +78,7 @@ def summary(ended: Ended, spent: str = "", again: str = "") -> str:
         ("quality", _quality(ended)),
         ("judge", in_a_line(ended.audit)),
         ("quota", _quotas(ended.manifest["quotas"])),
-        ("diversity", repetition.in_a_line(ended.collapse)),
+        ("diversity", repetition(ended.collapse)),
         ("cost", _cost(ended.manifest, ended.counts["accepted"])),
         ("next", f"raise the budget, then: {again}" if spent else files),
     ]
@@ -182,6 +184,23 @@ def _quotas(quotas: Mapping[str, Mapping[str, Any]]) -> str:
             scarce = ", no more" if wanted and taken == there else ""
             parts.append(f"{bucket} {taken:,} of {there:,}{scarce}")
     return " · ".join(parts)
+
+
+def repetition(told: Told) -> str:
+    """Return which stages began to repeat themselves, what was done, how it was at last; empty without an alarm."""
+    alarmed = dict.fromkeys(stage for stage, row in told if row["what"] == "alarm")
+    return " · ".join(_repeats(stage, [row for name, row in told if name == stage]) for stage in alarmed)
+
+
+def _repeats(stage: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    first, last = next(row for row in rows if row["what"] == "alarm"), rows[-1]
+    share, usual = percent(first["now"]["repeated"], 1), percent(first["usual"], 1)
+    text = f"ALARM: {stage} repeats itself from output {first['began']:,} on, {share} (usual: up to {usual})"
+    if taken := [row["step"] + " (undone)" * (row["what"] == "undone") for row in rows if "step" in row]:
+        text += f"; answered: {', '.join(taken)}"
+    if last is not first and last["now"]["repeated"] is not None:
+        text += f"; at last {percent(last['now']['repeated'], 1)}"
+    return text
 
 
 def _cost(manifest: Mapping[str, Any], accepted: int) -> str:

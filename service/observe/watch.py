@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,7 +73,7 @@ class ConsoleWatch(Watch):
     def begin(
         self, session: Session, manifest: Mapping[str, Any], reader: Reader
     ) -> dict[str, Coroutine[Any, Any, None]]:
-        self.metrics.sample(lambda: chain(*_samples(session)))
+        self.metrics.sample(lambda: _samples(session))
         self.metrics.began()
         self.metrics.counts["jobs", "running"] = 1
         work = {"loop lag": self.metrics.measure_lag()}
@@ -116,7 +115,7 @@ def stages_now(session: Session) -> dict[str, StageNow]:
     }
 
 
-def _samples(session: Session) -> Iterator[Iterable[Sample]]:
-    yield of_queues({name: now.inbox for name, now in stages_now(session).items()})
-    yield of_gates(session.gate_of)
-    yield of_sessions([session])
+def _samples(session: Session) -> Iterator[Sample]:
+    yield from of_queues({name: now.inbox for name, now in stages_now(session).items()})
+    yield from of_gates(session.gate_of)
+    yield from of_sessions([session])

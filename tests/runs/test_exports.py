@@ -13,7 +13,7 @@ import pytest
 import yaml
 from whole_runs import Project, arithmetic, simulating
 
-from service.exports.reexport import ExportOptions, export_run
+from service.exports.reexport import export_run
 from stages.core.errors import InputError
 
 LOAD = """
@@ -80,7 +80,7 @@ def test_a_run_is_a_folder_that_datasets_loads(done: Project, tmp_path: Path) ->
     text = (run / "README.md").read_text("utf-8")
     (run / "README.md").write_text(text.replace("tags:", "license: mit\ntags:"), encoding="utf-8")
     for file in ("jsonl", "parquet"):
-        assert list(export_run(run, ExportOptions("kto", file=file)).files) == [run / f"exports/kto.{file}"]
+        assert list(export_run(run, "kto", file=file).files) == [run / f"exports/kto.{file}"]
     assert set(loaded(run, tmp_path / "again")) == {"default", "accepted", "sft", "kto"}
     assert header(run / "exports")["configs"][1]["data_files"] == [{"split": "train", "path": "kto.parquet"}]
     assert header(run)["license"] == "mit", "what a person wrote into the card is kept"
@@ -101,11 +101,11 @@ def test_the_card_tells_what_was_asked_and_how_far_it_can_be_trusted(done: Proje
 def test_export_knows_every_format_and_keeps_the_pipelines_split(done: Project) -> None:
     run = done.folder / "run"
     for kind in ("reward", "prm", "grpo", "sharegpt"):
-        assert sum(export_run(run, ExportOptions(kind)).files.values()) > 0
+        assert sum(export_run(run, kind).files.values()) > 0
     with pytest.raises(InputError, match="--format verl: it needs what is right for a seed: --ground-truth "):
-        export_run(run, ExportOptions("verl"))
+        export_run(run, "verl")
     done.tamis("export", "run", "--format", "verl", "--ground-truth", "{{ answer }}", "--file", "jsonl")
     assert all(row["reward_model"]["ground_truth"].isdigit() for row in done.lines("run/exports", "verl.jsonl"))
-    written = export_run(run, ExportOptions("sft", done.folder / "mine.jsonl", where="true")).files
+    written = export_run(run, "sft", done.folder / "mine.jsonl", where="true").files
     assert [path.name for path in written] == ["mine.train-*.jsonl", "mine.validation-*.jsonl"]
     assert not (done.folder / "README.md").exists()

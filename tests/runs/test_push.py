@@ -17,7 +17,7 @@ from stored_groups import accepted, group
 from config.schema import Pipeline, resolved
 from config.yamlfile import write as to_yaml
 from queues.ledger import Ledger
-from service.exports.reexport import ExportOptions, export_run
+from service.exports.reexport import export_run
 from stages.core.errors import InputError
 from stages.io.store import pack
 
@@ -95,7 +95,7 @@ async def run_dir(tmp_path: Path) -> Path:
 
 
 async def test_an_export_is_pushed_with_its_card_into_a_private_repository(hub: Hub, run_dir: Path) -> None:
-    done = await asyncio.to_thread(export_run, run_dir, ExportOptions("sft", push="me/sums"))
+    done = await asyncio.to_thread(export_run, run_dir, "sft", push_to="me/sums")
     assert "datasets/me/sums" in done.notes[-1]
     assert hub.tokens == {"Bearer hf_of_a_test"}
     (made,) = hub.made
@@ -109,11 +109,11 @@ async def test_an_export_is_pushed_with_its_card_into_a_private_repository(hub: 
 
 async def test_a_hub_that_refuses_is_told_with_its_words(hub: Hub, run_dir: Path) -> None:
     with pytest.raises(InputError, match=r"--push me/other: .*404"):
-        await asyncio.to_thread(export_run, run_dir, ExportOptions("sft", push="me/other"))
+        await asyncio.to_thread(export_run, run_dir, "sft", push_to="me/other")
 
 
 def test_without_a_token_nothing_is_written(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(InputError, match="--push: HF_TOKEN is not set"):
-        export_run(run_dir, ExportOptions("sft", push="me/sums"))
+        export_run(run_dir, "sft", push_to="me/sums")
     assert not (run_dir / "exports").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.observe.repetition import in_a_line
+from service.observe.summary import repetition
 
 
 def row(what: str, repeated: float | None, **more: Any) -> dict[str, Any]:
@@ -12,11 +12,11 @@ def row(what: str, repeated: float | None, **more: Any) -> dict[str, Any]:
 
 
 def test_a_healthy_run_has_no_line() -> None:
-    assert in_a_line([]) == ""
+    assert repetition([]) == ""
 
 
 def test_an_alarm_is_told_with_where_it_began_and_how_much_is_repeated() -> None:
-    assert in_a_line([("ask", row("alarm", 0.31))]) == (
+    assert repetition([("ask", row("alarm", 0.31))]) == (
         "ALARM: ask repeats itself from output 1,204 on, 31 % (usual: up to 3 %)"
     )
 
@@ -29,6 +29,6 @@ def test_what_was_done_is_told_and_how_it_was_at_last() -> None:
         ("ask", row("alarm", 0.3, step="prompt")),
         ("ask", row("effect", 0.04)),
     ]
-    ask, answer = in_a_line(rows).split(" · ")
+    ask, answer = repetition(rows).split(" · ")
     assert ask.endswith("; answered: temperature, temperature (undone), prompt; at last 4 %")
     assert answer == "ALARM: answer repeats itself from output 1,204 on, 20 % (usual: up to 3 %)"
