@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from config.base import Config
@@ -132,11 +133,16 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
             if stage.type == kind:
                 yield from of_kind(("stages", number), stage, by, keys)
         for trial in TRIALS:
-            try:
-                if stage.type == trial.kind and trial.when(stage):
-                    trial.do(stage)
-            except InputError as error:
-                yield from (Finding(("stages", number, trial.key), problem) for problem in error.problems)
+            if stage.type == trial.kind and trial.when(stage):
+                yield from tried(("stages", number, trial.key), partial(trial.do, stage))
+
+
+def tried(loc: Loc, do: Callable[[], object]) -> Iterator[Finding]:
+    """Yield what is wrong with a value that is tried."""
+    try:
+        do()
+    except InputError as error:
+        yield from (Finding(loc, problem) for problem in error.problems)
 
 
 def of_kind(loc: Loc, part: Config, by: str, keys: tuple[Key, ...]) -> Iterator[Finding]:

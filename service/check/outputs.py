@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from config.problems import Finding, Loc
 from config.schema import Collapse, Generate, Output, Pairs, Pipeline
 from config.words import suggestion
-from service.check.keys import Key, of_kind
-from stages.core.errors import InputError
+from service.check.keys import Key, of_kind, tried
 from stages.io.exports.files import require_parquet
 
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")
@@ -63,10 +62,7 @@ def _output(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
     yield from of_kind(loc, output, "format", BY_FORMAT)
     yield from _amount(loc, output)
     if output.file == "parquet":
-        try:
-            require_parquet()
-        except InputError as error:
-            yield Finding((*loc, "file"), str(error))
+        yield from tried((*loc, "file"), require_parquet)
     if output.format in PAIRED:
         yield from _pairs(loc, output, pipeline)
 

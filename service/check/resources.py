@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from config.problems import Finding, Loc
 from config.schema import Annotate, Endpoint, Generate, Gguf, Opinion, Pipeline, Price, Stage, Transform
 from config.words import nearest, suggestion
+from service.check.keys import tried
 from stages.core.errors import InputError
 from stages.io.sources import open_source
 from stages.judge.constitution import load_constitution
@@ -72,11 +74,7 @@ def constitutions(pipeline: Pipeline) -> Iterator[Finding]:
             elif pipeline.constitution is not None:
                 used.setdefault(pipeline.constitution, ("constitution",))
     for path, loc in used.items():
-        try:
-            load_constitution(path)
-        except InputError as error:
-            for problem in error.problems:
-                yield Finding(loc, problem)
+        yield from tried(loc, partial(load_constitution, path))
 
 
 def endpoints(pipeline: Pipeline, env: Mapping[str, str]) -> Iterator[Finding]:

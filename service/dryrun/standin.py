@@ -18,7 +18,7 @@ from config.schema import Endpoint, Generate, Pipeline, Select, Stage, Vote
 from service.dryrun.forecast import Paid, Probe
 from service.runs import rundir
 from service.runs.plan import drawn
-from service.runs.store import LedgerDecisions, LedgerStore, fresh_groups
+from service.runs.store import LedgerStore, fresh_groups
 from service.simulator.draws import Draws
 from service.simulator.judge import Opinion
 from service.simulator.schema import Filling, from_example
@@ -101,8 +101,8 @@ async def bound(config: Pipeline, source: Source, within: int) -> Probe:
         ledger = rundir.open_ledger(Path(folder), None)
         try:
             with rundir.open_reader(Path(folder)) as reader:
-                decisions, store = LedgerDecisions(ledger, reader), LedgerStore(ledger, reader)
-                tools = Tools(models, decisions, config.seed, config.constitution, expected=within * first)
+                store = LedgerStore(ledger, reader)
+                tools = Tools(models, store, config.seed, config.constitution, expected=within * first)
                 line = running.Pipeline(build(stages, tools), store, running.Sizes(16, 8, 16))
                 await line.run(fresh_groups(groups, store, lambda: False))
         finally:

@@ -22,7 +22,7 @@ from service.runs.finish import Finished, finish
 from service.runs.lifecycle import Activity, Drain
 from service.runs.plan import Plan
 from service.runs.spending import Spending
-from service.runs.store import LedgerDecisions, LedgerStore
+from service.runs.store import LedgerStore
 from stages.core.errors import BudgetReached, InputError, RunStopped
 from stages.core.events import Observe
 from stages.io.manifest import Run
@@ -99,8 +99,8 @@ class Session:
         self.drain = Drain()
         self.spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight, self._promised)
         self._on_reply, self._ledger = around.on_reply, ledger
-        decisions = LedgerDecisions(ledger, reader)
-        batches = BatchHooks(self._keep, decisions, reader.keys, ledger.path.parent, _run_id(ledger))
+        self.store = store = LedgerStore(ledger, reader)
+        batches = BatchHooks(self._keep, store, reader.keys, ledger.path.parent, _run_id(ledger))
         reused = None if reuse is None else reuse.get
         self.gates: dict[str, Gate] = {}
         self.gate_of: dict[str, Gate] = {}
@@ -112,7 +112,7 @@ class Session:
         of_run = Hooks(self._commit, self._admit, reused, observe, around.job)
         for alias, endpoint in config.used.items():
             made = (alias, endpoint, self.gate_of[alias], plan.keys[alias], of_run)
-            if endpoint.mode == "live" and (sent := under_way(alias, decisions)):
+            if endpoint.mode == "live" and (sent := under_way(alias, store)):
                 raise InputError(
                     f"endpoints.{alias}.mode: {len(sent)} batches are under way at the provider, and live their "
                     f"requests would be paid for twice; go on with `mode: batch`, or cancel them there and resume once"
@@ -124,18 +124,13 @@ class Session:
         models = {alias: Halting(endpoint, self.drain) for alias, endpoint in self.endpoints.items()}
         first = next((stage.candidates for stage in config.stages if isinstance(stage, Generate)), 1)
         sizes, settings = _sizes(self.gates), (config.seed, config.constitution, config.collapse)
-        tools = Tools(models, decisions, *settings, observe, expected=plan.within * first, at_once=sizes.workers)
-        self.store = LedgerStore(ledger, reader)
-        self.pipeline = Pipeline(build(config.stages, tools), self.store, sizes, observe, self._arrive)
+        tools = Tools(models, store, *settings, observe, expected=plan.within * first, at_once=sizes.workers)
+        self.pipeline = Pipeline(build(config.stages, tools), store, sizes, observe, self._arrive)
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return, by name, what must run beside the pipeline: dispatchers of its own gates, watchers of endpoints."""
-        work: dict[str, Coroutine[Any, Any, None]] = {}
-        for name, gate in self._own.items():
-            work[f"gate {name}"] = gate.run()
-        for alias, endpoint in self.endpoints.items():
-            work[f"watch {alias}"] = self._watch(endpoint)
-        return work
+        gates = {f"gate {name}": gate.run() for name, gate in self._own.items()}
+        return gates | {f"watch {alias}": self._watch(endpoint) for alias, endpoint in self.endpoints.items()}
 
     async def _watch(self, endpoint: Endpoint) -> None:
         try:

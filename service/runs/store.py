@@ -1,4 +1,4 @@
-"""The ledger as the pipeline sees it: groups are settled, parked and streamed again."""
+"""The ledger as the pipeline sees it: groups are settled, parked and streamed again, decisions kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = 200
 
 
 class LedgerStore:
-    """Implements the pipeline's Store on a ledger and its reader."""
+    """Implements the pipeline's Store and the stages' Decisions on a ledger and its reader."""
 
     def __init__(self, ledger: Ledger, reader: Reader) -> None:
         self._ledger, self._reader = ledger, reader
@@ -52,24 +52,17 @@ class LedgerStore:
             yield group
             await asyncio.sleep(0)
 
-
-def made(reader: Reader, kind: str) -> Iterator[tuple[str, Any]]:
-    """Yield the decisions of a kind in the order in which they were made: the scope and the body of each."""
-    for row in reader.decisions(kind):
-        yield row.scope, orjson.loads(row.body)
-
-
-class LedgerDecisions:
-    """Implements the stages' Decisions on a ledger and its reader."""
-
-    def __init__(self, ledger: Ledger, reader: Reader) -> None:
-        self._ledger, self._reader = ledger, reader
-
     def made(self, kind: str) -> Iterator[tuple[str, Any]]:
         return made(self._reader, kind)
 
     async def make(self, kind: str, scope: str, body: Any) -> None:
         await self._ledger.decision(DecisionRow(kind, scope, orjson.dumps(body)))
+
+
+def made(reader: Reader, kind: str) -> Iterator[tuple[str, Any]]:
+    """Yield the decisions of a kind in the order in which they were made: the scope and the body of each."""
+    for row in reader.decisions(kind):
+        yield row.scope, orjson.loads(row.body)
 
 
 async def fresh_groups(
