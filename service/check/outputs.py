@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from config.problems import Finding, Loc
 from config.schema import Collapse, Generate, Output, Pairs, Pipeline
-from config.words import suggestion
 from service.check.keys import Key, of_kind, tried
+from service.check.resources import absent
 from stages.io.exports.files import require_parquet
 
 REJECTING = ("verify", "cross_check", "judge", "vote", "select")
@@ -86,14 +86,8 @@ def _pairs(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:
         yield Finding(
             (*loc, "format"), "no stage tells good from bad, so there is nothing to pair; add a `verify` or `judge`"
         )
-    stages = [stage.name for stage in pipeline.stages]
-    models = list(pipeline.endpoints)
-    for key, kind, known in (
-        ("rejected", "stage", stages),
-        ("strong", "endpoint", models),
-        ("weak", "endpoint", models),
-    ):
+    stages, models = [stage.name for stage in pipeline.stages], pipeline.endpoints
+    names = {"rejected": ("stage", stages), "strong": ("endpoint", models), "weak": ("endpoint", models)}
+    for key, (kind, known) in names.items():
         for place, name in enumerate(getattr(pairs, key)):
-            if name not in known:
-                how = suggestion(name, known, f"the {kind}s are")
-                yield Finding((*at, key, place), f'there is no {kind} "{name}"; {how}')
+            yield from absent((*at, key, place), kind, name, known)

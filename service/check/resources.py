@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -64,6 +64,13 @@ def unknown(what: str, name: str, columns: tuple[str, ...], others: tuple[str, .
     return f'unknown {what} "{name}"; the source has: {listed}' + (f'. Did you mean "{near}"?' if near else "")
 
 
+def absent(loc: Loc, kind: str, name: str, known: Collection[str], plural: str = "") -> Iterator[Finding]:
+    """Yield that there is nothing of a kind with this name, where there is not."""
+    if name not in known:
+        how = suggestion(name, known, f"the {plural or f'{kind}s'} are")
+        yield Finding(loc, f'there is no {kind} "{name}"; {how}')
+
+
 def constitutions(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield what is wrong with each constitution that a stage uses, once."""
     used: dict[str, Loc] = {}
@@ -83,9 +90,7 @@ def endpoints(pipeline: Pipeline, env: Mapping[str, str]) -> Iterator[Finding]:
     for number, stage in enumerate(pipeline.stages):
         for keys, alias in stage.aliases():
             used.add(alias)
-            if alias not in pipeline.endpoints:
-                how = suggestion(alias, pipeline.endpoints, "the endpoints are")
-                yield Finding(("stages", number, *keys), f'there is no endpoint "{alias}"; {how}')
+            yield from absent(("stages", number, *keys), "endpoint", alias, pipeline.endpoints)
     for alias, endpoint in pipeline.endpoints.items():
         if alias in used:
             yield from _lacks(alias, endpoint, env)

@@ -8,6 +8,7 @@ from config.problems import Finding
 from config.schema import Difficulty, Generate, Score, Verify, Vote
 from config.words import suggestion
 from service.check.at import At
+from service.check.resources import absent
 from stages.core.errors import InputError
 from stages.judge.constitution import load_constitution
 from stages.judge.marking import axis_weights
@@ -106,9 +107,7 @@ def axes(stage: Score, at: At) -> Iterator[Finding]:
     known = axis_weights(stage.model_copy(update={"weights": {}}), constitution)
     for key in ("weights", "gates"):
         for name in getattr(stage, key) if stage.endpoint else ():
-            if name not in known:
-                how = suggestion(name, known, "the axes are")
-                yield Finding((key, name), f'there is no axis "{name}"; {how}')
+            yield from absent((key, name), "axis", name, known, "axes")
     low, high = stage.scale
     for name, least in stage.gates.items():
         if not low < least <= high:
