@@ -59,7 +59,8 @@ def _panel(panel: Panel, title: str, text: str, unit: str, queries: Sequence[Que
     panel.title(title).description(text).unit(unit).datasource(SOURCE).height(height)
     panel.mappings([SpecialValueMap(quiet)]).no_value(QUIET)
     for index, (expr, legend) in enumerate(queries):
-        query = prometheus.Dataquery().expr(expr).legend_format(legend).range().datasource(SOURCE)
+        query = prometheus.Dataquery().expr(expr).legend_format(legend).datasource(SOURCE)
+        query = query.instant() if expr.startswith("sort") else query.range()  # only what is asked once has an order
         panel.with_target(query.ref_id(chr(ord("A") + index)))
     return panel
 
@@ -86,7 +87,9 @@ def lines(title: str, text: str, unit: str, *queries: Query, stacked: bool = Fal
 
 
 def bars(title: str, text: str, unit: str, *queries: Query) -> Panel:
-    panel = _panel(bargauge.Panel(), title, text, unit, queries, HEIGHT)
+    """Return bars as they are at the end of the range shown, of each query the longest first."""
+    ordered = [(f"sort_desc({expr})", legend) for expr, legend in queries]
+    panel = _panel(bargauge.Panel(), title, text, unit, ordered, HEIGHT)
     panel.min(0).orientation(VizOrientation.HORIZONTAL).display_mode(BarGaugeDisplayMode.BASIC)
     return panel.reduce_options(_last())
 

@@ -32,21 +32,28 @@ class Asked:
                 found[panel["id"]] = [
                     series
                     for target in panel.get("targets", [])
-                    for series in await self._series(session, target["expr"], target["legendFormat"])
+                    for series in await self._series(session, target)
                 ]
         return found
 
-    async def _series(self, session: aiohttp.ClientSession, query: str, legend: str) -> list[Series]:
-        query = query.replace("$__rate_interval", "8s").replace("$__range", f"{self._end - self._start:.0f}s")
-        asked = {"query": re.sub(r"\$\w+", ".+", query), "start": self._start, "end": self._end, "step": STEP_S}
-        async with session.get(f"{self._url}/api/v1/query_range", params=asked) as reply:
+    async def _series(self, session: aiohttp.ClientSession, target: dict[str, Any]) -> list[Series]:
+        query = target["expr"].replace("$__rate_interval", "8s").replace("$__range", f"{self._end - self._start:.0f}s")
+        asked = {"query": re.sub(r"\$\w+", ".+", query)}
+        if target.get("instant"):
+            path, when = "query", {"time": self._end}
+        else:
+            path, when = "query_range", {"start": self._start, "end": self._end, "step": STEP_S}
+        async with session.get(f"{self._url}/api/v1/{path}", params=asked | when) as reply:
             body = await reply.json()
         assert body["status"] == "success", body
-        return [
-            Series(
-                re.sub(r"\{\{(\w+)\}\}", lambda label, labels=one["metric"]: labels.get(label[1], ""), legend),
-                [at - self._start for at, _ in one["values"]],
-                [float(value) for _, value in one["values"]],
-            )
-            for one in body["data"]["result"]
-        ]
+        return [_series(one, target["legendFormat"], self._start) for one in body["data"]["result"]]
+
+
+def _series(one: dict[str, Any], legend: str, start: float) -> Series:
+    """Return what Prometheus answered as a line; what was asked once is a line of one value."""
+    values = one.get("values") or [one["value"]]
+    return Series(
+        re.sub(r"\{\{(\w+)\}\}", lambda label: one["metric"].get(label[1], ""), legend),
+        [at - start for at, _ in values],
+        [float(value) for _, value in values],
+    )
