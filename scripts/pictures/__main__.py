@@ -83,8 +83,8 @@ async def main(folder: Path, work: Path) -> None:
     async with AsyncExitStack() as stack:
         began = time.time()
         playing = asyncio.create_task(play(replace(MAKER, port=maker), replace(JUDGE, port=judge)))
-        targets = {"tamis": [await stack.enter_async_context(run_of(project))]}
-        targets["vllm"] = [host_of(at_maker), host_of(at_judge)]
+        run = await stack.enter_async_context(run_of(project))
+        targets = {"tamis": [run.target], "vllm": [host_of(at_maker), host_of(at_judge)]}
         server = await stack.enter_async_context(prometheus(targets, work, hastened()))
         await playing
         asked = Asked(server.url, began, time.time())
