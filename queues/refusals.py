@@ -6,7 +6,9 @@ rises. Calls are numbered, and a refusal comes back sooner than a reply: so of t
 and the latest, those not refused were taken, and the share is known long before the replies are there. After as many
 calls as there are places (calls that began together come back together) and `ENOUGH` refusals it is decided. Few among
 many are each their own call's affair. Otherwise there is one cut, to what was taken and a little less; then a hold,
-long enough that finding the limit again costs about one call in a hundred; then up, slowly at first.
+long enough that finding the limit again costs about one call in a hundred; then up, slowly at first. But what was found
+once may have been a storm that passes: the first hold is short, and up to half of what was good before the limit
+doubles. Each time that it is found where it was the hold may be longer.
 
 Cuts that leave the share as it was say that the server refuses by chance and not for our number: the limit goes back
 to where it was, and this share is from then on the usual one. Where nearly nobody was taken the server is down, or a
@@ -39,6 +41,10 @@ UNDER = 0.97
 """The limit after a cut, by what the server took."""
 FIRST_STEP, LONGEST_STEP = 0.02, 0.25
 STEP_S, HOLD_S = 2.0, 10.0
+LESS = 0.6
+"""A cut to less than this share of what the one before led to has found something new."""
+SURER = 4
+"""By which the longest hold grows with each cut that has not."""
 
 
 class _Cut(NamedTuple):
@@ -66,8 +72,10 @@ class RefusalLimit:
         self._usual = 0.0
         self._cuts: list[_Cut] = []
         self._taken: float | None = None
+        self._found_again = 0  # cuts since the last one that led to much less than the one before
+        self._was_good = 0.0  # the limit before the cuts that have not been found again
         self._step = FIRST_STEP
-        self._step_at, self._step_from = 0.0, 0
+        self._step_at, self._step_from, self._step_by = 0.0, 0, 0.0
 
     @property
     def rising(self) -> bool:
@@ -79,9 +87,10 @@ class RefusalLimit:
             return
         if self.rising:
             self.value = min(self.value + 1, self._most)
-        elif now >= self._step_at and last >= self._step_from:
-            self.value = min(self.value + min(max(1.0, self._step * self.value), LONGEST_STEP * self.value), self._most)
-            self._step = min(2 * self._step, LONGEST_STEP)
+        elif now >= self._step_at and (last >= self._step_from or now >= self._step_by):
+            longest = LONGEST_STEP if self.value > self._was_good / 2 else 1.0
+            self.value = min(self.value + min(max(1.0, self._step * self.value), longest * self.value), self._most)
+            self._step = min(2 * self._step, longest)
             self._step_at = now + max(STEP_S, 2 * call_s)
             self._cuts.clear()
 
@@ -148,18 +157,26 @@ class RefusalLimit:
             self._cuts.clear()
             return
         taken = used * (1 - share) / (1 - self._usual)
-        if self._taken is not None and used > self._taken and 0.75 < taken / self._taken < 1.33:
-            taken = (taken + self._taken) / 2  # found once more, from above: the mean of both is surer
+        if self._taken is None or taken < LESS * self._taken:
+            self._found_again = 0
+            self._was_good = max(self._was_good, used)
+        else:
+            self._found_again += 1
+            self._was_good = 0.0
+            if used > self._taken and 0.75 < taken / self._taken < 1.33:  # from above: the mean of both is surer
+                taken = (taken + self._taken) / 2
         self._taken = taken
         cost = ENOUGH if self._rises_to else self._refused  # a whole rise was refused: that is not repeated
-        self._step, self._step_at, self._step_from = FIRST_STEP, now + max(HOLD_S, 4 * call_s), last + int(cost / STRAY)
+        hold_s = max(HOLD_S, 4 * call_s)
+        self._step, self._step_at, self._step_from = FIRST_STEP, now + hold_s, last + int(cost / STRAY)
+        self._step_by = now + hold_s * SURER**self._found_again
         self._rises_to = 0.0
         self._set(last, UNDER * taken)
 
     def _by_chance(self) -> bool:
         """Whether three cuts or more, over longer than a burst lasts, have left the share as it was."""
         shares = [cut.share for cut in self._cuts]
-        alike = len(shares) >= 3 and max(shares) < min(BY_CHANCE, 2 * min(shares))
+        alike = len(shares) >= 3 and max(shares) < 2 * min(shares) and sum(shares) / len(shares) < BY_CHANCE
         return alike and self._cuts[-1].at - self._cuts[0].at >= BURST_S
 
     def _set(self, last: int, value: float) -> None:

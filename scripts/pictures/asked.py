@@ -30,9 +30,7 @@ class Asked:
         async with aiohttp.ClientSession() as session:
             for panel in board["panels"]:
                 found[panel["id"]] = [
-                    series
-                    for target in panel.get("targets", [])
-                    for series in await self._series(session, target)
+                    series for target in panel.get("targets", []) for series in await self._series(session, target)
                 ]
         return found
 

@@ -64,6 +64,24 @@ def test_after_an_outage_the_limit_is_what_it_was() -> None:
     assert server.rate(50, 60) >= 0.95 * 200 / 0.51
 
 
+@pytest.mark.parametrize("given", [24, 200, None])
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.85])
+def test_half_a_minute_after_a_storm_the_limit_is_what_it_was(share: float, given: int | None) -> None:
+    """Whatever was concluded from refusals that were nobody's fault, it does not slow a run down for long."""
+    server = Server(0.5)
+    storm = {20: lambda: setattr(server, "chance", share), 40: lambda: setattr(server, "chance", 0.0)}
+    found(server, 90, given=given, at=storm)
+    assert server.rate(75, 90) >= 0.95 * server.rate(10, 20)
+
+
+def test_a_limit_that_is_found_again_and_again_is_looked_for_more_and_more_seldom() -> None:
+    server = Server(1.0, rate=2)
+    found(server, 1500)
+    first, last = (sum(start <= at < start + 500 for at in server.refused) for start in (0, 1000))
+    assert last < first / 2
+    assert server.rate(1000, 1500) >= 0.9 * 2
+
+
 @pytest.mark.parametrize(("slots", "call_s", "jitter"), [(64, 0.5, 0.0), (64, 0.5, 0.3), (90, 0.2, 0.3)])
 def test_a_server_that_queues_gets_no_more_than_it_works_on(slots: int, call_s: float, jitter: float) -> None:
     server = Server(call_s, jitter, slots=slots)
