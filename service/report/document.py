@@ -76,14 +76,13 @@ class Figures:
 
 
 def _run(pipeline: Pipeline, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    aliases = dict.fromkeys(alias for stage in pipeline.stages for _, alias in stage.aliases())
     hashed = xxhash.xxh3_64_hexdigest(orjson.dumps(manifest["fingerprint"], option=orjson.OPT_SORT_KEYS))
     return {
         "name": pipeline.name,
         "state": manifest["state"],
         "fingerprint": hashed,
         "seed": pipeline.seed,
-        "models": {alias: model_name(pipeline, alias) for alias in aliases},
+        "models": {alias: model_name(pipeline, alias) for alias in pipeline.used},
         "source": pipeline.source.model_dump(mode="json", exclude_defaults=True) | {"type": pipeline.source.type},
         "versions": manifest["versions"],
         "wall_s": manifest["wall_s"],

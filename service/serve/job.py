@@ -114,8 +114,7 @@ class RunningJob:
             raise InputError([f"{one['loc']}: {one['message']}".removeprefix(": ") for one in found["errors"]])
         pipeline = read_pipeline(body["pipeline"], env={}, given=given_of(asked)).pipeline
         assert pipeline is not None  # noqa: S101  it was found to be good
-        used = sorted({alias for stage in pipeline.stages for _, alias in stage.aliases()})
-        keys = {alias: self._around.shared.keys[alias] for alias in used}
+        keys = {alias: self._around.shared.keys[alias] for alias in pipeline.used}
         source, scan = open_source(pipeline.source), Scan(**found["scan"])
         plan = Plan(pipeline, source, scan, keys, found["fingerprint"], body["limit"])
         if not self._has_begun():
