@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dashboards import ANNOTATIONS, QUERIES
-from needs import need_program
+from needs import missing, need_program
 from prometheus_server import hastened, prometheus
 from whole_runs import Project, arithmetic
 
@@ -167,7 +167,12 @@ async def slow_disk(pid: int) -> AsyncIterator[None]:
     """Let every fsync of the process take 1.2 s longer while the block lasts."""
     calls = "fsync,fdatasync"
     program = [need_program("strace"), "-f", "-p", str(pid), "-e", f"trace={calls}", "-o", "/dev/null"]
-    tracer = await asyncio.create_subprocess_exec(*program, "-e", f"inject={calls}:delay_enter=1200000")
+    delay = ("-e", f"inject={calls}:delay_enter=1200000")
+    tracer = await asyncio.create_subprocess_exec(*program, *delay, stderr=asyncio.subprocess.PIPE)
+    assert tracer.stderr is not None
+    said = (await tracer.stderr.readline()).decode()
+    if "attached" not in said:
+        missing(f"the right to trace a process ({said.strip()})")
     try:
         yield
     finally:

@@ -58,6 +58,8 @@ def test_a_process_that_dies_between_two_jobs_is_replaced_and_loses_none(pool, l
                 while True:  # until somebody has waited for it
                     os.kill(pid, 0)
                     await asyncio.sleep(0.01)
+            for _ in range(10):  # and the loop has heard of it
+                await asyncio.sleep(0)
             return await answers(workers, 2, 3)
 
     with asyncio.Runner(loop_factory=loop) as runner:
