@@ -44,7 +44,8 @@ STEP_S, HOLD_S = 2.0, 10.0
 LESS = 0.6
 """A cut to less than this share of what the one before led to has found something new."""
 SURER = 4
-"""By which the longest hold grows with each cut that has not."""
+"""By which the longest hold grows with each cut that has not, `SUREST` times: to a month, with holds of ten seconds."""
+SUREST = 9
 
 
 class _Cut(NamedTuple):
@@ -169,7 +170,7 @@ class RefusalLimit:
         cost = ENOUGH if self._rises_to else self._refused  # a whole rise was refused: that is not repeated
         hold_s = max(HOLD_S, 4 * call_s)
         self._step, self._step_at, self._step_from = FIRST_STEP, now + hold_s, last + int(cost / STRAY)
-        self._step_by = now + hold_s * SURER**self._found_again
+        self._step_by = now + hold_s * SURER ** min(self._found_again, SUREST)
         self._rises_to = 0.0
         self._set(last, UNDER * taken)
 

@@ -189,7 +189,7 @@ async def test_all_requests_of_a_round_are_one_batch_and_replies_come_home_as_th
 
 async def test_embeddings_by_batch_are_told_as_what_they_are(world: Worlds) -> None:
     async with world() as there:
-        there.call = lambda no: a_call(  # type: ignore[method-assign]
+        there.call = lambda no: a_call(  # type: ignore[method-assign]  # this world asks something else
             body={"input": [f"text {no}"], "messages": None},
             route="embeddings",
             group=there.groups.setdefault(no, Group(Seed(no, f"s{no}", {}))),
@@ -280,7 +280,7 @@ async def test_what_fails_or_expires_is_sent_again_and_given_up_after_three_batc
 async def test_a_request_that_is_wrong_fails_with_the_providers_words_and_alone(world: Worlds) -> None:
     async with world(context=60) as there:
         there.groups[1] = Group(Seed(1, "s1", {}))
-        there.call = lambda no: a_call(  # type: ignore[method-assign]
+        there.call = lambda no: a_call(  # type: ignore[method-assign]  # this world asks something else
             "word " * (200 if no == 1 else 2), group=there.groups.setdefault(no, Group(Seed(no, f"s{no}", {})))
         )
         await there.live(3)

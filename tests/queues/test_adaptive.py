@@ -11,6 +11,7 @@ from limited_server import Server, saturate
 from virtual_time import idle, now, run
 
 from queues.gate import Gate, GateLimits
+from queues.refusals import RefusalLimit
 
 
 def found(server: Server, seconds: float, given: int | None = None, **how: object) -> Gate:
@@ -135,3 +136,18 @@ def test_when_nobody_is_taken_all_rest_as_long_as_the_server_asks() -> None:
             await waiting
 
     run(main())
+
+
+def test_a_limit_may_be_found_again_however_often() -> None:
+    """A run of days looks for its limit thousands of times: up by a step, a quarter refused, down to what was taken."""
+    limit, last, now = RefusalLimit(16, 16), 0, 0.0
+    for _ in range(1_000):
+        limit.value = 16.0
+        for call in range(200):
+            last, now = last + 1, now + 0.01
+            limit.run = 0
+            if call % 4 == 0:
+                limit.refused(last, last, 16, now, 0.1)
+        last, now = last + 10_000, now + 1_000
+        limit.served(last, now, 0.1)
+    assert 0 < limit.value <= 16

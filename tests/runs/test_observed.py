@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from dashboards import ANNOTATIONS, QUERIES
 from needs import missing, need_program
-from prometheus_server import hastened, prometheus
+from prometheus_server import Prometheus, hastened, prometheus
 from whole_runs import Project, arithmetic
 
 from service.simulator.options import Options
@@ -58,6 +58,12 @@ async def run_of(project: Project) -> AsyncIterator[Watched]:
     assert "Traceback" not in out + err, err
 
 
+async def watched(stack: AsyncExitStack, project: Project) -> tuple[Watched, Prometheus]:
+    """Run the project's pipeline, and a Prometheus with rules whose minutes are seconds beside it."""
+    run = await stack.enter_async_context(run_of(project))
+    return run, await stack.enter_async_context(prometheus({"tamis": [run.target]}, project.folder, hastened()))
+
+
 async def test_every_query_of_every_dashboard_returns_data(project: Project) -> None:
     limits = {"max_concurrency": 16, "requests_per_minute": 12_000, "tokens_per_minute": 5_000_000}
     async with running(SERVER) as base_url, AsyncExitStack() as stack:
@@ -85,9 +91,7 @@ async def test_alerts_fire_on_faults_and_clear_after_them(project: Project) -> N
         async with running(replace(good, refuse=0.9)) as base_url:
             good = replace(good, port=int(base_url.rpartition(":")[2].removesuffix("/v1")))
             pipeline(project, base_url, 20_000, {"max_concurrency": 8})
-            run = await stack.enter_async_context(run_of(project))
-            targets = {"tamis": [run.target]}
-            server = await stack.enter_async_context(prometheus(targets, project.folder, hastened()))
+            _, server = await watched(stack, project)
             await server.tells("TamisRefusalStorm")
         await server.tells("TamisBreakerOpen", "TamisStalled", quiet=["TamisRefusalStorm"])
         async with running(replace(good, accuracy=0.05)):
@@ -134,8 +138,7 @@ async def test_a_full_queue_is_told_while_its_stage_is_slow(project: Project) ->
             config["stages"][2]["endpoint"] = "slow"
             config["stages"][4] = {"type": "dedupe", "mode": "online"}
             project.write(config)
-            run = await stack.enter_async_context(run_of(project))
-            server = await stack.enter_async_context(prometheus({"tamis": [run.target]}, project.folder, hastened()))
+            _, server = await watched(stack, project)
             await server.tells("TamisQueueSaturated")
         async with running(quick):
             await server.tells(quiet=["TamisQueueSaturated"])
@@ -144,8 +147,7 @@ async def test_a_full_queue_is_told_while_its_stage_is_slow(project: Project) ->
 async def test_slow_commits_are_told_while_the_disk_is_slow(project: Project) -> None:
     async with running(SERVER) as base_url, AsyncExitStack() as stack:
         pipeline(project, base_url, 20_000, {"max_concurrency": 8})
-        run = await stack.enter_async_context(run_of(project))
-        server = await stack.enter_async_context(prometheus({"tamis": [run.target]}, project.folder, hastened()))
+        run, server = await watched(stack, project)
         await server.has_data([("commits", "rate(tamis_ledger_commit_seconds_count[4s]) > 0")])
         async with slow_disk(run.pid):
             await server.tells("TamisLedgerSlow")
@@ -155,8 +157,7 @@ async def test_slow_commits_are_told_while_the_disk_is_slow(project: Project) ->
 async def test_a_late_event_loop_is_told_while_the_process_lacks_cpu(project: Project) -> None:
     async with running(SERVER) as base_url, AsyncExitStack() as stack:
         pipeline(project, base_url, 20_000, {"max_concurrency": 8})
-        run = await stack.enter_async_context(run_of(project))
-        server = await stack.enter_async_context(prometheus({"tamis": [run.target]}, project.folder, hastened()))
+        run, server = await watched(stack, project)
         async with starved(run.pid):
             await server.tells("TamisLoopLag")
         await server.tells(quiet=["TamisLoopLag"])
