@@ -30,6 +30,10 @@ class Price(Config):
     input_per_mtok: NonNegative = Field(examples=[0.15])
     output_per_mtok: NonNegative = Field(examples=[0.6])
 
+    def usd(self, prompt: float, completion: float) -> float:
+        """Return the cost of so many tokens."""
+        return (prompt * self.input_per_mtok + completion * self.output_per_mtok) / 1e6
+
 
 class Gguf(Config):
     """A model file of one's own for the embedded server."""

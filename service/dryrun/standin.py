@@ -65,7 +65,7 @@ class StandIn:
         price = self._config.price
         if price is None:
             return None if self._config.embedded is None else 0.0
-        return (prompt * price.input_per_mtok + completion * price.output_per_mtok) / 1e6
+        return price.usd(prompt, completion)
 
     def _say(self, call: Call, body: Mapping[str, Any], most: int) -> str:
         if call.route != "generate":

@@ -91,7 +91,7 @@ class BatchEndpoint(Endpoint):
         if (price := self._config.price) is None:
             return 0.0
         prompt = min(tokens, int(size / self._estimate.bytes_per_token))
-        return (prompt * price.input_per_mtok + (tokens - prompt) * price.output_per_mtok) / 1e6
+        return price.usd(prompt, tokens - prompt)
 
     def _take(self, row: ReplyRow, reply: Reply) -> asyncio.Future[None]:
         """Commit a reply, and tell of it as of a call that has just been made; it waited for its batch."""

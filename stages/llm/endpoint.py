@@ -225,4 +225,4 @@ class Endpoint:
         price = self._config.price
         if price is None or not any(usage):
             return None
-        return (usage.prompt_tokens * price.input_per_mtok + usage.completion_tokens * price.output_per_mtok) / 1e6
+        return price.usd(usage.prompt_tokens, usage.completion_tokens)
