@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,14 +160,18 @@ def arithmetic(project: Project, base_url: str, seeds: int = 40, **changes: Any)
     }
 
 
-def calls_reach(simulator: Simulator, wanted: int) -> None:
-    """Return when the simulator has seen so many calls; asking it again is the only wait."""
-    pause = threading.Event()
-    for _ in range(600):
-        if simulator.stats()["calls"] >= wanted:
-            return
+def waits_for(true: Callable[[], object], told: Callable[[], object] = str) -> None:
+    """Return when it is true; looking again is the only wait. Two minutes are enough on a machine under load."""
+    pause, last = threading.Event(), time.monotonic() + 120
+    while not true():
+        if time.monotonic() > last:
+            pytest.fail(f"it never came to that {told()}")
         pause.wait(0.02)
-    pytest.fail(f"{simulator.stats()} and never {wanted} calls")
+
+
+def calls_reach(simulator: Simulator, wanted: int) -> None:
+    """Return when the simulator has seen so many calls."""
+    waits_for(lambda: simulator.stats()["calls"] >= wanted, lambda: f"{wanted} calls, {simulator.stats()}")
 
 
 def committed(project: Project, run: str) -> int:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import openai
 import orjson
-import pytest
-from whole_runs import Project, Simulator, arithmetic, committed, identities_hold, simulating
+from whole_runs import Project, Simulator, arithmetic, committed, identities_hold, simulating, waits_for
 
 from queues.ledger import Reader
 
@@ -20,16 +17,6 @@ def in_batches(config: dict[str, Any], **batch: Any) -> dict[str, Any]:
     """Return a pipeline whose endpoint `main` is asked in batches."""
     main = {**config["endpoints"]["main"], "mode": "batch", "batch": {"poll_s": 0.1, **batch}}
     return {**config, "endpoints": {**config["endpoints"], "main": main}}
-
-
-def waits_for(true: Callable[[], object]) -> None:
-    """Return when it is; looking again is the only wait."""
-    pause = threading.Event()
-    for _ in range(1500):
-        if true():
-            return
-        pause.wait(0.02)
-    pytest.fail("it never came to that")
 
 
 def accepted(project: Project, run: str) -> bytes:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import Counter
 from typing import Any
 
 import orjson
-import pytest
-from whole_runs import Project, committed, identities_hold, simulating
+from whole_runs import Project, committed, identities_hold, simulating, waits_for
 
 from queues.ledger import Reader
 from service.simulator.slide import FIRST, LAST, LENGTH
@@ -72,16 +70,14 @@ def test_what_answers_an_alarm_brings_back_at_least_half_of_what_was_lost(projec
     assert {(0, 0.7, 0), (1, 0.9, 0), (2, 0.9, 1)} <= set(ways)
 
 
-def steps_reach(project: Project, run: str, wanted: int) -> list[dict[str, Any]]:
-    """Return what was told when so many steps are committed; looking again is the only wait."""
-    pause = threading.Event()
-    for _ in range(600):
-        if (project.folder / run / "pipeline.resolved.yaml").exists():
-            told = rows(project, run, "collapse")
-            if sum("step" in row for row in told) >= wanted:
-                return told
-        pause.wait(0.02)
-    pytest.fail(f"never {wanted} steps")
+def steps_reach(project: Project, run: str, wanted: int) -> None:
+    """Return when so many steps are committed."""
+
+    def told() -> list[dict[str, Any]]:
+        begun = (project.folder / run / "pipeline.resolved.yaml").exists()
+        return rows(project, run, "collapse") if begun else []
+
+    waits_for(lambda: sum("step" in row for row in told()) >= wanted, lambda: f"{wanted} steps, {told()}")
 
 
 def test_a_run_killed_after_its_answers_goes_on_with_them_and_asks_for_nothing_twice(project: Project) -> None:
