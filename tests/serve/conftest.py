@@ -6,8 +6,18 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
+from browsing import chromium
+from playwright.sync_api import Browser, expect
 from served import TOKENS, Caller, Server, endpoints, serving
 from whole_runs import Simulator, simulating
+
+expect.set_options(timeout=60_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Watched, chromium
+from browsing import Watched
 from playwright.sync_api import Browser, Page, expect
 from served import TOKENS, Caller, Server, additions
 
@@ -27,13 +26,6 @@ VIEWS = (
     "jobs/{job}/seeds?state=solved",
     "jobs/{job}/seeds/0",
 )
-expect.set_options(timeout=60_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +33,10 @@ def ended(open_server: Server) -> dict[str, Any]:
     """Return two complete jobs: `good`, and `hostile`, whose seeds and candidates are of the worst kind."""
     caller = open_server.caller()
     texts = [HOSTILE, "x" * LONG, "\u202e" * 50 + "אבג", ""]
-    rows = [{"id": f"{n} {HOSTILE}", "question": HOSTILE, "kind": HOSTILE, "given": texts[n]} for n in range(4)]
+    rows = [
+        {"id": f"{n} {HOSTILE}", "question": HOSTILE, "kind": HOSTILE if n else "W" * 300, "given": texts[n]}
+        for n in range(4)
+    ]
     lines = "".join(json.dumps({**row, "answer": 2}, ensure_ascii=False) + "\n" for row in rows)
     file_id = caller.upload("hostile.jsonl", lines.encode()).json["id"]
     source = {"type": "upload", "file_id": file_id, "id": "id", "candidates": "given", "topic": "kind"}
@@ -227,6 +222,33 @@ def test_what_models_wrote_is_text_and_a_line_of_a_megabyte_does_no_harm(
     drawn = "[...document.querySelectorAll('.candidate .block')].map(one => getComputedStyle(one).contentVisibility)"
     assert page.evaluate(drawn) == ["auto"] * 62, "what is out of sight is not laid out"
     assert own(watched, open_server)
+
+
+SHOWN = {
+    "می\u200cشود 👩\u200d👧 क्\u200dष": "می\u200cشود 👩\u200d👧 क्\u200dष",
+    "a\u200db\u200c": "a⟨U+200D⟩b⟨U+200C⟩",
+    "so\u00adft\u2028line\u3164\U000e0041": "so⟨U+00AD⟩ft⟨U+2028⟩line⟨U+3164⟩⟨U+E0041⟩",
+}
+
+
+def test_what_is_invisible_is_spelled_out_but_for_joiners_that_writing_needs(
+    open_server: Server, browser: Browser
+) -> None:
+    page = Watched(browser, open_server.urls[0]).page
+    visible = "async (text) => (await import('/page/dom.js')).visible(text)"
+    assert {text: page.evaluate(visible, text) for text in SHOWN} == SHOWN
+
+
+def test_long_topics_leave_room_for_rows_and_what_is_written_from_the_right_begins_there(
+    open_server: Server, hostile: str, browser: Browser
+) -> None:
+    page = Watched(browser, open_server.urls[0]).page
+    go(page, open_server, f"jobs/{hostile}/seeds?state=unsolved")
+    assert page.locator("td.gist").first.evaluate("one => one.clientWidth") > 400
+    assert page.locator("td").first.evaluate("one => getComputedStyle(one).overflowY") == "clip"
+    go(page, open_server, f"jobs/{hostile}/seeds/2")
+    text = page.locator(".candidate > pre")
+    assert text.evaluate("one => getComputedStyle(one).unicodeBidi") == "plaintext"
 
 
 def test_the_editor_lists_every_mistake_and_leads_to_it(

@@ -17,6 +17,8 @@ const VIEWS = [
   [/^\/jobs\/([\w-]+)\/seeds\/(\d+)$/, seed],
 ];
 const find = (id) => document.getElementById(id);
+const heights = new Map();
+let entry = "";
 let leave = new AbortController();
 
 // The service went away, or is back: said once and quietly, and what is shown stays.
@@ -28,6 +30,14 @@ function title(text) {
   document.title = `${visible(text)} · tamis`;
 }
 
+// Remember how far down the view was that is left, and return how far down this one was when it was left.
+function arrived() {
+  heights.set(entry, scrollY);
+  if (history.state === null) history.replaceState(Math.random(), "");
+  entry = history.state;
+  return heights.get(entry) ?? 0;
+}
+
 async function show() {
   leave.abort();
   leave = new AbortController();
@@ -35,7 +45,14 @@ async function show() {
   const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
   const [found, view] = VIEWS.map(([pattern, one]) => [pattern.exec(path), one]).find(([match]) => match) ?? [];
   const main = h("main", { id: "main", tabindex: "-1", "data-at": location.hash, "aria-busy": "true" });
-  const ready = () => main.removeAttribute("aria-busy");
+  const filter = document.activeElement.name;
+  const height = arrived();
+  const ready = () => {
+    if (!main.hasAttribute("aria-busy")) return;
+    main.removeAttribute("aria-busy");
+    if (height && !scrollY) scrollTo(0, height);
+    if (filter && document.activeElement === main) main.querySelector(`select[name="${filter}"]`)?.focus({ preventScroll: true });
+  };
   find("main").replaceWith(main);
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.getAttribute("href") === `#${path || "/"}`;
@@ -44,7 +61,7 @@ async function show() {
   away(false);
   scrollTo(0, 0);
   try {
-    if (!found) throw new Error(`there is nothing at ${path}`);
+    if (!found) throw new Refused(404, { error: { message: `there is nothing at ${path}` } });
     await view({ main, signal, away, ready, title, ids: found.slice(1), query: new URLSearchParams(search) });
   } catch (error) {
     if (!signal.aborted) refused(main, error);
@@ -52,16 +69,28 @@ async function show() {
   ready();
 }
 
+function anew() {
+  find("who").hidden = !token.get();
+  show();
+  find("main").focus({ preventScroll: true });
+}
+
 function refused(main, error) {
+  away(false);
   if (error.status === 401) {
     askForToken(token.get() ? "This token is not known here." : "This service asks who you are.");
-    if (!main.querySelector("h1")) main.append(h("h1", {}, "Who asks?"));
+    heading(main, "Who asks?");
     main.append(note("Paste your token above. It stays in this tab, and is forgotten when the tab is closed."));
     return;
   }
-  if (!main.querySelector("h1")) main.append(h("h1", {}, error.status === 404 ? "Not here" : "That did not work"));
+  if (!main.querySelector("h1")) heading(main, error.status === 404 ? "Not here" : "That did not work");
   main.prepend(note(`${error.message}.`, "bad"));
   if (!(error instanceof Refused || error instanceof Unreachable)) console.error(error);
+}
+
+function heading(main, text) {
+  title(text);
+  main.replaceChildren(h("h1", {}, text));
 }
 
 function askForToken(why) {
@@ -76,22 +105,21 @@ find("access").addEventListener("submit", (event) => {
   event.preventDefault();
   token.set(find("token").value.trim());
   find("access").hidden = true;
-  find("who").hidden = !token.get();
-  show();
+  anew();
 });
 find("forget").addEventListener("click", () => {
   token.set("");
-  find("who").hidden = true;
-  show();
+  anew();
 });
-find("who").addEventListener("click", () => askForToken("Another token, or none:"));
+find("who").addEventListener("click", () => {
+  if (find("access").hidden) askForToken("Another token, or none:");
+  else find("access").hidden = true;
+});
 find("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address says which view is shown
   find("main").focus();
 });
-addEventListener("hashchange", () => {
-  show();
-  find("main").focus({ preventScroll: true });
-});
+addEventListener("hashchange", anew);
+history.scrollRestoration = "manual"; // the browser would look for a place that is not there yet
 find("who").hidden = !token.get();
 show();

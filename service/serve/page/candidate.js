@@ -10,10 +10,13 @@ export const why = ({ state, stage, reason }) =>
 
 const figure = (value) => (typeof value === "number" ? String(Math.round(value * 1000) / 1000) : String(value));
 
+// A text, or a value as JSON, in a frame.
+export const framed = (value) =>
+  typeof value === "string" ? clamped(value, { class: "code" }) : clamped(JSON.stringify(value, null, 2), { class: "code json" });
+
 const folded = (title, value, always = false) => {
   if (value === null || value === undefined || (typeof value === "object" && !Object.keys(value).length)) return null;
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  return h("details", { open: always }, h("summary", {}, title), clamped(text, { class: "code" }));
+  return h("details", { open: always }, h("summary", {}, title), framed(value));
 };
 
 function verdict(stage, said) {

@@ -4,7 +4,7 @@
 import { number } from "./human.js";
 
 const HIDDEN =
-  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff]/gu;
+  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\uffff\ud800-\udfff\u{e0000}-\u{e0fff}]|(?<![\p{Lo}\p{M}\p{Extended_Pictographic}\p{Emoji_Modifier}])[\u200c\u200d]/gu; // joiners are part of Persian, of Hindi and of many emoji
 const CHARS = 4000;
 const BLOCK = 16000;
 
@@ -24,6 +24,17 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 const node = (child) => (child instanceof Node ? child : document.createTextNode(visible(child)));
+
+// Put other children in a place. The focus stays: on what had it, else on what stands for that, else in the place.
+export function replace(place, ...children) {
+  const held = place.contains(document.activeElement) ? document.activeElement : null;
+  place.replaceChildren(...children);
+  if (!held || held.isConnected) return held?.focus({ preventScroll: true });
+  const same = (one) => (held.href ? one.href === held.href : one.textContent === held.textContent);
+  const others = [...place.querySelectorAll("a, button")];
+  place.tabIndex = -1;
+  (others.find(same) ?? others[0] ?? place).focus({ preventScroll: true });
+}
 
 // Change a text only where it is another: what is read aloud or marked by the mouse stays.
 export function set(element, text) {
@@ -96,14 +107,14 @@ export function table(columns, label, kind = "") {
   const head = columns.map(([title, name]) => h("th", { class: name, role: "columnheader" }, title));
   const whole = h("table", { "aria-label": label, role: "table" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...head)), body);
   const element = h("div", { class: `scroll ${kind}` }, whole);
-  element.rows = (rows) => body.replaceChildren(...rows);
+  element.rows = (rows) => replace(body, ...rows);
   element.cells = (cells) =>
     h("tr", { role: "row" }, ...cells.map((cell, at) => h("td", { class: columns[at][1], role: "cell", "data-label": columns[at][0] }, cell)));
   return element;
 }
 
 export function select(label, options, value, change) {
-  const field = h("select", { on: { change: () => change(field.value) } });
+  const field = h("select", { name: label, on: { change: () => change(field.value) } });
   for (const [key, text] of options) field.append(h("option", { value: key, selected: key === value }, text));
   return h("label", {}, `${label} `, field);
 }

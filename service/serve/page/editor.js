@@ -28,8 +28,7 @@ export function editor(label, changed, moved) {
     const before = area.value.slice(0, area.selectionStart);
     const begins = /[^\n]*$/.exec(before)[0];
     const deeper = /[{[]\s*$/.test(begins) ? "  " : "";
-    area.setRangeText(`\n${/^ */.exec(begins)[0]}${deeper}`, area.selectionStart, area.selectionEnd, "end");
-    area.dispatchEvent(new Event("input"));
+    document.execCommand("insertText", false, `\n${/^ */.exec(begins)[0]}${deeper}`); // nothing else can be undone
   }
 
   return {

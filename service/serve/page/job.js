@@ -1,7 +1,7 @@
 // One job as it goes on: its figures, its funnel, why candidates fell, its seeds, its files, and what can be done with it.
 
 import { ask, download, events, get, repeat, token, Unreachable } from "./api.js";
-import { bar, button, h, note, section, set, table } from "./dom.js";
+import { bar, button, h, note, replace, section, set, table } from "./dom.js";
 import { brief, bytes, dollars, duration, number, percent, rate, when } from "./human.js";
 import { figures } from "./jobs.js";
 import { write } from "./places.js";
@@ -11,6 +11,7 @@ import { funnel, reasons } from "./stages.js";
 const ENDED = ["complete", "budget", "failed", "cancelled"];
 const FUNNEL_MS = 4000;
 const SOON_MS = 1500;
+const NOTHING = { stages: [] };
 const MEANING = {
   queued: "waits for a place among the jobs that run",
   paused: "keeps what it has; resume it, and it goes on where it was",
@@ -55,8 +56,8 @@ const quiet = () => {}; // the stream of events meets the same, and tells it
 
 class JobPage {
   constructor(main, id, signal) {
-    Object.assign(this, { id, signal, job: null, asked: 0, took: 0, counting: false });
-    this.funnel = { stages: [], accepted: 0, pending: 0, seeds: {} };
+    Object.assign(this, { id, signal, job: null, asked: 0, took: 0, counting: false, asking: "" });
+    this.funnel = null;
     this.name = h("span");
     this.pill = h("span", { class: "state" });
     this.actions = h("div", { class: "actions", role: "group", "aria-label": "What can be done with it" });
@@ -90,7 +91,6 @@ class JobPage {
     set(this.name, job.name);
     set(this.pill, job.stopping ? `${job.state}, ${job.stopping} soon` : job.state);
     this.pill.className = `state ${job.state}`;
-    this.figures(figures(job), job);
     this.draw();
     if (before?.state !== job.state || before?.stopping !== job.stopping) {
       if (before) document.getElementById("told").textContent = `The job is ${this.pill.textContent}.`;
@@ -152,8 +152,9 @@ class JobPage {
   }
 
   draw() {
-    this.stages.show(this.funnel, this.job.progress);
-    this.reasons.show(this.funnel, this.job.progress);
+    this.figures(figures(this.job, this.funnel), this.job);
+    this.stages.show(this.funnel ?? NOTHING, this.job.progress);
+    this.reasons.show(this.funnel ?? NOTHING, this.job.progress);
   }
 
   link() {
@@ -171,7 +172,7 @@ class JobPage {
     if (page === null) return;
     const more = page.has_more ? h("p", {}, h("a", { href: `#/jobs/${this.id}/seeds?state=unsolved` }, "all of them")) : null;
     const none = h("p", { class: "none" }, "No seed is unsolved so far.");
-    this.unsolved.replaceChildren(page.data.length ? seedRows(this.id, page.data) : none, more ?? "");
+    replace(this.unsolved, page.data.length ? seedRows(this.id, page.data) : none, more ?? "");
   }
 
   async ended() {
@@ -180,7 +181,7 @@ class JobPage {
     if (!data.length) return;
     const list = table([["file", "name"], ["size", "n"]], "Files");
     list.rows(data.map((file) => list.cells([this.file(file.id), bytes(file.bytes)])));
-    this.files.replaceChildren(list);
+    replace(this.files, list);
   }
 
   file(name) {
@@ -195,7 +196,7 @@ class JobPage {
   }
 
   pipeline() {
-    const text = h("pre", { class: "code", tabindex: "0" });
+    const text = h("pre", { class: "code json", tabindex: "0" });
     const open = async () => {
       if (text.textContent !== "") return;
       set(text, await get(`/v1/jobs/${this.id}/pipeline`).then(write, (error) => error.message));
@@ -212,12 +213,13 @@ class JobPage {
     if (!["complete", "budget", "cancelled"].includes(state) && stopping !== "cancelled")
       can.push(this.action("Cancel", "cancel", "Cancel it for good? What there is stays, and nothing more is made."));
     if (ENDED.includes(state)) can.push(this.action("Delete", "", "Delete it, with its samples and files?"));
-    this.actions.replaceChildren(...can);
+    if (!can.some((one) => one.textContent === this.asking)) replace(this.actions, ...can); // else the question stays
   }
 
   // A button for one thing; what cannot be taken back is asked for twice, in the same place.
   action(label, what, question = "") {
     const act = async () => {
+      this.asking = "";
       try {
         const answer = await ask(what ? "POST" : "DELETE", `/v1/jobs/${this.id}${what && `/${what}`}`, what ? { body: {} } : {});
         if (!what) location.hash = "#/";
@@ -230,7 +232,8 @@ class JobPage {
     };
     const sure = () => {
       const yes = button(`Yes, ${label.toLowerCase()} it`, act, { class: "grave" });
-      const no = button("No", () => (this.offer(), this.actions.querySelector("button")?.focus()));
+      const no = button("No", () => ((this.asking = ""), this.offer()));
+      this.asking = label;
       this.actions.replaceChildren(h("span", { role: "alert" }, question), yes, no);
       no.focus();
     };
@@ -242,6 +245,6 @@ class JobPage {
 function update(paragraph, parts) {
   const text = (one) => (typeof one === "string" ? one : one.textContent);
   if ([...paragraph.childNodes].map((one) => one.textContent).join("|") === parts.map(text).join("|")) return false;
-  paragraph.replaceChildren(...parts);
+  replace(paragraph, ...parts);
   return true;
 }

@@ -85,23 +85,24 @@ function share({ phase, phases, phase_done, phase_seeds, seeds_done, seeds }) {
   return (phase + (phase_seeds ? Math.min(1, phase_done / phase_seeds) : 0)) / phases;
 }
 
-// What there is to say of a job, from its progress while it runs, else from what its last run has left.
-export function figures(job) {
+// What there is to say of a job: from its progress while it runs, else from what is settled, where that was asked for, or
+// from what its last run has left, which is nothing where the service ended in its midst.
+export function figures(job, funnel = null) {
   const { progress, counts } = job;
   const begun = progress !== null || counts !== null;
   const took = job.started_at === null ? null : (job.ended_at ?? Date.now() / 1000) - job.started_at;
-  const settled = ({ solved, unsolved, failed, expanded }) => solved + unsolved + failed + expanded;
   if (progress !== null)
     return {
       begun, took, share: share(progress), done: progress.seeds_done, seeds: Math.max(progress.seeds, progress.seeds_done),
       solved: progress.seeds_solved, accepted: progress.accepted, calls: progress.calls, callsPerS: progress.calls_per_s,
       tokens: progress.prompt_tokens + progress.completion_tokens, cost: progress.cost_usd, left: progress.eta_s,
     };
-  const done = counts ? settled(counts.seeds) : 0;
-  const seeds = counts ? counts.seeds.read + counts.seeds.derived : job.seeds;
+  const { solved = 0, unsolved = 0, failed = 0, expanded = 0 } = funnel?.seeds ?? counts?.seeds ?? {};
+  const done = solved + unsolved + failed + expanded;
+  const seeds = Math.max(done, counts ? counts.seeds.read + counts.seeds.derived : job.seeds);
   const tokens = job.tokens === null ? null : job.tokens.prompt + job.tokens.completion;
   return {
-    begun, took: job.wall_s ?? (job.state === "running" ? took : null), share: seeds ? done / seeds : 0, done, seeds, solved: counts?.seeds.solved ?? 0,
-    accepted: counts?.candidates.accepted ?? 0, calls: job.calls?.calls ?? null, callsPerS: null, tokens, cost: job.cost_usd, left: null,
+    begun, took: job.wall_s ?? (job.state === "running" ? took : null), share: seeds ? done / seeds : 0, done, seeds, solved,
+    accepted: funnel?.accepted ?? counts?.candidates.accepted ?? 0, calls: job.calls?.calls ?? null, callsPerS: null, tokens, cost: job.cost_usd, left: null,
   };
 }

@@ -3,7 +3,7 @@
 import { get, query as toQuery } from "./api.js";
 import { candidate } from "./candidate.js";
 import { h, pages, path, select } from "./dom.js";
-import { number, words } from "./human.js";
+import { cut, number, words } from "./human.js";
 import { settledReasons } from "./stages.js";
 
 const LIMIT = 20;
@@ -30,9 +30,9 @@ export async function sampleList({ main, signal, title, ids: [id], query }) {
 }
 
 const heading = (id, one) => [
-  h("a", { href: `#/jobs/${id}/seeds/${one.seed_no}` }, h("code", {}, one.seed_id)),
+  h("a", { href: `#/jobs/${id}/seeds/${one.seed_no}` }, h("code", {}, cut(one.seed_id, 80))),
   ` candidate ${one.id.split("-")[1]}`,
-  one.topic ? h("small", {}, ` ${one.topic}`) : "",
+  one.topic ? h("small", {}, ` ${cut(one.topic, 80)}`) : "",
 ];
 
 // Filters that only offer what there is, with how many there are.

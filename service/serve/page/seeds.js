@@ -1,8 +1,8 @@
 // The seeds of a job by how they ended, and one seed with its candidates side by side.
 
 import { get, query as toQuery } from "./api.js";
-import { candidate } from "./candidate.js";
-import { button, clamped, h, pages, path, select, state as pill, table } from "./dom.js";
+import { candidate, framed } from "./candidate.js";
+import { button, clamped, h, pages, path, replace, select, state as pill, table } from "./dom.js";
 import { cut, number } from "./human.js";
 
 export const STATES = ["solved", "unsolved", "failed", "expanded", "parked"];
@@ -31,7 +31,7 @@ const gist = (row) => cut(Object.entries(row).map(([key, value]) => `${key}: ${t
 
 export function seedRows(id, seeds) {
   const topics = seeds.some((one) => one.topic);
-  const list = table([["seed", "name"], ...(topics ? [["topic", ""]] : []), ["row", "gist"]], "Seeds");
+  const list = table([["seed", "name"], ...(topics ? [["topic", "name"]] : []), ["row", "gist"]], "Seeds");
   const link = (one) => h("a", { href: `#/jobs/${id}/seeds/${one.id}` }, h("code", {}, cut(one.seed_id, 80)));
   list.rows(seeds.map((one) => list.cells([link(one), ...(topics ? [cut(one.topic, 80)] : []), [one.failure ? h("span", { class: "bad" }, `${cut(one.failure, 240)} `) : "", gist(one.row)]])));
   return list;
@@ -58,7 +58,7 @@ export async function seed({ main, signal, title, ids: [id, no], query }) {
 }
 
 const turn = (message) =>
-  h("div", {}, h("small", {}, message.role ?? ""), clamped(typeof message.content === "string" ? message.content : JSON.stringify(message.content, null, 2), { class: "code" }));
+  h("div", {}, h("small", {}, message.role ?? ""), framed(message.content));
 
 function side(found, show, choose) {
   const count = (state) => found.candidates.filter((one) => one.state === state).length;
@@ -70,7 +70,7 @@ function side(found, show, choose) {
     const has = columns.children.length;
     columns.append(...shown.slice(has, size).map((one) => candidate(one, `candidate ${one.id.split("-")[1]}`)));
     const left = shown.length - columns.children.length;
-    more.replaceChildren(left > 0 ? button(`show ${number(Math.min(left, SIDE))} more of ${number(left)}`, () => reveal(columns.children.length + SIDE)) : "");
+    replace(more, left > 0 ? button(`show ${number(Math.min(left, SIDE))} more of ${number(left)}`, () => reveal(columns.children.length + SIDE)) : "");
   };
   reveal(SIDE);
   const filter = select("show", [["", `all candidates (${number(found.candidates.length)})`], ...kinds], show, choose);

@@ -75,7 +75,6 @@ export function reasons(job) {
     if (told === JSON.stringify(fell)) return;
     told = JSON.stringify(fell);
     const all = Math.max(1, ...(progress ?? counted).stages.map((stage) => stage.came));
-    const focused = document.activeElement?.getAttribute("href");
     list.rows(
       fell.map((one) => {
         const href = `#/jobs/${job}/samples?${query({ status: one.state, stage: one.stage, reason: one.reason })}`;
@@ -84,7 +83,6 @@ export function reasons(job) {
         return list.cells([one.stage, [link, mark], number(one.count), percent(one.count, all), bar("").fill(one.count, fell[0].count)]);
       }),
     );
-    for (const link of list.querySelectorAll("a")) if (link.getAttribute("href") === focused) link.focus();
   };
   return { element: h("div", {}, list, none), show };
 }

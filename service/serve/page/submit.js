@@ -1,7 +1,7 @@
 // A new job: its seeds, its pipeline in an editor that is checked while somebody types, and what comes of it.
 
 import { ask, get, query as toQuery, start, upload } from "./api.js";
-import { button, h, note, section, select, set } from "./dom.js";
+import { button, h, note, replace, section, select, set } from "./dom.js";
 import { editor } from "./editor.js";
 import { hints, keysAt } from "./hints.js";
 import { bytes, cut, number, percent, when } from "./human.js";
@@ -68,7 +68,7 @@ class SubmitPage {
   fill(name) {
     const before = this.editor.text;
     this.back.hidden = before === this.made || before === "";
-    this.back.onclick = () => ((this.editor.text = before), (this.back.hidden = true));
+    this.back.onclick = () => ((this.editor.text = before), this.editor.go([0, 0]), (this.back.hidden = true));
     this.template = name;
     this.made = write(TEMPLATES[name](this.given));
     this.editor.text = this.made;
@@ -139,7 +139,8 @@ class SubmitPage {
     this.verdict.className = `verdict ${errors.length ? "bad" : "good"}`;
     const seeds = found?.seeds;
     set(this.verdict, errors.length ? (errors.length === 1 ? "One thing is wrong:" : `${number(errors.length)} things are wrong:`) : `It can be submitted: ${number(seeds ?? 0)} ${seeds === 1 ? "seed" : "seeds"} will be read.`);
-    this.errors.replaceChildren(
+    replace(
+      this.errors,
       ...errors.map((one) => {
         const place = h("span", { class: "place" }, `line ${lineOf(text, one.span[0])}${one.loc ? `, ${one.loc}` : ""}`);
         return h("li", {}, h("button", { type: "button", on: { click: () => this.editor.go(one.span) } }, place, " ", one.message));
@@ -150,18 +151,19 @@ class SubmitPage {
 
   // Submit what stands there. Pressed again after a broken connection it is the same job, by its key.
   async submit() {
+    if (this.go.hasAttribute("aria-disabled")) return;
     clearTimeout(this.timer);
     const { value, fault } = read(this.editor.text);
     if (fault) return this.check();
     const body = { pipeline: value, priority: Number(this.priority.value), limit: this.limit.value ? Number(this.limit.value) : null };
     this.key ||= [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
-    this.go.disabled = true;
+    this.go.setAttribute("aria-disabled", "true"); // and not disabled, which would take the focus away
     try {
       const job = await ask("POST", "/v1/jobs", { body, key: this.key });
       draft = "";
       if (!this.signal.aborted) location.hash = `#/jobs/${job.id}`;
     } catch (error) {
-      this.go.disabled = false;
+      this.go.removeAttribute("aria-disabled");
       this.said.replaceChildren(note(`${error.message}.`, "bad"));
       if (error.errors?.length) this.check();
     }
