@@ -43,7 +43,8 @@ summed, by `increase(tamis_accepted_total[1h])` |
 | unreadable share | `rate(tamis_failures_total{reason="unreadable"}[5m])` by all that the stage looked at |
 | length of replies | `histogram_quantile(0.95, rate(tamis_completion_tokens_bucket[5m]))` |
 
-The wire's time is measured in our process: where `tamis_event_loop_lag_seconds` is large, part of it is ours.
+The wire's time is measured in our process: where `tamis_event_loop_lag_seconds` is large, part of it is ours. Calls in
+batches of a provider have neither wait nor duration.
 """
 
 OTEL = f"""\

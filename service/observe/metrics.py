@@ -77,8 +77,9 @@ class Metrics:
         self.counts(event)
         if isinstance(event, CallFinished):
             call = (event.endpoint, event.stage)
-            self._duration[call].observe(event.duration_s)
-            self._wait[call].observe(event.wait_s)
+            if event.duration_s:  # what came home in a batch waited at no gate, and was on no wire
+                self._duration[call].observe(event.duration_s)
+                self._wait[call].observe(event.wait_s)
             if event.completion_tokens:
                 self._tokens[call].observe(event.completion_tokens)
             if self._genai is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from batch_client import chat, client_of
 from prometheus_client.parser import text_string_to_metric_families
-from served import Caller, additions
+from served import PAUSE, Caller, Server, additions
 
 
 def figures(caller: Caller) -> dict[tuple[str, ...], float]:
@@ -46,3 +47,16 @@ def test_a_job_s_figures_begin_at_zero_so_that_its_first_alarm_is_an_increase(op
     assert [now.get(key) for key in zeros] == [0.0] * len(zeros)
     operator.post(f"/v1/jobs/{job_id}/cancel")
     operator.job(job_id, "cancelled")
+
+
+def test_a_server_that_fails_a_batch_is_seen(open_server: Server, operator: Caller) -> None:
+    with client_of(open_server) as client:
+        batch = client.send([chat(n, "dead") for n in range(8)])
+        for _ in range(600):
+            if figures(operator).get(("tamis_breaker_open", "dead")):
+                break
+            PAUSE.wait(0.05)
+        assert figures(operator).get(("tamis_breaker_open", "dead")) == 1
+        client.batches.cancel(batch.id)
+        client.ended(batch.id)
+    assert not figures(operator).get(("tamis_breaker_open", "dead"))

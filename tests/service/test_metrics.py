@@ -140,6 +140,14 @@ def test_a_replayed_call_is_no_call(metrics: Metrics) -> None:
     assert value(metrics, "tamis_calls_total", endpoint="main", stage="generate", outcome="ok") == 0
 
 
+def test_hours_in_a_batch_are_no_wait_at_the_gate(metrics: Metrics) -> None:
+    metrics(CallFinished("main", "generate", "ok", 7200.0, 0.0, 60, 40))
+    labels = {"endpoint": "main", "stage": "generate"}
+    for name in ("call_wait_seconds", "call_duration_seconds"):
+        assert value(metrics, f"tamis_{name}_count", **labels) == 0
+    assert value(metrics, "tamis_completion_tokens_count", **labels) == 1
+
+
 def test_two_runs_in_one_process_do_not_mix(observed: Metrics) -> None:
     assert value(Metrics(watched_pipeline()), "tamis_seeds_total", outcome="solved") == 0
 
