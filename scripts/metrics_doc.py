@@ -22,9 +22,11 @@ that is asked for. This page is printed by `scripts/metrics_doc.py` from the cod
 [grafana/](../grafana/README.md) has the dashboards and [runbook.md](runbook.md) the alerts that are made of it.
 
 Labels are bounded: `endpoint` is an alias, `stage` a stage's name (in the service, where authors choose names, its
-type; an audit slice is `NAME.audit`), and the others take the values listed below. No figure carries a seed, a prompt,
-an id or a job's name. Every series that a pipeline can have is there from the start at 0; what has not been measured
-yet is NaN. Counters are of this process and begin at 0 with it.
+type, and `batch` for batches), and the others take the values listed below. What a stage asks for beside itself is
+`NAME.audit`, `NAME.until`, `NAME.embed` or `NAME.revive`. No figure carries a seed, a prompt, an id or a job's name.
+Every series that a pipeline can have is there from its start at 0; what has not been measured yet is NaN. Counters are
+of this process and begin at 0 with it. A seed that was interrupted goes through its stages once more, with the replies
+it has: its candidates and verdicts are counted again, its calls, tokens and costs are not.
 """
 
 MADE_OF_IT = """\
@@ -41,7 +43,8 @@ summed, by `increase(tamis_accepted_total[1h])` |
 | unreadable share | `rate(tamis_failures_total{reason="unreadable"}[5m])` by all that the stage looked at |
 | length of replies | `histogram_quantile(0.95, rate(tamis_completion_tokens_bucket[5m]))` |
 
-The wire's time is measured in our process: where `tamis_event_loop_lag_seconds` is large, part of it is ours.
+The wire's time is measured in our process: where `tamis_event_loop_lag_seconds` is large, part of it is ours. Calls in
+batches of a provider have neither wait nor duration.
 """
 
 OTEL = f"""\

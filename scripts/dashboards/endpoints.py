@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from panels import Colours, choice, failing, figure, left_alone, lines, ours, page, refused, slow
-from queries import mean, most, now, of, per_second, quantiles, share
+from queries import mean, now, or_none, per_second, quantiles, share
 
 ENDPOINT = 'endpoint=~"$endpoint"'
 SERVED = 'outcome="ok"'
@@ -12,8 +12,11 @@ CALLS = "calls_total"
 MODEL = 'model_name=~"$model"'
 
 
+SHARED = "Aliases of one group share a limit: their shares add up."
+
+
 def limit(kind: str) -> str:
-    return most("limit_per_minute", "endpoint", "max", ENDPOINT, f'kind="{kind}"')
+    return now("limit_per_minute", "endpoint", ENDPOINT, f'kind="{kind}"')
 
 
 def tokens(kinds: str) -> str:
@@ -25,24 +28,23 @@ ORDER = [
         "Served",
         "Attempts answered per second.",
         "reqps",
-        per_second(CALLS, "", ENDPOINT, SERVED),
-        Colours(green=0.1, yellow=0.01, red=0),
+        or_none(per_second(CALLS, "", ENDPOINT, SERVED)),
     ),
     failing(ENDPOINT),
     refused("Answers 429 and 503 as a share of the attempts.", ENDPOINT),
     slow(ENDPOINT),
     figure(
         "Waiting at the gate",
-        "Calls that wait for a place, for pace, for tokens, or for the end of a cool-down.",
+        "Calls that wait for a place, pace, tokens, or the end of a cool-down, at the endpoint with most of them.",
         "short",
-        now("calls_waiting", "", ENDPOINT),
+        or_none(f"max({now('calls_waiting', 'endpoint', ENDPOINT)})"),
         Colours(green=0, yellow=500, red=2000),
     ),
     figure(
         "Servers left alone",
         "Servers that failed again and again.",
         "short",
-        now("breaker_open", "", ENDPOINT),
+        or_none(now("breaker_open", "", ENDPOINT)),
         Colours(green=0, yellow=1, red=2),
     ),
 ]
@@ -75,24 +77,25 @@ LIMITS = [
         (now("concurrency_limit", "endpoint", ENDPOINT), "{{endpoint}}: limit"),
     ),
     lines(
-        "Free places",
-        "Share of the concurrency limit that is free. Near 0: the limit holds the run back, not the work.",
+        "Places taken",
+        f"Share of the concurrency limit that is in use. Near 1: the limit holds the run back, not the work. {SHARED}",
         "percentunit",
         (
-            "1 - "
-            + share(now("calls_in_flight", "endpoint", ENDPOINT), now("concurrency_limit", "endpoint", ENDPOINT)),
+            share(now("calls_in_flight", "endpoint", ENDPOINT), now("concurrency_limit", "endpoint", ENDPOINT)),
             "{{endpoint}}",
         ),
     ),
     lines(
         "Requests by their limit",
-        "Attempts per minute as a share of what may go, where a rate is set. At 1 the rate holds the run back.",
+        "Attempts per minute as a share of what may go, where a rate is set. At 1 the rate holds the run back. "
+        + SHARED,
         "percentunit",
         (share("60 * " + per_second(CALLS, "endpoint", ENDPOINT), limit("requests")), "{{endpoint}}"),
     ),
     lines(
         "Tokens by their limit",
-        "Tokens per minute as a share of what may go, where a rate is set. What is reserved and not used comes back.",
+        "Tokens per minute as a share of what may go, where a rate is set. What is reserved and not used comes back. "
+        + SHARED,
         "percentunit",
         (share("60 * " + tokens("prompt|completion"), limit("tokens")), "{{endpoint}}"),
     ),
@@ -103,7 +106,7 @@ WAITS = [
         "Who waits for what",
         "Calls at the gate, by what the first of them lacks.",
         "short",
-        (most("calls_waiting", "endpoint, lacks", "max", ENDPOINT), "{{endpoint}}: {{lacks}}"),
+        (now("calls_waiting", "endpoint, lacks", ENDPOINT), "{{endpoint}}: {{lacks}}"),
         stacked=True,
     ),
     lines("Wait", "Time at the gate, before the wire.", "s", *quantiles("call_wait_seconds", "endpoint", ENDPOINT)),
@@ -139,10 +142,7 @@ SERVER = [
         "limit is higher than is of use.",
         "short",
         (f"sum by (model_name) (vllm:num_requests_waiting{{{MODEL}}})", "{{model_name}}: at the server"),
-        (
-            f"max by (endpoint) (sum by (endpoint, instance) ({of('calls_waiting', ENDPOINT)}))",
-            "{{endpoint}}: at our gate",
-        ),
+        (now("calls_waiting", "endpoint", ENDPOINT), "{{endpoint}}: at our gate"),
     ),
     lines(
         "KV cache",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
-from panels import ANY, Colours, bars, failing, figure, left_alone, lines, page, refused, slow
-from queries import now, per_second, quantile, share, so_far
+from panels import Colours, bars, failing, figure, left_alone, lines, page, refused, slow
+from queries import now, or_none, per_second, quantile, share, so_far
 
 CALLS, ACCEPTED = "calls_total", "accepted_total"
 ENDED = 'outcome=~"solved|unsolved|failed"'
@@ -16,22 +16,20 @@ ORDER = [
         "Alerts",
         "Alerts of tamis that fire now. The runbook says what each of them asks for.",
         "short",
-        f"count({ALERTS}) or vector(0)",
+        or_none(f"count({ALERTS})"),
         Colours(green=0, yellow=1, red=3),
     ),
     figure(
         "Jobs that run",
         "Jobs under way; a run of the command line is one.",
         "short",
-        now("jobs", "", 'state="running"'),
-        ANY,
+        or_none(now("jobs", "", 'state="running"')),
     ),
     figure(
         "Accepted",
         "Accepted candidates per second, of the seeds that have ended.",
         "cps",
-        per_second(ACCEPTED),
-        Colours(green=0.01, yellow=0.001, red=0),
+        or_none(per_second(ACCEPTED)),
     ),
     figure(
         "Seeds solved",

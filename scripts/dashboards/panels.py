@@ -49,7 +49,6 @@ class Colours(NamedTuple):
     red: float
 
 
-ANY = Colours(green=1, yellow=1, red=0)
 RARE = Colours(green=0, yellow=0.01, red=0.05)
 """Of shares of what ought not to happen."""
 
@@ -65,12 +64,14 @@ def _panel(panel: Panel, title: str, text: str, unit: str, queries: Sequence[Que
     return panel
 
 
-def figure(title: str, text: str, unit: str, expr: str, colours: Colours) -> Panel:
-    """Return one number whose colour tells."""
-    green, yellow, red = colours
-    steps = [Threshold(None, "red"), Threshold(yellow, "yellow"), Threshold(green, "green")]
-    if green < red:
-        steps = [Threshold(None, "green"), Threshold(yellow, "yellow"), Threshold(red, "red")]
+def figure(title: str, text: str, unit: str, expr: str, colours: Colours | None = None) -> Panel:
+    """Return one number, and what its colour tells; without colours it is neither good nor bad."""
+    steps = [Threshold(None, "text")]
+    if colours is not None:
+        green, yellow, red = colours
+        steps = [Threshold(None, "red"), Threshold(yellow, "yellow"), Threshold(green, "green")]
+        if green < red:
+            steps = [Threshold(None, "green"), Threshold(yellow, "yellow"), Threshold(red, "red")]
     panel = _panel(stat.Panel(), title, text, unit, [(expr, title)], STAT_HEIGHT)
     panel.thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
     panel.color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.AREA)

@@ -29,6 +29,11 @@ def now(name: str, by: str = "", *matchers: str) -> str:
     return f"{summed(by)}({of(name, *matchers)})"
 
 
+def or_none(expr: str) -> str:
+    """Return 0 where no process tells anything: a panel would go on to show what the last one said."""
+    return f"{expr} or vector(0)"
+
+
 def most(name: str, by: str, how: str = "max", *matchers: str) -> str:
     """Return the extreme of what cannot be added up."""
     return f"{how} by ({by}) ({of(name, *matchers)})"

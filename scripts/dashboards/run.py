@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
-from panels import ANY, RARE, Colours, bars, figure, lines, ours, page
-from queries import mean, most, now, of, per_second, quantile, quantiles, share, so_far
+from panels import RARE, Colours, bars, figure, lines, ours, page
+from queries import mean, most, now, of, or_none, per_second, quantile, quantiles, share, so_far
 
 STAGE = 'stage=~"$stage"'
 SEEN = 'outcome=~"passed|rejected|failed|marked"'
@@ -18,22 +18,19 @@ PROGRESS = [
         "Seeds under way",
         "Seeds between admission and their end. Flat is right; what grows is not drained.",
         "short",
-        now("groups_in_flight"),
-        ANY,
+        or_none(now("groups_in_flight")),
     ),
     figure(
         "Seeds done",
         "Seeds that have ended, over the range shown.",
         "short",
         so_far("seeds_total", "", 'outcome=~"solved|unsolved|failed|expanded"'),
-        ANY,
     ),
     figure(
         "Accepted",
         "Candidates accepted, over the range shown.",
         "short",
         so_far("accepted_total"),
-        ANY,
     ),
     figure(
         "Budget left",

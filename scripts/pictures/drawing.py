@@ -21,7 +21,7 @@ mpl.use("agg")
 WIDE_IN, UNIT_IN, COLUMNS, DPI = 16.0, 0.28, 24, 84
 GROUND, PANEL, EDGE, TEXT, FAINT = "#111217", "#181b1f", "#2c2f36", "#d8d9dd", "#8e9097"
 COLOURS = ["#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#ffa6b0", "#96d98d", "#c4a000"]
-NAMED = {"green": "#73bf69", "yellow": "#f2cc0c", "red": "#f2495c"}
+NAMED = {"green": "#73bf69", "yellow": "#f2cc0c", "red": "#f2495c", "text": TEXT}
 MOST_LEGENDS = 9
 
 

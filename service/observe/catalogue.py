@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
-from config.schema import Generate, Judge, Pipeline
+from config.schema import Dedupe, Generate, Judge, Pipeline
 from queues.gate import Kind
 from stages.core.events import CallOutcome
 from stages.core.steering import Step
@@ -34,6 +34,7 @@ REASONS = {
     "regex": ("no_match",),
     "json_schema": ("schema", "invalid_json"),
     "python": ("wrong_answer", "error", "timeout", "memory", "exited", "crashed"),
+    "grounded": ("ungrounded",),
     "plugin": ("not_passed",),
     "cross_check": ("disagrees", "no_answer"),
     "judge": ("eliminated", "low_score"),
@@ -41,8 +42,14 @@ REASONS = {
     "select": ("not_selected", "disagreed"),
     "dedupe": ("duplicate",),
     "decontaminate": ("contaminated",),
+    "transform": (
+        *("too_long", "too_short", "numbers_lost", "names_lost", "other_language", "no_answer", "answer_lost"),
+        *("answer_changed", "not_equivalent", "ungrounded", "schema", "invalid_json"),
+    ),
+    "difficulty": ("over_quota",),
+    "score": ("below_gate",),
 }
-"""Why a stage of this type (or a verify stage with this check) rejects; any other reason appears when it is given."""
+"""Why a stage of this type (or a verify stage with this check) rejects; what a plugin says appears when it is given."""
 
 CALL = ("endpoint", "stage")
 COUNTERS = {
@@ -131,7 +138,7 @@ def calls_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """Yield every endpoint with a name that calls to it are counted under."""
     for stage in pipeline.stages:
         for _, endpoint in stage.aliases():
-            yield endpoint, stage.name
+            yield endpoint, f"{stage.name}.embed" if isinstance(stage, Dedupe) else stage.name
             if isinstance(stage, Judge) and stage.audit is not None:
                 yield endpoint, f"{stage.name}.audit"
 

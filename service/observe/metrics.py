@@ -46,11 +46,7 @@ class Metrics:
     """An observer of events that times calls, and shows these times and `counts` in `registry`."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self.counts = Counts(dict.fromkeys(series(pipeline), 0))
-        self.counts["build_info", version("tamis"), platform.python_version()] = 1
-        for stage in pipeline.stages:
-            if isinstance(stage, Generate):  # nothing is measured yet, and 0 would be a figure
-                self.counts |= {(name, stage.name): math.nan for name in DIVERSITY}
+        self.counts = Counts({("build_info", version("tamis"), platform.python_version()): 1})
         self._read: Callable[[], Iterable[Sample]] = tuple
         self.registry = CollectorRegistry()
         spread = {name: Histograms(f"tamis_{name}", *about) for name, about in HISTOGRAMS.items()}
@@ -58,21 +54,32 @@ class Metrics:
         self._wait, self._duration = spread["call_wait_seconds"], spread["call_duration_seconds"]
         self._kept, self._tokens = spread["call_commit_seconds"], spread["completion_tokens"]
         self._commits, self._lag = spread["ledger_commit_seconds"][()], spread["event_loop_lag_seconds"][()]
-        for call in calls_of(pipeline):
-            for histograms in (self._wait, self._duration, self._kept, self._tokens):
-                histograms[call]  # is there from now on, at 0
+        self.expect(pipeline)
         self.registry.register(self)
         self._genai = genai.GenAi(pipeline.endpoints) if genai.asked_for() else None
         if self._genai is not None:
             self.registry.register(self._genai)
+
+    def expect(self, pipeline: Pipeline) -> None:
+        """Show every series that the pipeline can have from now on: at 0, or as it stands."""
+        for key in series(pipeline):
+            self.counts.setdefault(key, 0)
+        for stage in pipeline.stages:
+            if isinstance(stage, Generate):  # nothing is measured yet, and 0 would be a figure
+                for name in DIVERSITY:
+                    self.counts.setdefault((name, stage.name), math.nan)
+        for call in calls_of(pipeline):
+            for histograms in (self._wait, self._duration, self._kept, self._tokens):
+                histograms[call]  # is there from now on, at 0
 
     def __call__(self, event: Event) -> None:
         """Observe one event."""
         self.counts(event)
         if isinstance(event, CallFinished):
             call = (event.endpoint, event.stage)
-            self._duration[call].observe(event.duration_s)
-            self._wait[call].observe(event.wait_s)
+            if event.duration_s:  # what came home in a batch waited at no gate, and was on no wire
+                self._duration[call].observe(event.duration_s)
+                self._wait[call].observe(event.wait_s)
             if event.completion_tokens:
                 self._tokens[call].observe(event.completion_tokens)
             if self._genai is not None:

@@ -11,6 +11,7 @@ from queues.bounded import QueueStatistics
 from queues.gate import Gate
 from service.observe.catalogue import LACKS, LIMIT_KINDS
 from service.runs.session import Session
+from stages.llm.endpoint import Endpoint
 
 Sample = tuple[tuple[str, ...], float]
 
@@ -35,14 +36,18 @@ def of_gates(gates: Mapping[str, Gate]) -> Iterator[Sample]:
                 yield ("limit_per_minute", endpoint, kind), most
 
 
-def of_sessions(sessions: Iterable[Session]) -> Iterator[Sample]:
-    """Yield, of the jobs that run, the least that is left of a budget, and the most servers that one leaves alone."""
+def of_budgets(sessions: Iterable[Session]) -> Iterator[Sample]:
+    """Yield, of the jobs that run, the least that is left of a budget."""
     left: dict[str, float] = {}
-    alone: dict[str, int] = {}
     for session in sessions:
         for budget, share in session.spending.left().items():
             left[budget] = min(share, left.get(budget, 1.0))
-        for alias, endpoint in session.endpoints.items():
-            alone[alias] = max(endpoint.left_alone, alone.get(alias, 0))
     yield from ((("budget_left_ratio", budget), share) for budget, share in left.items())
+
+
+def of_servers(endpoints: Iterable[Endpoint]) -> Iterator[Sample]:
+    """Yield the most servers that one of those who ask an alias leaves alone."""
+    alone: dict[str, int] = {}
+    for endpoint in endpoints:
+        alone[endpoint.alias] = max(endpoint.left_alone, alone.get(endpoint.alias, 0))
     yield from ((("breaker_open", alias), servers) for alias, servers in alone.items())

@@ -13,7 +13,7 @@ from queues.ledger import Reader
 from service.observe import logs
 from service.observe.metrics import Metrics
 from service.observe.progress import Progress, StageNow
-from service.observe.sampled import Sample, of_gates, of_queues, of_sessions
+from service.observe.sampled import Sample, of_budgets, of_gates, of_queues, of_servers
 from service.observe.tally import Counts, Tally
 from service.runs.lifecycle import Activity
 from service.runs.plan import Plan
@@ -118,4 +118,5 @@ def stages_now(session: Session) -> dict[str, StageNow]:
 def _samples(session: Session) -> Iterator[Sample]:
     yield from of_queues({name: now.inbox for name, now in stages_now(session).items()})
     yield from of_gates(session.gate_of)
-    yield from of_sessions([session])
+    yield from of_budgets([session])
+    yield from of_servers(session.endpoints.values())

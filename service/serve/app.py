@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +20,7 @@ from queues.bounded import QueueStatistics
 from queues.registry import Record, Registry
 from service.observe.logs import Log
 from service.observe.metrics import Metrics
-from service.observe.sampled import Sample, of_gates, of_queues, of_sessions
+from service.observe.sampled import Sample, of_budgets, of_gates, of_queues, of_servers
 from service.runs.lifecycle import EXIT_STOPPED, signals
 from service.runs.rundir import refused
 from service.serve.aside import Aside
@@ -132,7 +133,10 @@ class Service:
         yield from ((("jobs", name), self.jobs.states[name]) for name in get_args(JobState))
         yield from of_queues(_queues(watches))
         yield from of_gates(self._around.shared.gates)
-        yield from of_sessions(watch.session for watch in watches if watch.session is not None)
+        sessions = [watch.session for watch in watches if watch.session is not None]
+        yield from of_budgets(sessions)
+        of_jobs = (endpoint for session in sessions for endpoint in session.endpoints.values())
+        yield from of_servers(chain(of_jobs, self._batches.endpoints()))
 
 
 def _queues(watches: Iterable[JobWatch]) -> Mapping[str, QueueStatistics]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from config.schema import Pipeline
 from queues.ledger import Reader
 from service.observe.metrics import Metrics
 from service.observe.progress import RATE_OVER_S, Rate, StageNow
@@ -53,7 +54,6 @@ class JobWatch(Watch):
         self.tally: Tally | None = None
         self._feed = feed
         self._types = {stage.name: str(stage.type) for stage in what.pipeline.stages}
-        self._types |= {f"{name}.audit": f"{kind}.audit" for name, kind in self._types.items()}
         self._calls, self._accepted, self._left = Rate(RATE_OVER_S), Rate(RATE_OVER_S), Rate(RATE_OVER_S)
         self._found = {stage.name: Rate(RATE_OVER_S) for stage in what.pipeline.stages}
         self._observers += [self.counts, self._count]
@@ -61,6 +61,7 @@ class JobWatch(Watch):
     def begin(
         self, session: Session, manifest: Mapping[str, Any], reader: Reader
     ) -> dict[str, Coroutine[Any, Any, None]]:
+        self.metrics.expect(_by_type(self._plan.pipeline))
         self.metrics.began()
         self.session, self.tally = session, self._tally(self.counts, manifest, reader)
         return {"progress": self._tell(self.tally), "beside": self._beside()}
@@ -78,7 +79,7 @@ class JobWatch(Watch):
     def stages(self) -> dict[str, StageNow]:
         """Look at the stages, by their types; of several of one type at any."""
         now = {} if self.session is None else stages_now(self.session)
-        return {self._types[name]: stage for name, stage in now.items()}
+        return {self._type(name): stage for name, stage in now.items()}
 
     def progress(self) -> Progress | None:
         """Return how far the job is; None where it has hardly begun."""
@@ -154,8 +155,19 @@ class JobWatch(Watch):
             self._charge(tokens)
         stage = getattr(event, "stage", None)
         if stage is not None:
-            event = event._replace(stage=self._types.get(stage, "other"))  # type: ignore[call-arg]  # it has one
+            event = event._replace(stage=self._type(stage))  # type: ignore[call-arg]  # it has one
         self.metrics(event)
+
+    def _type(self, stage: str) -> str:
+        """Return the type of a stage; one that another asks for is NAME.part, and goes by the other's type."""
+        name, _, part = stage.rpartition(".")
+        return self._types[stage] if stage in self._types else f"{self._types[name]}.{part}"
+
+
+def _by_type(pipeline: Pipeline) -> Pipeline:
+    """Return a pipeline whose stages are called as metrics call them."""
+    stages = [stage.model_copy(update={"name": str(stage.type)}) for stage in pipeline.stages]
+    return pipeline.model_copy(update={"stages": stages})
 
 
 def _came(tally: Tally, stage: str) -> int:

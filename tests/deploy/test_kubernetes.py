@@ -13,6 +13,7 @@ from needs import ROOT
 
 from config.load import read_pipeline, read_service
 from config.service import Service, split_address
+from service.observe.catalogue import COUNTERS, GAUGES
 from service.runs.lifecycle import EXIT_BUDGET, EXIT_DEFECT, EXIT_INPUT
 from service.runs.plan import checked, scanned
 
@@ -112,6 +113,14 @@ def test_ports_probes_and_selectors_mean_the_same(tmp_path: Path) -> None:
         assert policy["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     assert sorted(port["port"] for rule in policy["ingress"] for port in rule["ports"]) == sorted(ports.values())
     assert all(rule["from"] for rule in policy["ingress"])
+
+
+def test_our_labels_are_not_renamed_by_those_that_the_operator_gives() -> None:
+    """It puts these on whatever it scrapes; a label of ours would become `exported_endpoint`, and no panel find it."""
+    given = {"namespace", "pod", "service", "container", "endpoint", "job", "instance"}
+    labels = {label for _, *of in (*COUNTERS.values(), *GAUGES.values()) for label in of}
+    assert labels & given == {"endpoint"}
+    assert all(one["honorLabels"] is True for one in manifest("ServiceMonitor")["spec"]["endpoints"])
 
 
 def test_tokens_and_keys_come_from_the_secret(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from dashboards import ANNOTATIONS, DASHBOARDS, FOLDER, PANELS, QUERIES
-from needs import ROOT
+from needs import ROOT, need_program
 from watched_run import watched_pipeline
 
 from service.observe.catalogue import COUNTERS, GAUGES, HISTOGRAMS, series
@@ -95,7 +95,8 @@ def test_every_series_has_a_legend_of_labels_that_its_query_keeps(panel: dict[st
 @each_panel
 def test_a_number_has_thresholds_and_its_last_value(panel: dict[str, Any]) -> None:
     if panel["type"] == "stat":
-        assert len(panel["fieldConfig"]["defaults"]["thresholds"]["steps"]) == 3
+        colours = [step["color"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+        assert colours in (["text"], ["green", "yellow", "red"], ["red", "yellow", "green"])
         assert panel["options"]["reduceOptions"]["calcs"] == ["lastNotNull"]
 
 
@@ -116,6 +117,44 @@ def test_rates_use_the_rate_interval_and_totals_the_range(query: str) -> None:
 def test_counters_are_never_shown_raw(query: str) -> None:
     raw = re.findall(r"tamis_\w+_(?:total|bucket|sum|count)\{[^}]*\}(?!\[)", query)
     assert not raw
+
+
+def answered(expr: str, series: dict[str, str], value: float, labels: str, folder: Path) -> None:
+    """Assert what Prometheus makes of a query ten minutes after these series began."""
+    for variable, chosen in (("$__rate_interval", "5m"), ("$__range", "30m")):
+        expr = expr.replace(variable, chosen)
+    asked = {"expr": re.sub(r"\$\w+", ".+", expr), "eval_time": "10m"}
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [asked | {"exp_samples": [{"labels": labels, "value": value}]}],
+    }
+    (folder / "test.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [case]}))
+    said = subprocess.run(
+        [need_program("promtool"), "test", "rules", folder / "test.yaml"], check=False, capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def query(title: str) -> str:
+    return next(query for name, query in QUERIES if name == title)
+
+
+@pytest.mark.parametrize("title", ["tamis-overview: Jobs that run", "tamis-run: Seeds under way"])
+def test_nothing_is_under_way_when_the_process_is_gone(title: str, tmp_path: Path) -> None:
+    ended = {
+        'tamis_jobs{job="tamis", instance="a", state="running"}': "1x5 stale",
+        'tamis_groups_in_flight{job="tamis", instance="a"}': "40x5 stale",
+    }
+    answered(query(title), ended, 0, "{}", tmp_path)
+
+
+def test_two_processes_that_go_as_fast_as_each_may_are_at_their_limit(tmp_path: Path) -> None:
+    of_both: dict[str, str] = {}
+    for labels in ('job="tamis", instance="a", endpoint="main"', 'job="tamis", instance="b", endpoint="main"'):
+        of_both[f'tamis_calls_total{{{labels}, stage="generate", outcome="ok"}}'] = "0+600x20"
+        of_both[f'tamis_limit_per_minute{{{labels}, kind="requests"}}'] = "600x20"
+    answered(query("tamis-endpoints: Requests by their limit"), of_both, 1, '{endpoint="main"}', tmp_path)
 
 
 @each_board
@@ -159,6 +198,10 @@ def test_panels_neither_overlap_nor_leave_gaps(board: dict[str, Any]) -> None:
 def test_the_provisioning_names_a_data_source_and_a_folder_of_dashboards() -> None:
     source = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yaml").read_text())
     folder = yaml.safe_load((PROVISIONING / "dashboards" / "tamis.yaml").read_text())
-    assert source["datasources"][0]["type"] == "prometheus"
+    (prometheus,) = source["datasources"]
+    assert prometheus["type"] == "prometheus"
+    for config in ("deploy/prometheus.yaml", "grafana/prometheus/prometheus.yaml"):
+        scraped = yaml.safe_load((ROOT / config).read_text())["global"]["scrape_interval"]
+        assert prometheus["jsonData"]["timeInterval"] == scraped, "else rates are made of a minute at least"
     assert folder["providers"][0]["options"]["path"] == "/var/lib/grafana/dashboards"
     assert all(path.suffix == ".json" for path in FOLDER.iterdir())

@@ -1,20 +1,22 @@
 from __future__ import annotations
 
+import ast
 import asyncio
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import aiohttp
 import pytest
-from needs import need_program
+from needs import ROOT, need_program
 from prometheus_client import Counter, generate_latest
 from virtual_time import run
 from watched_run import events, watched_pipeline
 
 from queues.bounded import BoundedQueue
 from queues.gate import Gate, GateLimits
+from service.observe.catalogue import REASONS
 from service.observe.metrics import Metrics, serve_metrics
 from service.observe.sampled import of_gates, of_queues
 from stages.core.errors import InputError
@@ -58,6 +60,23 @@ def test_every_series_is_there_from_the_start_at_zero(metrics: Metrics) -> None:
         ("tamis_groups_in_flight", {}),
     ]
     assert [value(metrics, name, **labels) for name, labels in zeros] == [0.0] * len(zeros)
+
+
+def test_every_reason_that_a_stage_gives_is_listed() -> None:
+    given = {reason for path in (ROOT / "stages").rglob("*.py") for reason in rejecting(ast.parse(path.read_text()))}
+    assert len(given) > 20
+    assert given <= {reason for reasons in REASONS.values() for reason in reasons}
+
+
+def rejecting(tree: ast.AST) -> Iterator[str]:
+    """Yield the reason of every rejection in the source: `Verdict(False, ...)`, or `_failed("...")` of a gate."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        words = [part.value if isinstance(part, ast.Constant) else None for part in call.args]
+        named = {key.arg: key.value.value for key in call.keywords if isinstance(key.value, ast.Constant)}
+        if ast.unparse(call.func) == "_failed":
+            yield from (str(word) for word in words[:1] if word)
+        elif words[:1] == [False] or named.get("passed") is False:
+            yield from (str(word) for word in (named.get("reason"), *words[2:3]) if word)
 
 
 def test_no_series_is_made_that_the_pipeline_cannot_have(metrics: Metrics) -> None:
@@ -119,6 +138,14 @@ def test_what_was_marked_or_failed_is_no_rejection(metrics: Metrics) -> None:
 def test_a_replayed_call_is_no_call(metrics: Metrics) -> None:
     metrics(CallReplayed("main", "generate"))
     assert value(metrics, "tamis_calls_total", endpoint="main", stage="generate", outcome="ok") == 0
+
+
+def test_hours_in_a_batch_are_no_wait_at_the_gate(metrics: Metrics) -> None:
+    metrics(CallFinished("main", "generate", "ok", 7200.0, 0.0, 60, 40))
+    labels = {"endpoint": "main", "stage": "generate"}
+    for name in ("call_wait_seconds", "call_duration_seconds"):
+        assert value(metrics, f"tamis_{name}_count", **labels) == 0
+    assert value(metrics, "tamis_completion_tokens_count", **labels) == 1
 
 
 def test_two_runs_in_one_process_do_not_mix(observed: Metrics) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ class _TokensSpent(RunStopped):
 
 
 class Course:
-    """One batch whose requests are asked, by `go`; `stop` and `counts` may be called at any time."""
+    """One batch whose requests are asked, by `go`, of `endpoints`; `stop` and `counts` may be called at any time."""
 
     def __init__(self, around: Surroundings, record: Record, caller: Caller, input_path: Path) -> None:
         self._around, self._record, self._caller = around, record, caller
@@ -49,6 +49,7 @@ class Course:
         self._route: Route = "generate" if record.body["endpoint"] == CHAT else "embeddings"
         self._drain, self._activity = Drain(), Activity()
         self._abort = asyncio.Event()
+        self.endpoints: dict[str, Endpoint] = {}
         self._completed = self._failed = 0
 
     @property
@@ -67,15 +68,13 @@ class Course:
             stack.push_async_callback(ledger.close)
             reader = stack.enter_context(open_reader(self._folder))
             self._completed, self._failed = counted(reader)
-            endpoints = {
-                alias: await stack.enter_async_context(self._endpoint(alias, ledger))
-                for alias in self._record.body["models"]
-            }
+            for alias in self._record.body["models"]:
+                self.endpoints[alias] = await stack.enter_async_context(self._endpoint(alias, ledger))
             disk = self._around.guard_disk(self._caller, self.stop)
             work: dict[str, Coroutine[Any, Any, None]] = {"disk": disk, "window": self._expire()}
-            work |= {f"watch {alias}": self._watch(endpoint) for alias, endpoint in endpoints.items()}
+            work |= {f"watch {alias}": self._watch(endpoint) for alias, endpoint in self.endpoints.items()}
             await stack.enter_async_context(background(work))
-            await until_rest(self._ask_all(endpoints, ledger, reader), self._rest(), self._abort)
+            await until_rest(self._ask_all(ledger, reader), self._rest(), self._abort)
         return self._drain.cause
 
     def _endpoint(self, alias: str, ledger: Ledger) -> Endpoint:
@@ -87,9 +86,9 @@ class Course:
         await self._drain.wait()
         await self._activity.quiet()
 
-    async def _ask_all(self, endpoints: Mapping[str, Endpoint], ledger: Ledger, reader: Reader) -> None:
+    async def _ask_all(self, ledger: Ledger, reader: Reader) -> None:
         failed, resumed = set(reader.numbers(("failed",))), reader.has_replies()
-        gates = {id(gate): gate for gate in (self._around.shared.gates[alias] for alias in endpoints)}
+        gates = {id(gate): gate for gate in (self._around.shared.gates[alias] for alias in self.endpoints)}
         places = sum(gate.limits.max_concurrency or MOST for gate in gates.values())
         free = asyncio.Semaphore(places + places // 2 + 8)  # some wait for the disk, not for the wire
         try:
@@ -98,7 +97,7 @@ class Course:
                     if request.number in failed or (resumed and reader.replies(request.number)):
                         continue
                     await free.acquire()
-                    asked = tasks.create_task(self._ask(endpoints[request.alias], request, ledger))
+                    asked = tasks.create_task(self._ask(self.endpoints[request.alias], request, ledger))
                     asked.add_done_callback(lambda _: free.release())
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None

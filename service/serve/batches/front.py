@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from service.serve.batches.shapes import Batch, BatchFault
 from service.serve.files import KIND as FILE
 from service.serve.line import Line, Live, Surroundings
 from stages.core.errors import InputError, RunStopped, TamisError
+from stages.llm.endpoint import Endpoint
 
 AGAIN_S = 60.0
 """After the disk has failed a batch is taken up again when so much time has gone by."""
@@ -57,6 +59,11 @@ class Batches(Line[LiveBatch]):
         if live is None:
             return state.shown(record, None)
         return state.shown(live.record, None if live.course is None else live.course.counts)
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Yield the endpoints of all batches whose requests are asked now."""
+        courses = (live.course for live in self._live.values() if live.course is not None)
+        return (endpoint for course in courses for endpoint in course.endpoints.values())
 
     def _taken(self, record: Record) -> LiveBatch:
         # one that waits in line for so long expires there
