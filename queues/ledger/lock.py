@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from queues.ledger.errors import LedgerFailed, LedgerLocked
@@ -40,5 +41,6 @@ class Lock:
         return cls(descriptor)
 
     def release(self) -> None:
-        os.ftruncate(self._descriptor, 0)
+        with suppress(OSError):  # a disk that failed; the pid in the file says nothing once the lock is gone
+            os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,7 @@ from service.runs.plan import Plan
 from service.runs.session import Around, Session
 from service.runs.store import fresh_groups
 from stages.core.errors import BudgetReached, InputError, RunStopped, TamisError
+from stages.core.record import Group
 from stages.io.atomic import replacing
 from stages.io.manifest import Run, write_manifest
 
@@ -80,7 +81,7 @@ class Course:
         with replacing(self._dir / rundir.RESOLVED) as file:
             file.write(to_yaml(self._around.disclose(self._plan.pipeline)).encode())
         before = await asyncio.to_thread(write_manifest, self.reader, self._run("running"), self._dir / rundir.MANIFEST)
-        groups = fresh_groups(self._plan.groups(), session.store, lambda: session.drain.begun)
+        groups = fresh_groups(self._seeds(), session.store, lambda: session.drain.begun)
         try:
             async with AsyncExitStack() as stack:
                 for endpoint in session.endpoints.values():
@@ -89,10 +90,23 @@ class Course:
                 work = {**watching, **session.background(), "wall": self._wall()}
                 await stack.enter_async_context(background(work))
                 await session.pipeline.run(groups, self._supervise)
-        except LedgerError as error:
-            session.drain.begin(rundir.stopped_by(error))
+        except (LedgerError, RunStopped) as error:
+            session.drain.begin(error if isinstance(error, RunStopped) else rundir.stopped_by(error))
         watch.end()
         return ending_of(session.drain.cause)
+
+    def _seeds(self) -> Iterator[Group]:
+        """Yield the seeds that run; where the source has not as many any more as when it was looked over, drain."""
+        missing, why = self._plan.read, "it has fewer rows"
+        try:
+            for group in self._plan.groups():
+                missing -= 1
+                yield group
+        except InputError as error:
+            why = str(error)
+        if missing:
+            remedy = "Put it back as it was"
+            self.drain.begin(RunStopped(f"the source has changed since the run began: {why}", remedy))
 
     async def end(self, ending: Ending) -> Finished | None:
         """Commit what is pending and derive the files; None where the full disk that ended the run has no room."""

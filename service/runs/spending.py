@@ -1,7 +1,8 @@
 """What a run has spent, held against its budget.
 
 A budget is checked before a call is admitted, counting what is in flight at the average that came back so far; so a
-run ends near its limit, not a whole concurrency beyond it. What was spent comes from the ledger when a run goes on.
+run ends near its limit, not a whole concurrency beyond it. Of tokens and dollars this holds from the first reply on:
+what leaves before it counts for nothing. What was spent comes from the ledger when a run goes on.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ class _Asking:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._length = 0  # of the first embedding that came
 
     async def start(self) -> None:
         """Nothing is to be made ready."""
@@ -56,6 +57,10 @@ class _Asking:
         vectors = (await self._model.ask(call)).vectors
         if len(vectors) != len(texts):
             said = f"{self._model.alias} gave {len(vectors)} embeddings for {len(texts)} texts"
+            raise CandidateError("unreadable", said)
+        self._length = self._length or len(vectors[0])
+        if len(vectors[0]) != self._length:
+            said = f"{self._model.alias} gave an embedding of {len(vectors[0])} numbers, after others of {self._length}"
             raise CandidateError("unreadable", said)
         return vectors
 

@@ -19,9 +19,10 @@ from stages.llm.sdk import client_of, headers_of
 
 if TYPE_CHECKING:
     import openai
-    from openai.types import Batch
+    from openai.types import Batch, FileObject
 
 T = TypeVar("T")
+N = TypeVar("N", "Batch", "FileObject")
 
 ENDED = {"failed", "completed", "expired", "cancelled"}
 LINE_MAX = 64 * 1024 * 1024
@@ -30,6 +31,10 @@ LINE_MAX = 64 * 1024 * 1024
 
 class BrokenOffError(Exception):
     """A file ended before its end."""
+
+
+class UnreadableError(Exception):
+    """The provider answered something else than what was asked for: the SDK hands on whatever comes."""
 
 
 class BatchApi:
@@ -54,35 +59,52 @@ class BatchApi:
         async def post() -> str:
             file.seek(0)
             sent = await self._client.files.create(file=(name, file), purpose="batch", extra_headers=self._headers)
-            return sent.id
+            return _named(sent).id
 
         return await self._tried(post)
 
     async def create(self, path: str, file_id: str, metadata: Mapping[str, str]) -> Batch | Failure:
         """Have the provider begin. After a failure nobody knows whether it has: look for it."""
-        return await self._tried(
-            lambda: self._client.batches.create(
+
+        async def post() -> Batch:
+            made = await self._client.batches.create(
                 input_file_id=file_id,
                 endpoint=path,  # type: ignore[arg-type]  # other providers may know more paths
                 completion_window=self._config.batch.window,  # type: ignore[arg-type]  # and more windows
                 metadata=dict(metadata),
                 extra_headers=self._headers,
             )
-        )
+            return _named(made)
+
+        return await self._tried(post)
 
     async def retrieve(self, batch_id: str) -> Batch | Failure:
-        return await self._tried(lambda: self._client.batches.retrieve(batch_id, extra_headers=self._headers))
+        async def get() -> Batch:
+            batch = _named(await self._client.batches.retrieve(batch_id, extra_headers=self._headers))
+            if not isinstance(batch.status, str):
+                raise UnreadableError("a batch without a status")
+            return batch
+
+        return await self._tried(get)
 
     async def since(self, moment: float) -> list[Batch] | Failure:
         """Return the account's batches that were created after `moment` (seconds since the epoch), newest first."""
 
         async def listed() -> list[Batch]:
             found: list[Batch] = []
-            async for batch in self._client.batches.list(limit=100, extra_headers=self._headers):
-                if batch.created_at < moment:
-                    break
-                found.append(batch)
-            return found
+            try:
+                page = await self._client.batches.list(limit=100, extra_headers=self._headers)
+            except AttributeError as error:  # the SDK takes whatever comes for a page
+                raise UnreadableError("no list of batches") from error
+            while isinstance(getattr(page, "data", None), list):
+                for batch in page.data:
+                    if moment_of(_named(batch).created_at, moment) < moment:
+                        return found
+                    found.append(batch)
+                if not page.has_next_page():
+                    return found
+                page = await page.get_next_page()
+            raise UnreadableError("no list of batches")
 
         return await self._tried(listed)
 
@@ -114,10 +136,22 @@ class BatchApi:
             failure = Failure(Kind.LATER, "connection", f"cannot be reached: {error.__cause__ or error}", unserved=True)
         except BrokenOffError as error:
             failure = Failure(Kind.AGAIN, "connection", f"broke off: {error}")
-        except openai.APIError as error:
+        except (openai.APIError, UnreadableError) as error:
             failure = Failure(Kind.AGAIN, "invalid", f"answered what cannot be read: {error}")
         failure = self._redacted(failure)
         return self._ring.lost(self._key, failure) if failure.kind is Kind.KEY else failure
+
+
+def _named(thing: N) -> N:
+    """Return what the provider has made, where it tells what it is called. Raises UnreadableError."""
+    if not isinstance(getattr(thing, "id", None), str):
+        raise UnreadableError(f"{str(thing)[:200]!r} has no id")
+    return thing
+
+
+def moment_of(told: object, default: float) -> float:
+    """Return the seconds since the epoch that a provider tells; the default where it does otherwise, or not at all."""
+    return float(told) if isinstance(told, int | float) else default
 
 
 async def _whole(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -158,9 +192,17 @@ def said_in(line: bytes) -> tuple[str, bytes | Failure]:
         return "", Failure(Kind.AGAIN, "invalid", f"wrote a line that cannot be read: {line[:200]!r}")
     if isinstance(response, dict) and response.get("body") is not None:
         body = orjson.dumps(response["body"])
-        status = response.get("status_code") or 200
+        status = _status(response.get("status_code"))
         return key, body if status < 300 else of_reply(status, {}, body)
     error = error if isinstance(error, dict) else {}
     code, words = str(error.get("code") or "no reply"), str(error.get("message") or "there is no reply to it")
     cause = "expired" if "expired" in code else "cancelled" if "cancel" in code else "server_error"
     return key, Failure(Kind.AGAIN, cause, f'said of this request: {code} "{words:.500}"')
+
+
+def _status(told: Any) -> int:
+    """Return the status that a line tells; where it tells none its body has to say whether it is a reply."""
+    try:
+        return int(told)
+    except (TypeError, ValueError):
+        return 200

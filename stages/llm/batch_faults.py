@@ -18,7 +18,7 @@ from stages.llm.protocol import Reply
 from stages.llm.retries import Retries, RetryPolicy
 
 if TYPE_CHECKING:
-    from openai.types import Batch
+    from openai.types import Batch, BatchError
 
 ATTEMPTS = 3
 
@@ -96,7 +96,7 @@ class Faults:
         Too many waiting tokens heal when other batches end; a batch that is too large `alone` will never be taken.
         """
         outcome = Outcome()
-        errors = (batch.errors and batch.errors.data) or []
+        errors = _errors_of(batch)
         for error in errors:
             if error.line and error.line <= len(keys):
                 words = f"{self._alias} refused it: {error.message or error.code}"
@@ -112,5 +112,11 @@ class Faults:
 
 def _words_of(batch: Batch) -> str:
     """Return why the provider says that a batch failed."""
-    errors = (batch.errors and batch.errors.data) or []
-    return "; ".join(str(error.message or error.code) for error in errors) or "for no reason that it told"
+    words = (str(error.message or error.code) for error in _errors_of(batch))
+    return "; ".join(words) or (str(batch.errors) if batch.errors else "for no reason that it told")
+
+
+def _errors_of(batch: Batch) -> list[BatchError]:
+    """Return the errors of a batch that are told as they should be."""
+    told = getattr(batch.errors, "data", None)
+    return [error for error in told if hasattr(error, "line")] if isinstance(told, list) else []

@@ -15,7 +15,8 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import astuple, dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -27,9 +28,9 @@ from queues.ledger import ReplyRow
 from stages.core.base import Decisions, first_error
 from stages.core.errors import CandidateError, RunStopped
 from stages.core.events import InBatches, Observe
-from stages.llm.batch_api import ENDED, BatchApi
+from stages.llm.batch_api import ENDED, BatchApi, moment_of
 from stages.llm.batch_faults import Faults, Outcome
-from stages.llm.failures import Failure
+from stages.llm.failures import Failure, Kind
 from stages.llm.protocol import Reply
 from stages.llm.retries import Retries, RetryPolicy
 from stages.llm.spool import Promised, Request, Sent, Spool
@@ -117,7 +118,8 @@ class Batches:
     def close(self) -> None:
         """Drop what was not sent; its groups ask again. What is at the provider is nothing of this process any more."""
         for spool in self._unsent:
-            spool.file.close()
+            with suppress(OSError):  # a full disk, of which the run was told
+                spool.file.close()
         for batch in self._left:
             self._tell(batch, 0)
 
@@ -171,7 +173,8 @@ class Batches:
         """Go on with the batches of earlier processes. One that was never created holds nothing, and is ended."""
         if not self._recalled:
             return
-        await self._policy.sleep(max(0.0, self._recalled[-1].at + SETTLE_S - time.time()))
+        since = max(0.0, time.time() - self._recalled[-1].at)  # less than nothing where the clock was set back
+        await self._policy.sleep(max(0.0, SETTLE_S - since))
         await self._find(self._recalled)
         for sent in self._recalled:
             if sent.batch:
@@ -184,8 +187,9 @@ class Batches:
         """Look for batches by their names, or by their files where a provider keeps no metadata."""
         oldest = min(sent.at for sent in wanted)
         for batch in await self._patiently(lambda: self._api.since(oldest - SKEW_S)):
+            marks = batch.metadata if isinstance(batch.metadata, dict) else {}
             for sent in wanted:
-                if (batch.metadata or {}).get("tamis_batch") == sent.id or batch.input_file_id == sent.file:
+                if marks.get("tamis_batch") == sent.id or batch.input_file_id == sent.file:
                     sent.batch = batch.id
 
     async def _follow(self, sent: Sent) -> None:
@@ -209,8 +213,8 @@ class Batches:
             asked.pop(key, None)
         failures: dict[str, Failure] = {}
         commits: list[asyncio.Future[None]] = []
-        ended = batch.completed_at or batch.expired_at or batch.cancelled_at or batch.created_at
-        took_s = float(ended - batch.created_at)
+        began = moment_of(batch.created_at, 0.0)
+        took_s = moment_of(batch.completed_at or batch.expired_at or batch.cancelled_at, began) - began
 
         async def take(key: str, said: bytes | Failure) -> None:
             if key not in asked:  # committed already, or nothing of ours
@@ -255,10 +259,17 @@ class Batches:
         return outcome
 
     def _delay(self, retries: Retries, failure: Failure) -> float:
+        """Return how long to wait before asking again; nothing is paid for that, so it is done as often as it takes."""
+        if failure.kind is Kind.AGAIN:
+            failure = replace(failure, kind=Kind.LATER)
+        remedy = "Go on with --resume when it is well"
+        if failure.kind is Kind.UNCLEAR:
+            remedy += "; what is gone there for good, a new run with --reuse asks for again"
+            failure = replace(failure, kind=Kind.CANDIDATE)
         try:
             return retries.wait(failure, None)
         except CandidateError as error:
-            raise RunStopped(f"its Batch API failed: {error.detail}", "Go on with --resume when it is well") from error
+            raise RunStopped(f"its Batch API failed: {error.detail}", remedy) from error
 
 
 def under_way(alias: str, decisions: Decisions, faults: Faults | None = None) -> list[Sent]:

@@ -74,7 +74,8 @@ def of_reply(status: int, headers: Mapping[str, str], body: bytes, malformed: st
     error = _ProviderError.read(body)
     if status < 300:
         if error.status is None:
-            return Failure(Kind.AGAIN, "invalid", f"answered what cannot be read: {malformed}")
+            theirs = f' "{error.message}"' if error.message else ""
+            return Failure(Kind.AGAIN, "invalid", f"answered what cannot be read: {malformed}{theirs}")
         status = error.status  # some gateways answer 200 and put the failure into the body
     kind, cause = _classify(status, error)
     words = f'answered {status} "{error.message}"' if error.message else f"answered {status}"
@@ -157,7 +158,7 @@ class _ProviderError:
         code = str(found.get("code"))
         labels = frozenset(str(found[name]).lower() for name in ("code", "type", "status") if found.get(name))
         words = found.get("message") or found.get("detail") or found
-        status = int(code) if code.isdigit() and 400 <= int(code) <= 599 else None
+        status = int(code) if len(code) == 3 and code.isdecimal() and 400 <= int(code) <= 599 else None
         return cls(_shortened(words), labels, status)
 
 

@@ -30,6 +30,9 @@ class MalformedReply(ValueError):
 DEEPEST = 500
 """How deep a reply may be nested: the ledger's SQLite reads about a thousand levels, orjson a few more."""
 
+MOST_COUNTED = 10**9
+"""Tokens of one reply: the ledger adds them up in 64 bits, for thousands of millions of replies."""
+
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -48,7 +51,7 @@ def parse(raw: bytes, reasoning: Reasoning = "separate") -> Reply:
 
 def _vectors(data: list[Any]) -> tuple[list[float], ...]:
     """Return the embeddings of all inputs, in the order of these, all of the same length and none zero."""
-    found = sorted((_object(one, "an embedding") for one in data), key=lambda one: one.get("index") or 0)
+    found = sorted((_object(one, "an embedding") for one in data), key=lambda one: _count(one, "index"))
     vectors: list[Any] = []
     for one in found:
         vector: Any = one.get("embedding")
@@ -201,5 +204,6 @@ def _usage(usage: Any) -> Usage:
 
 
 def _count(of: Any, name: str) -> int:
+    """Return a number of tokens or a place; 0 where none is told, or one that cannot be meant."""
     value = of.get(name) if isinstance(of, dict) else None
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    return int(value) if isinstance(value, int | float) and 0 < value <= MOST_COUNTED else 0

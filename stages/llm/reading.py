@@ -126,19 +126,26 @@ def _alone(text: str, worth: Worth) -> float | None:
 
 def _expected(tokens: Sequence[dict[str, Any]], key: str, value: float, worth: Worth) -> float:
     """Return the expectation of a value over the alternatives to its token; the value itself where it has none."""
-    words = [str(token["token"]) for token in tokens]
+    words = [str(token.get("token", "")) for token in tokens]
     text, ends = "".join(words), list(accumulate(map(len, words)))
     starts = [found.end() for found in re.finditer(_opening(key), text)]
     starts += [found.end() for found in [_LONE.match(text)] if found]
     for start in starts:
         at = next((at for at, end in enumerate(ends) if end > start), None)
         if at is not None and worth(words[at].strip(_AROUND)) == value:
-            return _mean(tokens[at].get("top_logprobs") or (), worth, value)
+            return _mean(tokens[at].get("top_logprobs"), worth, value)
     return value
 
 
-def _mean(alternatives: Sequence[dict[str, Any]], worth: Worth, said: float) -> float:
-    chances = [(exp(one["logprob"]), worth(str(one["token"]).strip(_AROUND))) for one in alternatives]
-    known = [(chance, value) for chance, value in chances if value is not None]
+def _mean(alternatives: object, worth: Worth, said: float) -> float:
+    known = list(_known(alternatives, worth))
     total = sum(chance for chance, _ in known)
     return sum(chance * value for chance, value in known) / total if total else said
+
+
+def _known(alternatives: object, worth: Worth) -> Iterator[tuple[float, float]]:
+    """Yield chance and worth of each alternative that has both; some servers write null for a chance of nothing."""
+    for one in alternatives if isinstance(alternatives, list) else ():
+        logprob = one.get("logprob") if isinstance(one, dict) else None
+        if isinstance(logprob, int | float) and (value := worth(str(one.get("token")).strip(_AROUND))) is not None:
+            yield exp(min(logprob, 0.0)), value

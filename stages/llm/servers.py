@@ -145,7 +145,7 @@ class Servers:
         server.outstanding += 1
         server.breaker.enter()
         try:
-            outcome = await self._exchange(server.urls[route], key, body)
+            outcome = await self._exchange(server.urls[route], key, body, route)
         finally:
             server.outstanding -= 1
         if isinstance(outcome, Failure):
@@ -167,7 +167,7 @@ class Servers:
         if self._observe is not None:
             self._observe(ServerChanged(self._alias, repr(server), down, self.left_alone))
 
-    async def _exchange(self, url: URL, key: ApiKey, body: bytes) -> Served | Failure:
+    async def _exchange(self, url: URL, key: ApiKey, body: bytes, route: Route) -> Served | Failure:
         try:
             answer = await self._transport.send(url, self._headers[key], body)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -175,6 +175,10 @@ class Servers:
         if answer.status >= 300:
             return failures.of_reply(answer.status, answer.headers, answer.body)
         try:
-            return Served(parse(answer.body, self._config.reasoning), answer.body, answer.headers)
+            reply = parse(answer.body, self._config.reasoning)
         except MalformedReply as error:
             return failures.of_reply(answer.status, answer.headers, answer.body, malformed=str(error))
+        if bool(reply.vectors) != (route == "embeddings"):
+            held = "no embeddings" if reply.choices else "embeddings"
+            return failures.of_reply(answer.status, answer.headers, answer.body, malformed=f"the reply holds {held}")
+        return Served(reply, answer.body, answer.headers)

@@ -6,11 +6,15 @@ The file has no name, so that it is gone with the process whatever happens: what
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
+
+from stages.core.errors import RunStopped
 
 ASIDE = 128 * 1024
 """Bytes kept free below the size limit: a form's own lines are around the file."""
@@ -48,7 +52,8 @@ class Spool:
 
     def __init__(self, folder: Path, path: str, most: int, max_bytes: int) -> None:
         self.path, self._most, self._max_bytes = path, most, max_bytes - ASIDE
-        self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by whoever sent it
+        with _writing():
+            self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by whoever sent it
         self.asked: dict[str, tuple[int, str]] = {}
         self.promised = Promised()
         self._size = 0
@@ -63,11 +68,23 @@ class Spool:
         if self.asked and (len(self.asked) == self._most or self._size + len(line) > self._max_bytes):
             return False
         if request.key not in self.asked:
-            self.file.write(line)
+            with _writing():
+                self.file.write(line)
+                self.file.flush()
             self.asked[request.key] = (request.seed, request.stage)
             self.promised.add(request.promised)
             self._size += len(line)
         return True
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Say what a full disk means: the groups are in the store, and ask again."""
+    try:
+        yield
+    except OSError as error:
+        cause = f"cannot write the requests of a batch: {error.strerror}"
+        raise RunStopped(cause, "Free some space or mend the disk") from error
 
 
 @dataclass(slots=True)

@@ -70,6 +70,17 @@ async def test_a_twin_in_meaning_is_dropped_by_its_true_cosine_unless_its_parsed
     assert verdicts[3]["twin"] == "s2/0", "s0/0 is closer, but has another answer"
 
 
+async def test_an_embedding_of_another_length_fails_its_candidate_and_no_other():
+    def changing(call: Call) -> Reply:
+        longer = [0.0] if "7" in call.body["input"] else []
+        return Reply((), vectors=tuple([*vector, *longer] for vector in degrees(call).vectors))
+
+    groups = [group(0, "0"), group(1, "7"), group(2, "40")]
+    await deduped(groups, embedder(Semantic(endpoint="e"), {"e": ScriptedModel(changing)}))
+    assert states(groups) == [["live"], ["failed"], ["live"]]
+    assert "3 numbers, after others of 2" in groups[1].candidates[0].detail
+
+
 async def test_each_text_of_a_group_is_asked_for_once_in_one_call_and_never_again():
     model = ScriptedModel(degrees)
     config = Dedupe(name="dedupe", semantic=Semantic(endpoint="e"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
+from aiohttp import web
 from decisions import MadeDecisions
 from scripted_server import Run, a_call
 
 from config.schema import Endpoint as Config
 from queues.gate import Gate, GateLimits
 from queues.ledger import ReplyRow
+from service.simulator.batches import BatchFront, _Batch
 from service.simulator.options import Options
 from service.simulator.server import running
 from stages.core.base import Postponed
@@ -32,6 +34,7 @@ from stages.llm.keys import ApiKey
 from stages.llm.preflight import preflight
 from stages.llm.protocol import Call, Reply
 from stages.llm.retries import RetryPolicy
+from stages.llm.spool import Promised, Request, Spool
 
 
 class Rows(MadeDecisions):
@@ -362,6 +365,100 @@ async def test_promises_are_the_most_that_requests_may_take_until_they_end(world
         heir = there.endpoint(**priced)
         async with heir:
             assert heir.promised == endpoint.promised, "also of what an earlier process has sent"
+
+
+ANSWERS = {
+    "a web page": web.Response(body=b"<html>", content_type="text/html"),
+    "nothing": web.json_response(None),
+    "an empty object": web.json_response({}),
+    "an error": web.json_response({"error": {"message": "oops"}}, status=500),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize("step", ["_upload", "_create", "_retrieve", "_list"])
+async def test_what_is_no_answer_of_a_batch_api_is_asked_for_again(
+    world: Worlds, monkeypatch: pytest.MonkeyPatch, step: str, answer: web.Response
+) -> None:
+    """More often than a call would be: nothing is paid for it, and a day's batches hang on it."""
+    times = Counter[str]()
+
+    def hindered(name: str, most: int) -> None:
+        real = getattr(BatchFront, name)
+
+        async def answered(front: BatchFront, request: web.Request) -> web.StreamResponse:
+            times[name] += 1
+            found: web.StreamResponse = await real(front, request)
+            same = web.Response(body=answer.body, status=answer.status, content_type=answer.content_type)
+            return same if times[name] <= most else found
+
+        monkeypatch.setattr(BatchFront, name, answered)
+
+    hindered(step, 1 if step == "_create" else 8)
+    if step == "_list":  # it is only asked for where somebody does not know whether a batch was made
+        hindered("_create", 1)
+    async with world() as there:
+        await there.live(3)
+        assert all(isinstance(said, Reply) for said in there.said.values())
+        assert set(there.replies.values()) == {1}
+        assert (await there.stats())["batches"] == 1
+
+
+@pytest.mark.parametrize("created_at", [None, "2025-01-01T00:00:00Z"])
+async def test_a_provider_that_tells_no_times_or_writes_numbers_as_texts_is_understood(
+    world: Worlds, monkeypatch: pytest.MonkeyPatch, created_at: str | None
+) -> None:
+    move, finish = _Batch.move, BatchFront._finish
+
+    def untimed(batch: _Batch, state: str) -> None:
+        move(batch, state)
+        batch.shown |= {f"{state}_at": None, "created_at": created_at}
+
+    async def finished(front: BatchFront, batch: _Batch) -> None:
+        await finish(front, batch)
+        output = batch.shown["output_file_id"]
+        front._contents[output] = front._contents[output].replace(b'"status_code":200', b'"status_code":"200"')
+
+    monkeypatch.setattr(_Batch, "move", untimed)
+    monkeypatch.setattr(BatchFront, "_finish", finished)
+    async with world() as there:
+        await there.live(3)
+        assert all(isinstance(said, Reply) for said in there.said.values())
+
+
+async def test_files_that_are_gone_at_the_provider_stop_the_run_with_a_way_on(
+    world: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: Any) -> web.Response:
+        return web.json_response({"error": {"message": "No such file"}}, status=404)
+
+    monkeypatch.setattr(BatchFront, "_content", gone)
+    async with world() as there:
+        with pytest.raises(RunStopped, match="No such file") as stopped:
+            await there.live(2)
+        assert "--reuse" in stopped.value.remedy
+
+
+async def test_a_clock_that_was_set_back_keeps_nobody_waiting_for_batches_of_before(world: Worlds) -> None:
+    async with world(batch_s=3600) as there:
+        async with there.living(there.endpoint(), 2), asyncio.timeout(30):
+            await there.has_batches(1)
+        for intent in there.intents():
+            intent["at"] += 86_400.0
+        there.slept.clear()
+        async with there.living(there.endpoint(), 2), asyncio.timeout(30):
+            await becomes(lambda: len(there.slept) > 1)
+        assert max(there.slept) <= 30
+
+
+def test_a_full_disk_stops_the_run_when_a_request_is_written_down(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "/v1/chat/completions", 10, 1_000_000)
+    spool.file.close()
+    spool.file = Path("/dev/full").open("r+b")  # noqa: SIM115  what is in its buffer can never be written
+    with pytest.raises(RunStopped, match="No space left"):
+        spool.takes(Request(spool.path, "key", 0, "generate", b"{}", Promised(1)))
+    with suppress(OSError):
+        spool.file.close()
 
 
 async def test_preflight_asks_whether_there_is_a_batch_api(world: Worlds, serve: Any) -> None:

@@ -102,7 +102,12 @@ def test_long_words_are_cut() -> None:
 
 def test_a_malformed_success_says_what_is_wrong_with_it() -> None:
     failure = of_reply(200, {}, b"oops", malformed="the reply is no JSON")
-    assert failure == Failure(Kind.AGAIN, "invalid", "answered what cannot be read: the reply is no JSON")
+    assert failure == Failure(Kind.AGAIN, "invalid", 'answered what cannot be read: the reply is no JSON "oops"')
+
+
+def test_the_providers_words_are_kept_where_it_calls_its_failure_a_success() -> None:
+    failure = of_reply(200, {}, b'{"error": "no GPU is free"}', malformed="the reply has no choices")
+    assert failure.words == 'answered what cannot be read: the reply has no choices "no GPU is free"'
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,8 @@ def test_only_what_was_refused_is_unserved() -> None:
     assert not of_reply(400, {}, b"").unserved
 
 
-VALUES = st.none() | st.text(max_size=5) | st.integers(-9, 999)
+NO_STATUS = st.sampled_from(["\u00b2", "9" * 5000])  # digits that int() does not take
+VALUES = st.none() | st.text(max_size=5) | st.integers(-9, 999) | NO_STATUS
 BODIES = st.recursive(
     VALUES,
     lambda inner: (

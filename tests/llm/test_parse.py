@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -167,8 +168,15 @@ def test_what_is_no_completion_is_malformed(raw: bytes) -> None:
         parse(raw)
 
 
+@pytest.mark.parametrize("told", [-5, 10**9 + 1, 2**63, 1e30])
+def test_a_count_that_cannot_be_meant_is_none(told: float) -> None:
+    """The ledger adds counts up in 64 bits, and one that it cannot hold would end the run."""
+    usage = {"prompt_tokens": told, "completion_tokens": 3, "total_tokens": told}
+    assert read({"choices": [{"text": "x"}], "usage": usage}).usage == Usage(0, 3)
+
+
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers(-5, 5) | st.just(2**63) | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
@@ -198,6 +206,13 @@ def test_no_json_whatever_breaks_the_parser(body: Any) -> None:
         assert isinstance(choice.finish_reason, str)
         assert choice.tool_calls is None or isinstance(choice.tool_calls, list)
         assert choice.logprobs is None or all(isinstance(token, dict) for token in choice.logprobs)
+    assert all(0 <= count < 2**31 for count in reply.usage)
+
+
+@given(st.lists(objects("index", "embedding", embedding=st.lists(st.floats(-1, 1), max_size=2)), max_size=2))
+def test_no_embeddings_whatever_break_the_parser(data: Any) -> None:
+    with suppress(MalformedReply):
+        read({"data": data})
 
 
 @given(st.text(alphabet="ab<>/think \n", max_size=60))

@@ -129,6 +129,26 @@ def test_a_value_of_several_tokens_or_without_alternatives_counts_as_it_was_said
     assert found.values["score"] == 4
 
 
+ANY = st.none() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=3)
+TOKENS = st.fixed_dictionaries({}, optional={"token": ANY, "logprob": ANY})
+TOPS = st.lists(TOKENS | ANY, max_size=3) | st.dictionaries(st.text(max_size=3), ANY) | ANY
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional={"token": ANY | st.just("4"), "top_logprobs": TOPS}), max_size=3))
+def test_log_probabilities_that_are_none_count_for_nothing(tokens: list[dict[str, object]]):
+    found = read(Choice("4", logprobs=tokens), ("score",), FIVE)
+    assert found
+    assert 1 <= found.values["score"] <= 5
+
+
+def test_an_alternative_without_a_chance_is_no_alternative():
+    """Some servers write null for the logarithm of nothing."""
+    tokens = [{"token": "4", "top_logprobs": [{"token": "4", "logprob": -0.1}, {"token": "1", "logprob": None}]}]
+    found = read(Choice("4", logprobs=tokens), ("score",), FIVE)
+    assert found
+    assert found.values["score"] == 4
+
+
 @given(st.text() | st.text(alphabet='{}[]":, passtruefalse4/'), st.booleans())
 def test_no_reply_breaks_the_reader(text: str, logprobs: bool):
     tokens = [

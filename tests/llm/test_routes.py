@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from scripted_server import Make, Run, ScriptedServer, a_call
+from scripted_server import Make, Run, ScriptedServer, a_call, completion
 
 from stages.llm.parse import MalformedReply, parse
 from stages.llm.protocol import Route
@@ -48,6 +48,14 @@ def test_the_number_is_read_wherever_a_route_puts_it(body: dict[str, Any], score
 def test_a_reply_without_a_number_is_malformed(body: dict[str, Any]) -> None:
     with pytest.raises(MalformedReply):
         parse(orjson.dumps(body))
+
+
+async def test_a_reply_to_something_else_is_asked_for_again(server: ScriptedServer, make: Make) -> None:
+    embedded = {"data": [{"index": 0, "embedding": [0.6, 0.8]}]}
+    server.script = [ScriptedServer.json(one) for one in (embedded, completion(), completion(), embedded)]
+    async with make(server.base_url) as endpoint:
+        assert (await endpoint.ask(a_call())).text == "42"
+        assert (await endpoint.ask(a_call(body={"input": ["x"]}, route="embeddings"))).vectors == ([0.6, 0.8],)
 
 
 async def test_a_score_is_asked_for_retried_committed_and_replayed_like_any_call(

@@ -160,6 +160,43 @@ def test_a_full_disk_stops_the_run_and_space_lets_it_go_on(project: Project, sim
     assert project.manifest("run")["state"] == "complete"
 
 
+CUT = """
+from pathlib import Path
+
+def cut(response, row, fields):
+    done = Path(row["here"] + ".cut")
+    if not done.exists():
+        done.touch()
+        with open(row["here"], "r+b") as file:
+            file.truncate({size})
+            file.seek({size})
+            file.write({end})
+    return True
+"""
+
+
+@pytest.mark.parametrize("end", [b"", b'{"id": '])
+def test_a_source_that_is_cut_off_in_mid_run_drains_it_and_put_back_it_goes_on(project: Project, end: bytes) -> None:
+    seeds = project.folder / "seeds.jsonl"
+    row = {"text": "x" * 2000, "here": str(seeds)}  # together they are more than is read ahead
+    project.rows("seeds.jsonl", [{"id": f"s{n}", **row} for n in range(200)])
+    whole = seeds.read_bytes()
+    size = sum(map(len, whole.splitlines(keepends=True)[:150]))
+    (project.folder / "cut.py").write_text(CUT.format(size=size, end=end))
+    source = {"type": "jsonl", "path": "seeds.jsonl", "id": "id", "candidates": "text"}
+    stage = {"type": "verify", "check": "plugin", "function": "./cut.py:cut"}
+    project.write({"name": "cut", "source": source, "stages": [stage]})
+    said = project.tamis("run", "pipeline.yaml", "--out", "run", code=75)
+    assert "the source has changed since the run began" in said
+    manifest = project.manifest("run")
+    assert manifest["state"] == "interrupted"
+    assert identities_hold(manifest)
+    assert manifest["counts"]["seeds"]["solved"] == 150
+    seeds.write_bytes(whole)
+    project.tamis("run", "pipeline.yaml", "--out", "run", "--resume")
+    assert project.manifest("run")["counts"]["seeds"]["solved"] == 200
+
+
 def test_a_second_process_on_the_same_run_is_refused_by_name(project: Project) -> None:
     with simulating("--latency", "20") as slow:
         project.write(arithmetic(project, slow.base_url, seeds=5))

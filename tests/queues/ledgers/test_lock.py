@@ -14,6 +14,7 @@ import pytest
 from ledger_rows import a_reply
 
 from queues.ledger import Ledger, LedgerFailed, LedgerLocked, Reader
+from queues.ledger.lock import Lock
 
 HOLD = """
 import pathlib, sys
@@ -55,6 +56,17 @@ async def test_the_lock_of_a_dead_process_is_taken_over(path: Path) -> None:
         ledger = Ledger.open(path)
     await ledger.reply(a_reply(1))
     await ledger.close()
+
+
+def test_a_lock_is_given_up_on_a_disk_that_takes_no_writing_any_more(path: Path) -> None:
+    """Else whoever closes the ledger would wait for ever: its thread gives up the lock last."""
+    name = path.with_suffix(".lock")
+    held = Lock.acquire(name)
+    readable = os.open(name, os.O_RDONLY)
+    os.dup2(readable, held._descriptor)
+    os.close(readable)
+    held.release()
+    Lock.acquire(name).release()
 
 
 async def test_inside_one_process_too_there_is_one_writer(ledger: Ledger, path: Path) -> None:
