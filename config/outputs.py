@@ -37,7 +37,7 @@ class Pairs(Config):
 class Split(Config):
     """A part held out for validation."""
 
-    validation: Share = Field(examples=[0.05])
+    validation: Annotated[float, Field(strict=True, gt=0, lt=1)] = Field(examples=[0.05])
     """The share of the seeds; duplicates stand in one part, and with `by: root` what came of one row of the source."""
     by: Literal["root", "seed"] = "root"
 

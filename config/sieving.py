@@ -22,6 +22,10 @@ from config.base import (
 )
 from config.stage import Alias, BaseStage, Extract
 
+GOLD = ("numeric", "exact", "math")
+"""The checks of `verify` against a right answer; of the others only tests of code, too, tell right from wrong."""
+RIGHT_OR_WRONG = (*GOLD, "python")
+
 
 class Fallback(Config):
     """A model looks once more at what a program rejected: programs reject right answers, too."""

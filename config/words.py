@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from config import yamlfile
 
+_LISTED = 20
 _KEYS = "keys with values (`key: value`)"
 _MUST_BE = {
     "int_type": "a whole number",
@@ -111,6 +112,13 @@ def suggestion(word: str, known: Collection[str], otherwise: str) -> str:
     """Return a "did you mean", or else the list of what there is."""
     near = nearest(word, known)
     return f'did you mean "{near}"?' if near else f"{otherwise}: {', '.join(known) or '(none)'}"
+
+
+def among(word: str, known: Sequence[str], has: str, others: Sequence[str] = ()) -> str:
+    """Return what somebody has, and which of it was probably meant, or which of `others`."""
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    near = nearest(word, (*known, *others))
+    return f"{has}: {', '.join(known[:_LISTED])}{more}" + (f'. Did you mean "{near}"?' if near else "")
 
 
 def nearest(word: str, known: Collection[str]) -> str | None:

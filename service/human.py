@@ -6,6 +6,7 @@ And texts as they may be printed: with nothing in them but text.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 _INVISIBLE = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
@@ -48,6 +49,12 @@ def percent(part: float, whole: float) -> str:
     share = 100 * part / whole
     shown = min(99, max(1, round(share))) if 0 < part < whole else round(share)
     return f"{shown} %"
+
+
+def share(estimate: Mapping[str, float]) -> str:
+    """Return a rate with the bounds of its interval: 81 % (74 to 87)."""
+    value, low, high = (100 * estimate[end] for end in ("value", "low", "high"))
+    return f"{value:.0f} % ({low:.0f} to {high:.0f})"
 
 
 def visible(text: str) -> str:

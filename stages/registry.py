@@ -210,7 +210,7 @@ def _gates(place: Place, config: Transform, tools: Tools) -> Gates:
     checks: list[Check] = [Grounded()] if gate.grounded else []
     checks += [JsonSchema(schema)] if schema is not None else []
     judge = None if gate.equivalent is None else tools.models[gate.equivalent.endpoint]
-    return Gates(place, gate, tools.run_seed, answers(gate.extract) if gate.same_answer else None, checks, judge)
+    return Gates(gate, Asker(place, tools.run_seed), answers(gate.extract) if gate.same_answer else None, checks, judge)
 
 
 def _difficulty(place: Place, config: Difficulty, tools: Tools) -> Stage:

@@ -10,8 +10,10 @@ from typing import Any, get_args
 import orjson
 
 from config.schema import Generate, Judge, Pipeline
+from config.sieving import GOLD
 from queues.ledger import Reader
 from service.audit.gold import FILE, Gold
+from service.human import share
 from service.runs import rundir
 from service.runs.store import made
 from stages.core.record import Candidate, Group
@@ -19,8 +21,6 @@ from stages.io.atomic import replacing
 from stages.io.store import Stored, unpack
 from stages.judge.audit import JudgeAudit, Sees
 
-BY_GOLD = ("math", "numeric", "exact")
-"""Checks against a right answer; the others look at the form."""
 _NO_FAMILY = re.compile(
     r"base|chat|coder?|flash|instruct|large|latest|lite|medium|mini|model|nano|preview|pro|reward|small|turbo|ultra"
 )
@@ -62,7 +62,7 @@ class Audit:
             return JudgeAudit(judge, self._gold.truth), str(self._file)
         stages = enumerate(self._pipeline.stages)
         checks = {
-            one.name: self._sees(at, place) for place, one in stages if one.type == "verify" and one.check in BY_GOLD
+            one.name: self._sees(at, place) for place, one in stages if one.type == "verify" and one.check in GOLD
         }
         name = min(checks, key=lambda name: get_args(Sees).index(checks[name]), default="")
 
@@ -148,10 +148,7 @@ def _canaries(found: Mapping[str, Any]) -> str:
 
 
 def _share(estimate: Mapping[str, float] | None, of: str = "") -> str:
-    if estimate is None:
-        return ""
-    low, high = 100 * estimate["low"], 100 * estimate["high"]
-    return f"{100 * estimate['value']:.0f} % ({low:.0f} to {high:.0f}) {of}".rstrip()
+    return "" if estimate is None else f"{share(estimate)} {of}".rstrip()
 
 
 def _number(name: str, estimate: Mapping[str, float] | None) -> str:

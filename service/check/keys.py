@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from config.base import Config
 from config.problems import Finding, Loc
 from config.schema import Pipeline
-from config.transforming import REWRITES, Gate
+from config.sieving import GOLD
+from config.transforming import REWRITES
 from stages.core.errors import InputError
 from stages.dedupe.decontaminate import read_rows
 from stages.dedupe.existing import existing_documents
@@ -30,7 +31,6 @@ class Key(NamedTuple):
     example: str = ""
 
 
-GOLD = ("numeric", "exact", "math")
 _OF_ROWS = ("augment", "convert", "backtranslate")
 _BY_MODEL = ("eliminate", "rubric", "checklist")
 KEYS: dict[tuple[str, str], tuple[Key, ...]] = {
@@ -85,44 +85,39 @@ KEYS: dict[tuple[str, str], tuple[Key, ...]] = {
 """(a stage's type, the key that says of which kind it is) -> the keys that not all of the kinds read."""
 
 
-def _compares_maths(gate: Gate) -> bool:
-    return gate.same_answer and gate.extract == "math"
-
-
 class Trial(NamedTuple):
-    """What is done with a stage's key to see whether it can work; it raises InputError where it cannot."""
+    """What of a stage is tried, if it is there, and how: it raises InputError where the stage's `key` cannot work."""
 
     kind: str
     key: str
-    when: Callable[[Any], bool]
-    do: Callable[[Any], object]
+    what: Callable[[Any], object]
+    how: Callable[[Any], object]
+
+
+def _package(_: object) -> None:
+    require_package()
 
 
 TRIALS = (
-    Trial("verify", "pattern", lambda stage: stage.pattern is not None, lambda stage: Pattern(stage.pattern)),
-    Trial("verify", "schema", lambda stage: stage.schema_ is not None, lambda stage: JsonSchema(stage.schema_)),
-    Trial("verify", "check", lambda stage: stage.check == "math", lambda _: require_package()),
+    Trial("verify", "pattern", lambda stage: stage.pattern, Pattern),
+    Trial("verify", "schema", lambda stage: stage.schema_, JsonSchema),
+    Trial("verify", "check", lambda stage: stage.check == "math", _package),
     Trial("verify", "check", lambda stage: stage.check == "python", lambda _: PythonTests()),
-    Trial("verify", "function", lambda stage: stage.function is not None, lambda stage: find_function(stage.function)),
-    Trial("cross_check", "function", lambda stage: stage.function is not None, lambda one: find_function(one.function)),
-    Trial(
-        "cross_check",
-        "extract",
-        lambda one: (one.sees, one.extract) == ("question", "math"),
-        lambda _: require_package(),
-    ),
-    Trial("transform", "schema", lambda one: one.schema_ is not None, lambda one: JsonSchema(one.schema_)),
-    Trial("transform", "gate", lambda one: one.gate.schema_ is not None, lambda one: JsonSchema(one.gate.schema_)),
-    Trial("transform", "gate", lambda one: _compares_maths(one.gate), lambda _: require_package()),
-    Trial("vote", "extract", lambda stage: stage.extract == "math", lambda _: require_package()),
+    Trial("verify", "function", lambda stage: stage.function, find_function),
+    Trial("cross_check", "function", lambda stage: stage.function, find_function),
+    Trial("cross_check", "extract", lambda stage: (stage.sees, stage.extract) == ("question", "math"), _package),
+    Trial("transform", "schema", lambda stage: stage.schema_, JsonSchema),
+    Trial("transform", "gate", lambda stage: stage.gate.schema_, JsonSchema),
+    Trial("transform", "gate", lambda stage: stage.gate.same_answer and stage.gate.extract == "math", _package),
+    Trial("vote", "extract", lambda stage: stage.extract == "math", _package),
+    Trial("dedupe", "semantic", lambda stage: stage.semantic, lambda one: require_semantic(one.endpoint is None)),
     Trial(
         "dedupe",
-        "semantic",
-        lambda one: one.semantic,
-        lambda one: require_semantic(local=one.semantic.endpoint is None),
+        "existing",
+        lambda stage: stage.existing and stage,
+        lambda one: [None for _ in existing_documents(one)],
     ),
-    Trial("dedupe", "existing", lambda one: one.existing, lambda one: [None for _ in existing_documents(one)]),
-    Trial("decontaminate", "against", lambda _: True, lambda stage: read_rows(stage.against, stage.field)),
+    Trial("decontaminate", "against", lambda stage: stage, lambda one: read_rows(one.against, one.field)),
 )
 
 
@@ -133,8 +128,8 @@ def problems(pipeline: Pipeline) -> Iterator[Finding]:
             if stage.type == kind:
                 yield from of_kind(("stages", number), stage, by, keys)
         for trial in TRIALS:
-            if stage.type == trial.kind and trial.when(stage):
-                yield from tried(("stages", number, trial.key), partial(trial.do, stage))
+            if stage.type == trial.kind and (what := trial.what(stage)):
+                yield from tried(("stages", number, trial.key), partial(trial.how, what))
 
 
 def tried(loc: Loc, do: Callable[[], object]) -> Iterator[Finding]:

@@ -73,8 +73,6 @@ def _amount(loc: Loc, output: Output) -> Iterator[Finding]:
         yield Finding((*loc, "order"), "it says who is taken first, and all are; add max_samples or diverse")
     if len(set(output.max_samples)) < len(output.max_samples):
         yield Finding((*loc, "max_samples"), "a size stands there twice; each gets a file of its own")
-    if output.split is not None and not 0 < output.split.validation < 1:
-        yield Finding((*loc, "split", "validation"), "one of the two parts would be empty; write a share such as 0.05")
 
 
 def _pairs(loc: Loc, output: Output, pipeline: Pipeline) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config.problems import Finding, Loc
 from config.schema import Annotate, Endpoint, Generate, Gguf, Opinion, Pipeline, Price, Stage, Transform
-from config.words import nearest, suggestion
+from config.words import among, suggestion
 from service.check.keys import tried
 from stages.core.errors import InputError
 from stages.io.sources import open_source
@@ -59,9 +59,7 @@ def no_column(loc: Loc, name: str | None, columns: Columns) -> Iterator[Finding]
 
 def unknown(what: str, name: str, columns: tuple[str, ...], others: tuple[str, ...] = ()) -> str:
     """Return the message about a name that nothing stands behind; a column may have been meant, or one of `others`."""
-    near = nearest(name, (*columns, *others))
-    listed = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
-    return f'unknown {what} "{name}"; the source has: {listed}' + (f'. Did you mean "{near}"?' if near else "")
+    return f'unknown {what} "{name}"; {among(name, columns, "the source has", others)}'
 
 
 def absent(loc: Loc, kind: str, name: str, known: Collection[str], plural: str = "") -> Iterator[Finding]:

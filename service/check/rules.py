@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from config.problems import Finding, Loc
 from config.schema import CrossCheck, Dedupe, Difficulty, Generate, Judge, Pipeline, Score, Select, Stage, Verify, Vote
+from config.sieving import GOLD
 from service.check import batches, scoring, transforming
 from service.check.at import At, Rules
-from service.check.keys import GOLD
 from service.check.resources import Columns, columns_behind, no_column
 from stages.registry import ONE_AT_A_TIME, wave_end
 

@@ -114,5 +114,9 @@ def axes(stage: Score, at: At) -> Iterator[Finding]:
             yield Finding(
                 ("gates", name), f"marks go from {low} to {high}; write more than {low} and no more than {high}"
             )
-    if known and not any((known | stage.weights).values()):
+    weightless = sum(not weight for weight in (known | stage.weights).values())
+    if known and weightless == len(known):
         yield Finding(("weights",), "no axis weighs anything")
+    elif constitution is not None and 0 < (stage.principles or 0) <= weightless:
+        message = f"of a seed that draws only what weighs 0 there would be no score; write at least {weightless + 1}"
+        yield Finding(("principles",), message)

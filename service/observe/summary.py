@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config.schema import Pipeline, Stage
+from config.sieving import GOLD
 from queues.ledger import CandidateCount
-from service.audit.audit import BY_GOLD, in_a_line
+from service.audit.audit import in_a_line
 from service.human import brief, dollars, duration, percent
 from stages.core.errors import RunStopped
 from stages.io.manifest import ORIGINS
@@ -120,7 +121,7 @@ def _steps(ended: Ended) -> list[_Step]:
 def _called(stage: Stage) -> str:
     """Return what candidates are called that a stage let through; empty where it hardly ever rejects."""
     if stage.type == "verify":
-        return "right" if stage.check in BY_GOLD else f"past {stage.name}"
+        return "right" if stage.check in GOLD else f"past {stage.name}"
     return {"judge": f"past the {stage.name}", "select": "selected", "dedupe": "after dedupe"}.get(stage.type, "")
 
 

@@ -16,7 +16,7 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from service.human import brief, dollars, duration, percent
+from service.human import brief, dollars, duration, percent, share
 from service.report.figures import Line, histogram, lines, stacked
 from service.report.samples import shown
 
@@ -44,7 +44,7 @@ def page(
         brief=brief,
         dollars=dollars,
         duration=duration,
-        share=_share,
+        share=lambda estimate: "-" if estimate is None else share(estimate),
         words=lambda reason: reason.replace("_", " "),
     )
     environment.globals.update(percent=percent, price=_price)
@@ -71,13 +71,6 @@ def _embedded(data: object) -> Markup:
 def _text(value: Any) -> Any:
     """Return what an expression of the template gave, as a page can hold it."""
     return shown(value, _LONGEST) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _share(estimate: Mapping[str, float] | None) -> str:
-    """Return a rate with its interval of 95 %."""
-    if estimate is None:
-        return "-"
-    return f"{100 * estimate['value']:.0f} % ({100 * estimate['low']:.0f} to {100 * estimate['high']:.0f})"
 
 
 def _price(spent: Mapping[str, Any] | None) -> str:

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from config.schema import Pipeline
-from service.audit.audit import BY_GOLD
+from config.sieving import RIGHT_OR_WRONG
 from service.audit.gold import FILE, Gold
 from stages.core.record import Candidate, Group
-
-_TELL = (*BY_GOLD, "python")
-"""Checks that know what is right; tests know it of code."""
 
 
 class Truth:
@@ -24,7 +21,9 @@ class Truth:
         file = folder / FILE
         self._gold = Gold.load(file) if file.exists() else None
         names = [stage.name for stage in pipeline.stages]
-        self._check = next((one.name for one in pipeline.stages if one.type == "verify" and one.check in _TELL), "")
+        self._check = next(
+            (one.name for one in pipeline.stages if one.type == "verify" and one.check in RIGHT_OR_WRONG), ""
+        )
         self._later: Sequence[str] = names[names.index(self._check) + 1 :] if self._check else ()
         self.source = FILE if self._gold is not None else self._check
 

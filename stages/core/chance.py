@@ -5,7 +5,12 @@ So a choice depends neither on the order of arrival nor on how often the run was
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 from xxhash import xxh3_64_intdigest
+
+T = TypeVar("T")
 
 _SPAN = 1 << 64
 
@@ -18,6 +23,12 @@ def draw(run_seed: int, *about: str | int) -> int:
 def uniform(run_seed: int, *about: str | int) -> float:
     """Return a number in [0, 1) for one choice."""
     return draw(run_seed, *about) / _SPAN
+
+
+def some(items: Sequence[T], count: int | None, lot: Callable[[T], int]) -> list[T]:
+    """Return the `count` items with the lowest lots, in their own order; None: all of them."""
+    drawn = sorted(range(len(items)), key=lambda at: lot(items[at]))[:count]
+    return [items[at] for at in sorted(drawn)]
 
 
 def sampling_seed(run_seed: int, *about: str | int) -> int:

@@ -6,7 +6,8 @@ the stage, reason and detail of that moment for good.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any, Literal
 
 CHILD_BITS = 10
@@ -48,6 +49,19 @@ class Seed:
         return Seed(no, f"{self.id}.{n}", row, self.topic, self.id, self.root, tools=self.tools)
 
 
+def plain(record: object) -> dict[str, Any]:
+    """Return a dataclass's fields as they stand in the ledger: those with a default only where they differ from it."""
+    kind: Any = type(record)
+    return {name: value for name, default in _defaults(kind) if (value := getattr(record, name)) != default}
+
+
+@cache
+def _defaults(kind: type) -> list[tuple[str, object]]:
+    """Return each field with its default; MISSING, which equals no value, where it has none."""
+    made = {one.name: one.default_factory() for one in fields(kind) if one.default_factory is not MISSING}
+    return [(one.name, made.get(one.name, one.default)) for one in fields(kind)]
+
+
 @dataclass(slots=True)
 class Verdict:
     """What one stage found about one candidate. `passed` None: it could not be judged.
@@ -63,8 +77,9 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as plain data, what is empty left out."""
-        full = {"passed": self.passed, "score": self.score, "reason": self.reason, "detail": self.detail}
-        return {key: value for key, value in full.items() if value not in (None, "") or key == "passed"} | self.data
+        known = plain(self)
+        data: dict[str, Any] = known.pop("data", {})
+        return known | data
 
 
 @dataclass(slots=True)

@@ -41,8 +41,9 @@ class Claims:
             yield Claim(group.seed.id, candidates, Document(prompt, vector=vector))
             return
         for one in candidates:
-            answer = str(one.fields.get("answer") or "")
-            yield Claim(group.candidate_id(one), (one,), Document((*prompt, one.text), answer, self._vector(one)))
+            answer = one.fields.get("answer")
+            parsed = "" if answer is None else str(answer)
+            yield Claim(group.candidate_id(one), (one,), Document((*prompt, one.text), parsed, self._vector(one)))
 
     def _vector(self, candidate: Candidate) -> bytes:
         return candidate.embeddings.get(self._stage.name, b"")

@@ -21,7 +21,7 @@ from config.schema import Dedupe
 from stages.core.text import normal
 from stages.dedupe.near import Bands, band_keys, bands_for
 from stages.dedupe.shingles import Grams, GramSets, Hashes, gram_sets, jaccard
-from stages.dedupe.words import digest
+from stages.dedupe.words import digest, spaced
 
 Vector = NDArray[np.float16]
 How = Literal["exact", "near", "semantic"]
@@ -118,7 +118,7 @@ class Measure:
         if self._exact:
             columns.append(digests[:, None])
         if self._cut is not None:
-            sets = gram_sets([part for text in texts for part in text], [*range(parts)] * count)
+            sets = gram_sets([spaced(part) for text in texts for part in text], [*range(parts)] * count)
             columns.append(band_keys(sets.grams.astype(np.uint64), sets.starts[::parts].astype(np.uint64), self._cut))
         keys = np.concatenate(columns, axis=1) if columns else np.empty((count, 0), np.uint64)
         return Batch(keys, digests, answers, sets, self._vectors(documents), parts)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from config.schema import Dedupe, Semantic
-from stages.core.base import Decisions, Place, Stage
+from stages.core.base import Decisions, Equipped, Place, Stage, Tool
 from stages.core.errors import CandidateError
 from stages.core.record import Candidate, Group, Verdict
 from stages.dedupe.claims import Claims
@@ -24,12 +24,8 @@ from stages.llm.protocol import Call, Model
 KIND = "modes"
 
 
-class Embedder(Protocol):
+class Embedder(Tool, Protocol):
     """Makes embeddings, in order. Raises CandidateError where these texts cannot have any."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
     async def embed(self, stage: Stage, group: Group, texts: Sequence[str]) -> Sequence[ArrayLike]: ...
 
@@ -39,18 +35,12 @@ def embedder(semantic: Semantic, models: Mapping[str, Model]) -> Embedder:
     return MiniLM() if semantic.endpoint is None else _Asking(models[semantic.endpoint])
 
 
-class _Asking:
+class _Asking(Equipped):
     """Embeds by an endpoint's `/v1/embeddings`: one request for all texts of a group."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._length = 0  # of the first embedding that came
-
-    async def start(self) -> None:
-        """Nothing is to be made ready."""
-
-    async def stop(self) -> None:
-        """Nothing is to be released."""
 
     async def embed(self, stage: Stage, group: Group, texts: Sequence[str]) -> Sequence[ArrayLike]:
         call = Call(stage.name, stage.depth, "embed", group, {"input": list(texts)}, route="embeddings")
@@ -74,14 +64,8 @@ class EmbedStage(Stage):
     def __init__(self, place: Place, config: Dedupe, embedder: Embedder, decisions: Decisions) -> None:
         super().__init__(replace(place, name=f"{place.name}.embed"))
         self._for, self._claims, self._embedder = place.name, Claims(self, config), embedder
-        self._decisions = decisions
+        self._decisions, self.tools = decisions, (embedder,)
         self._window: list[NDArray[np.float32]] = []
-
-    async def start(self) -> None:
-        await self._embedder.start()
-
-    async def stop(self) -> None:
-        await self._embedder.stop()
 
     async def process(self, group: Group) -> None:
         new = [candidate for candidate in self.chosen(group) if self._for not in candidate.embeddings]

@@ -36,7 +36,7 @@ class GramSets:
 
 
 def gram_sets(texts: Sequence[str], salts: Sequence[int]) -> GramSets:
-    """Return the gram set of each text, which is in normal form (`core.text.normal`): one space between words.
+    """Return the gram set of each text, which is in normal form (`words.spaced`): one space between words.
 
     A text of fewer than five words has one gram, all of it, so it is near only to its equals. Texts with different
     salts share no grams: the prompt's and the response's grams of a pair stay apart.

@@ -17,6 +17,7 @@ Hashes = NDArray[np.uint64]
 
 _UNSPACED = r"\u2e80-\ua4cf\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+_ALONE = re.compile(rf"[{_UNSPACED}]")
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -31,6 +32,11 @@ def digest(parts: Sequence[str]) -> int:
 def words_of(text: str) -> list[str]:
     """Return the words of a text that is in normal form."""
     return _WORD.findall(text)
+
+
+def spaced(text: str) -> str:
+    """Return a text in normal form with white space around every character of a script that has none."""
+    return text if text.isascii() else " ".join(_ALONE.sub(r" \g<0> ", text).split())
 
 
 def hashed(words: list[str]) -> Hashes:

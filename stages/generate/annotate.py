@@ -59,9 +59,7 @@ class AnnotateStage(Stage):
         shown = {"prompt": self._prompt.render(group.scope()), "choices": choices}
         question = Question("annotate", self._frame.render(shown), (self._column,), self._choices, self._worth)
         call = self._asker.call(self._model, group, question.purpose, question.prompt, 0)
-        if self._model.structured:
-            call.body["response_format"] = question.reply_format
-        return await ask_readable(self._model, call, self._read, question.again)
+        return await ask_readable(self._model, call, self._read, question.again, question.reply_format)
 
     def _read(self, said: Choice) -> str | None:
         """Return the choice in a JSON object, else the only one that a reply mentions."""

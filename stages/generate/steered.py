@@ -9,6 +9,7 @@ from typing import Any
 from stages.core.record import Message
 from stages.core.steering import Steering
 from stages.generate.plan import Slot
+from stages.llm.formats import object_of, reply_format
 from stages.llm.reading import objects
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
@@ -22,19 +23,9 @@ _SERVERS_OWN = 1.0
 Chance = Callable[[str], float]
 """A number in [0, 1) for one purpose, a candidate's own."""
 
-_RESPONSE = {
-    "type": "object",
-    "properties": {"text": {"type": "string"}, "probability": {"type": "number"}},
-    "required": ["text", "probability"],
-    "additionalProperties": False,
-}
-_SCHEMA = {
-    "type": "object",
-    "properties": {"responses": {"type": "array", "items": _RESPONSE, "minItems": RESPONSES, "maxItems": RESPONSES}},
-    "required": ["responses"],
-    "additionalProperties": False,
-}
-_FORMAT = {"type": "json_schema", "json_schema": {"name": "responses", "strict": True, "schema": _SCHEMA}}
+_RESPONSE = object_of({"text": {"type": "string"}, "probability": {"type": "number"}})
+_LIST = {"type": "array", "items": _RESPONSE, "minItems": RESPONSES, "maxItems": RESPONSES}
+_FORMAT = reply_format("responses", {"responses": _LIST})
 
 
 def temperature(slot: Slot, steering: Steering) -> float | None:

@@ -97,6 +97,8 @@ def messages(value: Any, column: str) -> list[Message]:
             raise BadRow(f"{where}.role is {turn.get('role')!r}; it is one of {', '.join(ROLES)}")
         if not _is_text(turn.get("content")) and not (turn["role"] == "assistant" and turn.get("tool_calls")):
             raise BadRow(f"{where}.content must be text; images and audio are out of scope")
+        if turn.get("tool_calls") is not None:
+            turn["tool_calls"] = objects(turn["tool_calls"], f"{where}.tool_calls")
     return turns
 
 
@@ -135,6 +137,10 @@ def candidate(n: int, value: Any, column: str) -> Candidate:
     if not isinstance(text, str):
         raise BadRow(f'{column}[{n}] has no text in "text" or "content"')
     reasoning, tool_calls = rest.pop("reasoning", None), rest.pop("tool_calls", None)
+    if not isinstance(reasoning, str | None):
+        raise BadRow(f"{column}[{n}].reasoning is {kind(reasoning)}; it is a text")
+    if tool_calls is not None:
+        tool_calls = objects(tool_calls, f"{column}[{n}].tool_calls")
     return Candidate(n, text, "given", lineage, reasoning=reasoning, tool_calls=tool_calls, fields=rest)
 
 

@@ -7,7 +7,6 @@ same code which rows are good, and a seed's number is its place among the good o
 
 from __future__ import annotations
 
-import difflib
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import xxhash
 
 from config.sources import Source as SourceConfig
+from config.words import among
 from stages.core.errors import CandidateError, InputError
 from stages.core.record import Group
 from stages.io.columnar import Dataset, ParquetFiles
@@ -71,7 +71,8 @@ class Source:
         columns = tuple(dict.fromkeys(name for row in islice(good, HEAD) for name in row))
         missing = [(key, name) for key, name in self._seeds.columns.items() if name not in columns]
         if missing and columns:
-            raise InputError([self._no_column(key, name, columns) for key, name in missing])
+            unknown = ((key, f'no column "{name}"; {among(name, columns, "the source has")}') for key, name in missing)
+            raise InputError([f"{self._reader.name}: source.{key}: there is {problem}" for key, problem in unknown])
         return columns
 
     def scan(self, prompts: Iterable[str] = ()) -> Scan:
@@ -151,12 +152,6 @@ class Source:
                 where = self._reader.near_to(before, at)
                 found.add(at, f"the same as {where}" if hashed else f'the id "{group.seed.id}" is that of {where} too')
         return found.problems()
-
-    def _no_column(self, key: str, name: str, columns: tuple[str, ...]) -> str:
-        near = difflib.get_close_matches(name, columns, 1)
-        meant = f' Did you mean "{near[0]}"?' if near else ""
-        has = f"the source has: {', '.join(columns)}.{meant}"
-        return f'{self._reader.name}: source.{key}: there is no column "{name}"; {has}'
 
 
 def _id_hash(seed_id: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from queues.ledger import CandidateRow, SeedRow
-from stages.core.record import Candidate, Group, Message, Origin, Seed, State, Verdict
+from stages.core.record import Candidate, Group, Message, Origin, Seed, State, Verdict, plain
 
 
 class Stored(NamedTuple):
@@ -48,7 +48,7 @@ def _pack_candidate(no: int, candidate: Candidate, conversations: list[list[Mess
     data = {
         "lineage": c.lineage or None,
         "prompt": _place(conversations, c.prompt),
-        "verdicts": {name: _pack_verdict(verdict) for name, verdict in c.verdicts.items()} or None,
+        "verdicts": {name: plain(verdict) for name, verdict in c.verdicts.items()} or None,
         "scores": c.scores or None,
         "embeddings": {name: b64encode(vector).decode() for name, vector in c.embeddings.items()} or None,
         "fields": c.fields or None,
@@ -62,19 +62,6 @@ def _pack_candidate(no: int, candidate: Candidate, conversations: list[list[Mess
 def _known(data: dict[str, Any]) -> bytes:
     """Return as JSON what there is of it."""
     return orjson.dumps({key: value for key, value in data.items() if value is not None})
-
-
-def _pack_verdict(verdict: Verdict) -> dict[str, Any]:
-    packed: dict[str, Any] = {"passed": verdict.passed}
-    if verdict.score is not None:
-        packed["score"] = verdict.score
-    if verdict.reason:
-        packed["reason"] = verdict.reason
-    if verdict.detail:
-        packed["detail"] = verdict.detail
-    if verdict.data:
-        packed["data"] = verdict.data
-    return packed
 
 
 def _place(conversations: list[list[Message]], messages: list[Message] | None) -> int | None:

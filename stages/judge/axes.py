@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from config.schema import Judge
-from stages.core.chance import draw
+from stages.core.chance import draw, some
 from stages.core.errors import CandidateError
 from stages.core.record import Seed
 from stages.judge.constitution import Constitution, Principle
@@ -27,8 +27,7 @@ def principles_of(
 ) -> list[Principle]:
     """Return the principles that a stage uses for a seed, in their order: all of them, or `count` drawn at random."""
     principles = () if constitution is None else constitution.principles
-    drawn = sorted(principles, key=lambda one: draw(run_seed, stage, "principle", seed.id, one.id))[:count]
-    return [principle for principle in principles if principle in drawn]
+    return some(principles, count, lambda one: draw(run_seed, stage, "principle", seed.id, one.id))
 
 
 def axes_of(config: Judge, constitution: Constitution | None, run_seed: int, seed: Seed) -> list[Axis]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stages.core.base import Place, collect
 from stages.core.errors import CandidateError, InputError
 from stages.core.record import Group, Seed
 from stages.judge.constitution import Constitution, Principle
 from stages.llm.asking import Asker, ask_readable
+from stages.llm.formats import reply_format
 from stages.llm.protocol import Choice, Model
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
@@ -51,10 +52,10 @@ async def expand(constitution: Constitution, model: Model) -> Draft:
         most = 1 if kind == "axis" else MOST
         text = prompt.render({"principle": principle.model_dump(), "kind": kind})
         call = asker.call(model, Group(Seed(no, principle.id, {})), "expand", text, 0, kind)
-        if model.structured:
-            call.body["response_format"] = _reply_format(most)
+        items = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most}
+        form = reply_format("items", {"items": items})
         try:
-            found = await ask_readable(model, call, lambda said: read_items(said) or None, _AGAIN)
+            found = await ask_readable(model, call, lambda said: read_items(said) or None, _AGAIN, form)
             drafts[principle.id, kind] = found[:most]
         except CandidateError as error:
             empty.append(f"{principle.id}.{kind}: {' '.join(error.detail.split())}")
@@ -85,9 +86,3 @@ def read_items(said: Choice) -> tuple[str, ...]:
     else:
         found = [] if said.truncated else _LISTED.findall(said.text)
     return tuple(dict.fromkeys(words for item in found if (words := " ".join(item.split()))))
-
-
-def _reply_format(most: int) -> dict[str, Any]:
-    items = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most}
-    schema = {"type": "object", "properties": {"items": items}, "required": ["items"], "additionalProperties": False}
-    return {"type": "json_schema", "json_schema": {"name": "items", "strict": True, "schema": schema}}

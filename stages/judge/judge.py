@@ -29,7 +29,7 @@ from typing import Any
 from config.schema import Judge
 from stages.core.base import Place, Stage, collect
 from stages.core.errors import CandidateError
-from stages.core.record import Candidate, Group, Verdict
+from stages.core.record import Candidate, Group, Verdict, plain
 from stages.judge.axes import means
 from stages.judge.constitution import Constitution
 from stages.judge.examining import Questionnaire, RewardModel
@@ -48,12 +48,6 @@ class Vote:
     reason: str = ""
     detail: str = ""
     escalated: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as it stands in a verdict, what is empty left out."""
-        full = {name: getattr(self, name) for name in self.__slots__}
-        known = {"passed"} | ({"score"} if self.score is not None else set())
-        return {name: value for name, value in full.items() if value or name in known}
 
 
 class JudgeStage(Stage):
@@ -122,7 +116,7 @@ class JudgeStage(Stage):
         """
         readable = [vote for vote in votes if vote.passed is not None]
         deciding = [vote for vote in readable if vote.escalated] or readable
-        data: dict[str, Any] = {"votes": [vote.as_dict() for vote in votes]}
+        data: dict[str, Any] = {"votes": [plain(vote) for vote in votes]}
         if not deciding:
             return Verdict(None, reason=votes[0].reason, detail=votes[0].detail, data=data)
         score = _score(deciding)

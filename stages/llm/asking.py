@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
@@ -12,6 +13,7 @@ from stages.core.base import Place, Stage
 from stages.core.chance import sampling_seed
 from stages.core.errors import CandidateError
 from stages.core.record import Group
+from stages.llm.formats import reply_format
 from stages.llm.protocol import Call, Choice, Model
 from stages.llm.reading import Reading, Worth, read, truth
 
@@ -57,8 +59,7 @@ class Question:
         if self.named:
             fields["principle"] = {"type": "string", "enum": list(self.named)}
         fields |= dict.fromkeys(self.keys, value)
-        schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
-        return {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}
+        return reply_format("judgement", fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,10 @@ class Asker:
         """
         call = self.call(model, group, question.purpose, question.prompt, sample, part)
         call.keep = question.keep
-        if model.structured:
-            call.body["response_format"] = question.reply_format
         if question.logprobs and model.logprobs:
             call.body |= {"logprobs": True, "top_logprobs": min(max(len(question.options), 5), MOST_LOGPROBS)}
-        return await ask_readable(model, call, lambda said: read(said, question.keys, question.worth), question.again)
+        reading = partial(read, keys=question.keys, worth=question.worth)
+        return await ask_readable(model, call, reading, question.again, question.reply_format)
 
     def call(self, model: Model, group: Group, purpose: str, prompt: str, sample: int, part: str = "") -> Call:
         """Return the request for a reply of any form."""
@@ -93,11 +93,16 @@ class Asker:
         return Call(self.stage.name, self.stage.depth, purpose, group, body, sample, part)
 
 
-async def ask_readable(model: Model, call: Call, read: Callable[[Choice], T | None], again: str) -> T:
+async def ask_readable(
+    model: Model, call: Call, read: Callable[[Choice], T | None], again: str, form: dict[str, Any] | None = None
+) -> T:
     """Return what `read` makes of the reply, or of a second one: what was said, then `again` as the user's turn.
 
+    `form` is the reply's JSON schema as in formats.py, for servers that take one.
     Raises CandidateError("unreadable") where neither could be read: that is never a low score, and no wrong answer.
     """
+    if form is not None and model.structured:
+        call.body["response_format"] = form
     said = (await model.ask(call)).first
     found = read(said)
     if found is None:

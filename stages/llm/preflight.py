@@ -7,13 +7,13 @@ and only needed here. Providers without `/models` are let through: their first a
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import orjson
 
 from config.schema import Endpoint
+from config.words import among
 from stages.core.errors import InputError
 from stages.llm.embedded import find_model, find_server
 from stages.llm.failures import of_reply
@@ -71,10 +71,7 @@ async def _model_problem(url: str, client: openai.AsyncOpenAI, headers: dict[str
     there = _names(body)
     if not there or model in there or await _has(client, headers, model):
         return ""
-    near = difflib.get_close_matches(model, there, n=1)
-    meant = f' Did you mean "{near[0]}"?' if near else ""
-    shown = ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else "")
-    return f'{url} does not have the model "{model}"; it has: {shown}.{meant}'
+    return f'{url} does not have the model "{model}"; {among(model, there, "it has")}'
 
 
 async def _batch_problem(url: str, client: openai.AsyncOpenAI, headers: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from statistics import fmean, pstdev
-from typing import Any, Literal
+from typing import Literal
 
 from stages.core.record import Candidate, Group
 from stages.llm.protocol import Model
@@ -29,11 +29,6 @@ class Opinion:
     axes: dict[str, float] = field(default_factory=dict)
     reason: str = ""
     detail: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as it stands in a verdict, what is empty left out."""
-        full = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in full.items() if value or name == "score"}
 
 
 def combined(

@@ -19,7 +19,7 @@ from typing import Any
 from config.schema import Score
 from stages.core.base import Place, Stage, collect
 from stages.core.errors import CandidateError
-from stages.core.record import Candidate, Group, Verdict
+from stages.core.record import Candidate, Group, Verdict, plain
 from stages.core.task import task_text
 from stages.llm.protocol import Model
 from stages.prompts.template import Template
@@ -81,7 +81,7 @@ class ScoreStage(Stage):
         data: dict[str, Any] = {}
         parts: list[tuple[float, float]] = []
         if opinions:
-            data["votes"] = [one.as_dict() for one in opinions]
+            data["votes"] = [plain(one) for one in opinions]
             read = [one for one in opinions if one.score is not None]
             if not read:
                 return Verdict(None, reason=opinions[0].reason, detail=opinions[0].detail, data=data)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from config.schema import Difficulty, Judge, Stage, Verify
-
-RIGHT_OR_WRONG = ("numeric", "exact", "math", "python")
-"""The checks that tell a right answer from a wrong one, and not only a good form from a bad one."""
+from config.sieving import RIGHT_OR_WRONG
 
 
 def tells_right(earlier: Sequence[Stage], config: Difficulty) -> list[Stage]:

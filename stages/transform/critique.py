@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.schema import Transform
-from stages.core.chance import draw
+from stages.core.chance import draw, some
 from stages.core.record import Candidate, Group
 from stages.core.task import task_text
 from stages.llm.asking import Asker
@@ -43,12 +43,10 @@ class Reviser:
 
     def _drawn(self, group: Group, candidate: Candidate, number: int) -> Sequence[Principle]:
         """Return the principles of a round, in the constitution's order."""
-        if self._config.principles is None:
-            return self._principles
-        asker = self._asker
+        asker, principles = self._asker, self._config.principles
+        count = None if principles is None else principles.sample
         about = (asker.run_seed, asker.stage.name, "principles", group.seed.id, candidate.n, number)
-        lots = sorted(self._principles, key=lambda one: draw(*about, one["id"]))[: self._config.principles.sample]
-        return [one for one in self._principles if one in lots]
+        return some(self._principles, count, lambda one: draw(*about, one["id"]))
 
     async def _write(self, group: Group, candidate: Candidate, purpose: str, prompt: str, number: int) -> str:
         call = self._asker.call(self._model, group, purpose, prompt, candidate.n, f"round {number}")

@@ -37,12 +37,7 @@ class DeriveStage(Stage):
     def __init__(self, place: Place, config: Transform, maker: Maker, gates: Gates) -> None:
         super().__init__(place)
         self._config, self._maker, self._gates, self._column = config, maker, gates, config.column or ""
-
-    async def start(self) -> None:
-        await self._gates.start()
-
-    async def stop(self) -> None:
-        await self._gates.stop()
+        self.tools = (gates,)
 
     async def process(self, group: Group) -> Outcome:
         if not self.takes(group):
@@ -131,10 +126,9 @@ class Converter:
         try:
             call = self._asker.call(self._model, group, "convert", self._prompt.render(scope), 0)
             prompt = call.body["messages"]
-            if self._model.structured:
-                call.body["response_format"] = self._shape.reply_format(most, document)
             read = partial(self._shape.read, document=document, most=most)
-            items = await ask_readable(self._model, call, read, self._shape.again)
+            form = self._shape.reply_format(most, document)
+            items = await ask_readable(self._model, call, read, self._shape.again, form)
         except CandidateError as error:
             items = [Item("", verdict=Verdict(None, reason=error.reason, detail=error.detail))]
         return [replace(item, lineage=lineage, prompt=item.prompt or prompt) for item in items]

@@ -15,63 +15,50 @@ What cannot be told does not pass. Models are asked last, and only of what has p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from config.transforming import Gate
 from stages.core.answers import Answers
-from stages.core.base import Place
+from stages.core.base import Equipped, Tool
 from stages.core.facts import missing_names, missing_numbers
 from stages.core.record import Candidate, Group, Verdict
 from stages.llm.asking import Asker, Question
 from stages.llm.protocol import Model
-from stages.llm.reading import truth
 from stages.prompts.builtin import builtin
 from stages.prompts.template import Template
 from stages.transform import language
 
 
-class Check(Protocol):
+class Check(Tool, Protocol):
     """A check by program of a text against a reference, as `verify` has them."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
     async def judge(self, candidate: Candidate, reference: str) -> Verdict: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
+class Gates(Equipped):
     """All gates of one stage.
 
     `answers`, `checks` and `judge` are lent by other rooms, each where a gate needs it. The old text is the checks'
     reference.
     """
 
-    place: Place
-    config: Gate
-    run_seed: int
-    answers: Answers | None = None
-    checks: Sequence[Check] = ()
-    judge: Model | None = None
-    _prompt: Template = field(default_factory=lambda: Template(builtin("same_meaning")))
+    def __init__(
+        self,
+        config: Gate,
+        asker: Asker,
+        answers: Answers | None = None,
+        checks: Sequence[Check] = (),
+        judge: Model | None = None,
+    ) -> None:
+        self._config, self._asker, self._answers, self._checks, self._judge = config, asker, answers, checks, judge
+        self._prompt = Template(builtin("same_meaning"))
+        self.tools = checks if answers is None else (*checks, answers)
 
     async def start(self) -> None:
-        for tool in self._tools():
-            await tool.start()
-        if self.config.language is not None:
+        await super().start()
+        if self._config.language is not None:
             await asyncio.to_thread(language.load)
-
-    async def stop(self) -> None:
-        for tool in self._tools():
-            await tool.stop()
-
-    def _tools(self) -> Iterator[Answers | Check]:
-        yield from self.checks
-        if self.answers is not None:
-            yield self.answers
 
     async def failure(self, group: Group, before: str, after: Candidate) -> Verdict | None:
         """Return the verdict of the first gate that the text of `after` fails; None where it passes them all.
@@ -83,7 +70,7 @@ class Gates:
                 return failed
         if failed := await self._answer(before, after.text):
             return failed
-        for check in self.checks:
+        for check in self._checks:
             verdict = await check.judge(after, before)
             if not verdict.passed:
                 return _failed(verdict.reason, verdict.detail)
@@ -91,7 +78,7 @@ class Gates:
 
     def _length(self, before: str, after: str) -> Verdict | None:
         ratio = len(after) / max(len(before), 1)
-        most, least = self.config.max_length_ratio, self.config.min_length_ratio
+        most, least = self._config.max_length_ratio, self._config.min_length_ratio
         if most is not None and ratio > most:
             return _failed("too_long", f"{ratio:.2f} times as long, at most {most:g}")
         if least is not None and ratio < least:
@@ -99,18 +86,18 @@ class Gates:
         return None
 
     def _kept(self, before: str, after: str) -> Verdict | None:
-        for what in self.config.keeps:
+        for what in self._config.keeps:
             if lost := _MISSING[what](before, after):
                 return _failed(f"{what}_lost", f"not in it any more: {', '.join(lost):.200}")
         return None
 
     def _language(self, before: str, after: str) -> Verdict | None:
-        if self.config.language is None or (found := language.other_language(before, after)) is None:
+        if self._config.language is None or (found := language.other_language(before, after)) is None:
             return None
         return _failed("other_language", f'it is in "{found}" now')
 
     async def _answer(self, before: str, after: str) -> Verdict | None:
-        answers = self.answers
+        answers = self._answers
         if answers is None:
             return None
         old, new = answers.find(before), answers.find(after)
@@ -123,12 +110,11 @@ class Gates:
         return None
 
     async def _meaning(self, group: Group, before: str, after: Candidate) -> Verdict | None:
-        if self.judge is None:
+        if self._judge is None:
             return None
         prompt = self._prompt.render({"first": before, "second": after.text})
-        question = Question("same meaning", prompt, ("same",), (True, False), truth, texts=("reason",))
-        asker = Asker(self.place, self.run_seed)
-        reading = await asker.ask(self.judge, group, question, after.n)
+        question = Question("same meaning", prompt, ("same",), texts=("reason",))
+        reading = await self._asker.ask(self._judge, group, question, after.n)
         if reading.values["same"] > 0.5:
             return None
         return _failed(

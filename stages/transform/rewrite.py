@@ -50,12 +50,7 @@ class RewriteStage(Stage):
     def __init__(self, place: Place, config: Transform, rewriter: Rewriter, gates: Gates) -> None:
         super().__init__(place)
         self._config, self._rewriter, self._gates = config, rewriter, gates
-
-    async def start(self) -> None:
-        await self._gates.start()
-
-    async def stop(self) -> None:
-        await self._gates.stop()
+        self.tools = (gates,)
 
     async def process(self, group: Group) -> None:
         chosen = self.chosen(group)

@@ -18,6 +18,7 @@ from config.transforming import SPAN
 from stages.core.errors import CandidateError
 from stages.core.quotes import find_span
 from stages.core.record import Message, Verdict
+from stages.llm.formats import object_of, reply_format
 from stages.llm.protocol import Choice
 from stages.llm.reading import objects
 
@@ -82,8 +83,7 @@ class Shape:
         if 0 < len(sentences) <= MOST_SENTENCES:
             item = item | {"properties": item["properties"] | {self.quotes: {"type": "string", "enum": sentences}}}
         items = {"type": "array", "items": item, "maxItems": most}
-        schema = _object({"items": items})
-        return {"type": "json_schema", "json_schema": {"name": "items", "strict": self.strict, "schema": schema}}
+        return reply_format("items", {"items": items}, self.strict)
 
     @property
     def again(self) -> str:
@@ -97,16 +97,16 @@ def shape_of(config: Transform) -> Shape:
         case "qa" if config.evidence:
             first, picks = ("question", "evidence"), config.evidence == "sentence"
             keys = (*(reversed(first) if picks else first), "answer")
-            return Shape(_object(dict.fromkeys(keys, _TEXT)), _with_evidence, quotes="evidence" if picks else "")
+            return Shape(object_of(dict.fromkeys(keys, _TEXT)), _with_evidence, quotes="evidence" if picks else "")
         case "qa":
-            return Shape(_object(dict.fromkeys(("question", "answer"), _TEXT)), _pair("question", "answer"))
+            return Shape(object_of(dict.fromkeys(("question", "answer"), _TEXT)), _pair("question", "answer"))
         case "chat":
-            turn = _object({"role": {"enum": ["system", "user", "assistant"]}, "content": _TEXT})
-            return Shape(_object({"messages": {"type": "array", "items": turn}}), _chat)
+            turn = object_of({"role": {"enum": ["system", "user", "assistant"]}, "content": _TEXT})
+            return Shape(object_of({"messages": {"type": "array", "items": turn}}), _chat)
         case "instruction":
-            return Shape(_object(dict.fromkeys(("instruction", "response"), _TEXT)), _pair("instruction", "response"))
+            return Shape(object_of(dict.fromkeys(("instruction", "response"), _TEXT)), _pair("instruction", "response"))
         case "backtranslate":
-            return Shape(_object({"instruction": _TEXT}), _instruction_for)
+            return Shape(object_of({"instruction": _TEXT}), _instruction_for)
         case _:
             return Shape(config.schema_ or {}, _as_it_is, strict=False)
 
@@ -115,15 +115,6 @@ def _sentences(document: str) -> list[str]:
     """Return the sentences of a text, each once and on one line, whatever the breaks in it; headings are none."""
     lines = (" ".join(part.split()) for part in _SENTENCE_END.split(document))
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
 
 
 def _pair(asked: str, answered: str) -> Callable[[Said, str], Item | None]:

@@ -139,7 +139,10 @@ async def test_outputs_under_an_older_steering_do_not_call_for_another_step() ->
     assert len(kept.told()) == 1
 
 
-@pytest.mark.parametrize(("text", "emit", "told"), [("B", "candidates", 0), ("B", "seeds", 1)])
+@pytest.mark.parametrize(
+    ("text", "emit", "told"),
+    [("B", "candidates", 0), ("B", "seeds", 1), ("小明有三个苹果又买了四个一共有七个", "candidates", 1)],
+)
 async def test_short_answers_may_come_again_and_short_seeds_may_not(text: str, emit: str, told: int) -> None:
     kept = Kept()
     monitor = CollapseMonitor(Place("generate", 0), Generate(endpoint="m", emit=emit), None, kept)  # type: ignore[arg-type]  a mode

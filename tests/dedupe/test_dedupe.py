@@ -59,6 +59,22 @@ async def test_a_near_twin_is_dropped_unless_its_parsed_answer_differs():
     assert groups[1].candidates[0].detail == "of s0/0, similarity 0.93"
 
 
+async def test_an_answer_of_0_is_one_too():
+    """A plugin may have left numbers."""
+    groups = [group(0, LONG), group(1, LONG + " yes")]
+    for no, one in enumerate(groups):
+        one.candidates[0].fields["answer"] = no
+    await run(groups, near={"threshold": 0.8})
+    assert states(groups) == [["live"], ["live"]]
+
+
+async def test_near_twins_are_found_in_scripts_without_spaces():
+    text = "小明有三个苹果又买了四个一共有七个然后吃掉了两个所以最后还剩下五个苹果"
+    groups = [group(0, text), group(1, text + "了"), group(2, text[::-1])]
+    await run(groups, near={"threshold": 0.8})
+    assert states(groups) == [["live"], ["rejected"], ["live"]]
+
+
 async def test_equal_answers_to_different_questions_are_no_twins_as_pairs_but_are_as_responses():
     def made() -> list[Group]:
         return [group(0, "Five."), group(1, "Five.", question="How many fingers has a hand?")]

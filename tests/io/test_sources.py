@@ -167,7 +167,7 @@ def test_a_column_that_is_not_there_is_told_once_with_the_likely_one(jsonl: Any)
     found = problems(jsonl('{"ident":1,"question":2}\n' * 50, id="idnet", topic="zzz"))
     assert found == (
         'seeds.jsonl: source.id: there is no column "idnet"; the source has: ident, question. Did you mean "ident"?',
-        'seeds.jsonl: source.topic: there is no column "zzz"; the source has: ident, question.',
+        'seeds.jsonl: source.topic: there is no column "zzz"; the source has: ident, question',
     )
 
 
@@ -284,6 +284,7 @@ BAD_MESSAGES = [
     ([{"role": "bot", "content": "x"}], "chat[0].role is 'bot'; it is one of system, developer, user, assistant, tool"),
     ([{"role": "user"}], "chat[0].content must be text"),
     ([{"role": "assistant", "content": None}], "chat[0].content must be text"),
+    ([{"role": "assistant", "content": "", "tool_calls": 1}], 'column "chat[0].tool_calls" must be a list of objects'),
     (
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
         "chat[0].content must be text; images and audio are out of scope",
@@ -323,10 +324,20 @@ def test_a_candidate_may_be_an_object_whose_other_keys_become_fields(jsonl: Any)
     assert (second.text, second.tool_calls, second.fields) == ("b", [{}], {})
 
 
-@pytest.mark.parametrize("value", [3, [None], [{"label": 1}], [{"text": 3}]])
-def test_a_candidate_without_a_text_is_a_bad_row(jsonl: Any, value: Any) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [3, [None], [{"label": 1}], [{"text": 3}], [{"text": "a", "reasoning": 5}], [{"text": "a", "reasoning": []}]],
+)
+def test_a_candidate_that_is_no_text_or_holds_none_is_a_bad_row(jsonl: Any, value: Any) -> None:
     (problem,) = problems(jsonl(orjson.dumps({"outputs": value}), candidates="outputs"))
-    assert problem.startswith("seeds.jsonl:1: outputs[0] ")
+    assert problem.startswith("seeds.jsonl:1: outputs[0]")
+
+
+@pytest.mark.parametrize("calls", ["add(1)", 7, {"name": "add"}, ["add"]])
+def test_tool_calls_that_are_none_are_a_bad_row(jsonl: Any, calls: Any) -> None:
+    """An export of conversations looks into them, long after all was paid."""
+    (problem,) = problems(jsonl(orjson.dumps({"outputs": [{"text": "a", "tool_calls": calls}]}), candidates="outputs"))
+    assert problem.startswith('seeds.jsonl:1: column "outputs[0].tool_calls" ')
 
 
 def test_a_template_of_candidates_sees_what_every_template_sees(jsonl: Any) -> None:

@@ -237,7 +237,7 @@ def test_twelve_different_mistakes_are_twelve_lines_with_the_right_numbers(folde
         ),
         ("sft, ", "sft, order: score, ", "13: outputs[0].order: it says who is taken first, and all are; add "),
         ("sft, ", "sft, max_samples: [5, 5], ", "13: outputs[0].max_samples: a size stands there twice; "),
-        ("sft, ", "sft, split: {validation: 0}, ", "13: outputs[0].split.validation: one of the two parts would be"),
+        ("sft, ", "sft, split: {validation: 0}, ", "13: outputs[0].split.validation: must be more than 0"),
         ("sft, ", "sft, include: all, ", "13: outputs[0].include: `format: sft` does not read it; "),
         (
             "{rejected: [verify]}",

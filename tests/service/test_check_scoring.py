@@ -95,6 +95,14 @@ def test_a_mistake_is_told_with_its_line_and_what_to_write(old: str, new: str, m
     assert any(problem.startswith(f"pipeline.yaml:{message}") for problem in found), found
 
 
+def test_a_seed_that_draws_only_axes_of_weight_0_would_have_no_score(folder: Path) -> None:
+    (folder / "constitution.yaml").write_text("principles: [{id: kind, text: It is kind.}, {id: neat, text: Neat.}]\n")
+    drawn = GOOD.replace("weights: {kind: 2}, gates: {kind: 4}", "weights: {kind: 0}, principles: 1")
+    (problem,) = problems(drawn)
+    assert problem.startswith("pipeline.yaml:14: stages[6].principles: of a seed that draws only what weighs 0")
+    assert problems(drawn.replace("principles: 1", "principles: 2")) == []
+
+
 def test_waves_may_make_as_many_candidates_as_a_difficulty_needs() -> None:
     assert problems(GOOD.replace("candidates: 8", "candidates: 2, until: {accepted: 1, after: verify}")) == []
 

@@ -19,6 +19,7 @@ from service.simulator.draws import Draws
 from service.simulator.judge import is_right
 from stages.core.base import Place
 from stages.core.record import Candidate, Group, Seed, Verdict
+from stages.llm.asking import Asker
 from stages.llm.protocol import Call
 from stages.registry import Tools, build
 from stages.transform.gates import Gates
@@ -76,7 +77,7 @@ TEXTS = st.text(alphabet="aA bB 12.\n", max_size=30)
 
 
 def failed(before: str, after: str, **gate: Any) -> Verdict | None:
-    gates = Gates(Place("transform", 0), Gate.model_validate(gate), 7)
+    gates = Gates(Gate.model_validate(gate), Asker(Place("transform", 0), 7))
     return asyncio.run(gates.failure(Group(Seed(0, "s", {})), before, Candidate(0, after)))
 
 

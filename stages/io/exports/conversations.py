@@ -43,7 +43,7 @@ def _turns(message: Message) -> Iterator[Row]:
             turn["reasoning_content"] = reasoning
         yield turn
     for call in calls:
-        function = call.get("function", call)
+        function = call["function"] if isinstance(call.get("function"), dict) else call
         arguments = function.get("arguments", {})
         if isinstance(arguments, str):
             arguments = _parsed(arguments)

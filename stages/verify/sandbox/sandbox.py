@@ -21,6 +21,7 @@ import sys
 from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 
+from stages.core.base import Equipped
 from stages.core.errors import InputError
 from stages.core.record import Verdict
 from stages.verify.sandbox import bubblewrap, seccomp, selftest
@@ -41,7 +42,7 @@ class Limits:
     disk_bytes: int = 16 << 20
 
 
-class Sandbox:
+class Sandbox(Equipped):
     """Runs up to `size` pieces of code at once, after `start` has proved that they are confined.
 
     Raises InputError where the machine has no way to confine them.
@@ -64,9 +65,6 @@ class Sandbox:
         if found:
             raise InputError(f"the sandbox does not hold, so no code is run: {found}. {_ALLOW}")
         self._sound = True
-
-    async def stop(self) -> None:
-        """Nothing goes on between runs."""
 
     async def run(self, code: str, tests: str) -> Verdict:
         """Run `tests` against `code`: a program of assertions that calls by name what the code defines.
