@@ -6,6 +6,7 @@ It needs an event loop and nothing of the process around it: signals, displays a
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -28,6 +29,8 @@ from stages.core.errors import BudgetReached, InputError, RunStopped, TamisError
 from stages.core.record import Group
 from stages.io.atomic import replacing
 from stages.io.manifest import Run, write_manifest
+
+NOTE_S = 10.0
 
 
 class Course:
@@ -128,10 +131,12 @@ class Course:
         return Run(what.pipeline.name, state, what.fingerprint, what.read, what.scan.skipped, self.wall_s)
 
     async def _wall(self) -> None:
-        limit = self._plan.pipeline.budget.wall_s
-        if limit is not None:
-            await asyncio.sleep(max(0.0, limit - self.wall_s))
-            self.drain.begin(BudgetReached("wall_s", f"the budget of {limit:,.0f} s is spent"))
+        """Note now and then how long the run has taken, in case it is killed, and end it in time."""
+        limit = self._plan.pipeline.budget.wall_s or math.inf
+        while self.wall_s < limit:
+            await asyncio.sleep(min(NOTE_S, limit - self.wall_s))
+            await self.note_time()
+        self.drain.begin(BudgetReached("wall_s", f"the budget of {limit:,.0f} s is spent"))
 
     async def _supervise(self, phase: Coroutine[Any, Any, None]) -> bool:
         """Run a phase to its end, or until the drain has come to rest; after a spent budget the next one may begin."""

@@ -82,8 +82,8 @@ class Activity:
     def __init__(self) -> None:
         self.in_flight = 0
         self._events = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.idle = asyncio.Event()
+        self.idle.set()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, InBatches):  # a provider at work, not this run
@@ -91,17 +91,17 @@ class Activity:
         self._events += 1
         if isinstance(event, CallStarted):
             self.in_flight += 1
-            self._idle.clear()
+            self.idle.clear()
         elif isinstance(event, CallFinished):
             self.in_flight -= 1
             if not self.in_flight:
-                self._idle.set()
+                self.idle.set()
 
     async def quiet(self) -> None:
         """Return when no call is in flight and, for a while, nothing happened: call-free work has come to its end."""
         seen = -1
         while seen != self._events:
-            await self._idle.wait()
+            await self.idle.wait()
             seen = self._events
             await asyncio.sleep(QUIET_S)
 

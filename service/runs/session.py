@@ -97,6 +97,7 @@ class Session:
     ) -> None:
         config = plan.pipeline
         self.drain = Drain()
+        self._activity = activity
         self.spending = Spending(config.budget, reader.spend(), lambda: activity.in_flight, self._promised)
         self._on_reply, self._ledger = around.on_reply, ledger
         self.store = store = LedgerStore(ledger, reader)
@@ -138,10 +139,13 @@ class Session:
         except RunStopped as cause:
             self.drain.begin(cause)
 
-    def _admit(self) -> None:
+    def _admit(self) -> Awaitable[object] | None:
         if self.drain.cause is not None:
             raise self.drain.cause
+        if self.spending.unknown and self._activity.in_flight:
+            return self._activity.idle.wait()
         self.spending.check()
+        return None
 
     async def _commit(self, call: Call, row: ReplyRow) -> None:
         await self._keep(row)

@@ -1,8 +1,8 @@
 """What a run has spent, held against its budget.
 
 A budget is checked before a call is admitted, counting what is in flight at the average that came back so far; so a
-run ends near its limit, not a whole concurrency beyond it. Of tokens and dollars this holds from the first reply on:
-what leaves before it counts for nothing. What was spent comes from the ledger when a run goes on.
+run ends near its limit, not a whole concurrency beyond it. The first call goes alone where only its reply can tell what
+calls take. What was spent comes from the ledger when a run goes on.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class Spending:
             ("usd", self.usd, budget.usd),
         )
         return {name: max(0.0, 1 - used / most) if most else 0.0 for name, used, most in spent if most is not None}
+
+    @property
+    def unknown(self) -> bool:
+        """Whether a budget depends on what calls take, and none has come back yet."""
+        return not self.calls and (self._budget.tokens is not None or self._budget.usd is not None)
 
     def check(self) -> None:
         """Raise BudgetReached if another call could pass the budget."""

@@ -76,7 +76,7 @@ class BatchEndpoint(Endpoint):
         if (why := self._batches.faults.failed.get(key)) is not None:
             raise CandidateError(*why)
         try:
-            self._hooks.admit_budget()
+            self._hooks.admit_budget()  # it waits for nobody: what it may take is promised
         except BudgetReached as reached:  # what is under way may leave some of it
             self.refused = reached
             raise Postponed from None

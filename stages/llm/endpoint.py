@@ -37,12 +37,13 @@ _NOT_SENT = CallFinished("", "", "cancelled", 0.0, 0.0)  # nobody is told of wha
 class Hooks:
     """What an endpoint needs of the run around it.
 
-    `commit(call, row)` returns when the reply is durable; `admit_budget()` raises BudgetReached; `reuse(key)` looks a
-    reply up in an earlier run's ledger. `job` is whom the gate's turns are shared with.
+    `commit(call, row)` returns when the reply is durable. `admit_budget()` raises BudgetReached; where only the call in
+    flight can tell what calls take, it returns what to wait for before asking again. `reuse(key)` looks a reply up in
+    an earlier run's ledger. `job` is whom the gate's turns are shared with.
     """
 
     commit: Callable[[Call, ReplyRow], Awaitable[None]]
-    admit_budget: Callable[[], None]
+    admit_budget: Callable[[], Awaitable[object] | None]
     reuse: Callable[[str], bytes | None] | None = None
     observe: Observe | None = None
     job: str = ""
@@ -176,20 +177,27 @@ class Endpoint:
 
     async def _admitted(self, call: Call, body: bytes) -> Lease:
         """Wait for a place. The budget is asked before, and again after: the wait may have been long."""
-        admit_budget, tokens = self._hooks.admit_budget, 0
-        admit_budget()
+        tokens = 0
         if self._gate.limits.tokens_per_minute is not None:
             tokens = self._estimate.of(call.body, self._config.body, len(body))
+        while True:
+            if (ahead := self._hooks.admit_budget()) is None:
+                lease = await self._place(call, tokens)
+                try:
+                    ahead = self._hooks.admit_budget()
+                except (BudgetReached, RunStopped):  # other runs may go through the same gate
+                    lease.refund()
+                    raise
+                if ahead is None:
+                    return lease
+                lease.refund()
+            await ahead
+
+    async def _place(self, call: Call, tokens: int) -> Lease:
         try:
-            lease = await self._gate.admit(tokens, (-call.depth, call.group.seed.no), self._hooks.job)
+            return await self._gate.admit(tokens, (-call.depth, call.group.seed.no), self._hooks.job)
         except NeverAdmitted as error:
             raise CandidateError("too_large", str(error)) from error
-        try:
-            admit_budget()
-        except (BudgetReached, RunStopped):  # other runs may go through the same gate
-            lease.refund()
-            raise
-        return lease
 
     def _settle(self, outcome: Served | Failure | None, lease: Lease, size: int, now: float) -> None:
         """End an attempt, whatever became of it (None: cancelled), at the gate and in what is learned from it."""

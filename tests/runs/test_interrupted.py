@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pipeline_changes import Config
 from whole_runs import Project, Simulator, arithmetic, calls_reach, committed, identities_hold, simulating
+
+from queues.ledger import Ledger
+from service.runs import course
 
 SLOW = ("--latency", "0.25", "--jitter", "0.3", "--accuracy", "0.6")
 
@@ -96,6 +101,37 @@ def test_a_spent_budget_ends_with_3_and_a_raised_one_goes_on(project: Project, s
     project.write({**config, "budget": {"calls": 10_000}})
     project.tamis("run", "pipeline.yaml", "--out", "run", "--resume")
     assert project.manifest("run")["counts"]["seeds"]["pending"] == 0
+
+
+@pytest.mark.parametrize("which", ["tokens", "usd"])
+def test_what_calls_take_is_known_before_many_leave(project: Project, simulator: Simulator, which: str) -> None:
+    config = arithmetic(project, simulator.base_url, seeds=60)
+    config["endpoints"]["main"]["price"] = {"input_per_mtok": 1000, "output_per_mtok": 1000}
+    most = {"tokens": 600, "usd": 0.6}[which]
+    project.write({**config, "budget": {which: most}})
+    project.tamis("run", "pipeline.yaml", "--out", "run", code=3)
+    manifest = project.manifest("run")
+    spent = {"tokens": sum(manifest["tokens"].values()), "usd": manifest["cost_usd"]}[which]
+    assert 0.5 * most < spent < 1.5 * most
+
+
+def test_how_long_it_took_is_known_of_a_run_that_is_killed(
+    project: Project, config: Config, here: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = []
+
+    def note(ledger: Ledger, name: str, value: str) -> asyncio.Future[None]:
+        noted.append((name, value))
+        return set_meta(ledger, name, value)
+
+    set_meta = Ledger.set_meta
+    monkeypatch.setattr(Ledger, "set_meta", note)
+    monkeypatch.setattr(course, "NOTE_S", 0.01)
+    project.write(config)
+    here("run", "pipeline.yaml", "--out", "run", "--no-progress")
+    times = [float(value) for name, value in noted if name == "wall_s"]
+    assert len(times) > 2, "a run that is killed has no last word"
+    assert times == sorted(times)
 
 
 def test_limits_urls_and_prices_may_change_on_resume_and_meaning_may_not(
