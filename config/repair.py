@@ -34,7 +34,7 @@ class Repair:
             try:
                 return model.model_validate(self._data, context=context)
             except ValidationError as error:
-                found = {_place(self._data, one["loc"], one["ctx"]["absent"]): one["ctx"] for one in error.errors()}
+                found = {place(self._data, one["loc"], one["ctx"]["absent"]): one["ctx"] for one in error.errors()}
                 # a list whose only entry is wrong is empty to pydantic, too: what is around a mistake comes after it
                 found = {
                     loc: ctx for loc, ctx in found.items() if not any(loc in prefixes(one[:-1]) for one in found if one)
@@ -76,7 +76,7 @@ class Repair:
             parent[loc[-1]] = ""
 
 
-def _place(data: Any, named: Loc, absent: str | None) -> Loc:
+def place(data: Any, named: Loc, absent: str | None) -> Loc:
     """Return where in the data an error is; pydantic's own `loc` names types and validators besides."""
     loc: list[str | int] = []
     for part in named:

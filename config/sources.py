@@ -56,6 +56,9 @@ class ParquetSource(BaseSource):
 
 
 def _folder_or_name(path: str, info: ValidationInfo) -> str:
+    uploads = (info.context or {}).get("uploads")
+    if uploads is not None and uploads.alone:
+        raise wrong("datasets of the hub are the operator's alone; upload the rows, and write {type: upload}")
     resolved = resolve(path, info)
     return resolved if path.startswith((".", "/", "~")) or Path(resolved).is_dir() else path
 

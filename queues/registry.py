@@ -44,6 +44,7 @@ CREATE TABLE usage (
     tenant TEXT NOT NULL, day INTEGER NOT NULL, tokens INTEGER NOT NULL,
     PRIMARY KEY (tenant, day)) STRICT, WITHOUT ROWID""",
 )
+GONE = "gone"
 COLUMNS = "kind, id, tenant, state, created_at, body"
 
 
@@ -122,9 +123,11 @@ class Registry:
         await self._write(lambda: self._run(statement, record.state, _json(record.body), record.id))
 
     async def delete(self, thing: str) -> None:
+        """Forget a thing, but for its place: a list that somebody leafs through goes on behind it."""
+
         def deleted() -> None:
             self._run("DELETE FROM key WHERE id = ?", thing)
-            self._run("DELETE FROM thing WHERE id = ?", thing)
+            self._run("UPDATE thing SET kind = ?, state = '', body = '{}' WHERE id = ?", GONE, thing)
 
         await self._write(deleted)
 
@@ -138,8 +141,8 @@ class Registry:
         where, values = ["kind = ?", "tenant = ?"], [kind, tenant]
         order, beyond = ("DESC", "<") if page.newest_first else ("ASC", ">")
         if page.after is not None:
-            where.append(f"no {beyond} (SELECT no FROM thing WHERE id = ?)")  # noqa: S608  no value in it
-            values.append(page.after)
+            where.append(f"no {beyond} (SELECT no FROM thing WHERE id = ? AND tenant = ?)")  # noqa: S608  no value in it
+            values += [page.after, tenant]
         for name, value in match.items():
             where.append("state = ?" if name == "state" else "body->>? = ?")
             values += [value] if name == "state" else [f"$.{name}", value]

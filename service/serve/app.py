@@ -26,6 +26,7 @@ from service.runs.rundir import refused
 from service.serve.aside import Aside
 from service.serve.batches.api import BatchApi
 from service.serve.batches.front import Batches
+from service.serve.deciding import Deciding
 from service.serve.errors import as_json, in_words
 from service.serve.files import Files
 from service.serve.job_api import JobApi
@@ -60,17 +61,19 @@ class Service:
         data = Path(config.data_dir)
         self._config, self._tasks = config, tasks
         self._doorkeeper = Doorkeeper(config)
+        deciding = Deciding()
         self._around = Surroundings(
             registry=registry,
             shared=Shared(config.endpoints, data),
             meter=Meter(registry),
             aside=aside,
             metrics=_metrics(config),
-            files=Files(registry, data / "files", config.max_upload_mb * 10**6, self._unfinished),
+            files=Files(registry, data / "files", config.max_upload_mb * 10**6, self._unfinished, deciding),
             callers=self._doorkeeper.callers,
             log=log,
             data=data,
             unfinished=self._unfinished,
+            deciding=deciding,
         )
         self.jobs = Jobs(self._around, config.jobs.concurrent, tasks)
         self._batches = Batches(self._around, config.jobs.concurrent, tasks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +19,8 @@ from stages.io.manifest import Run
 from stages.verify.workers import Workers
 
 EXAMINE_S, FINISH_S = 600.0, 6 * 3600.0
+EXAMINERS = 2
+"""Processes that look jobs over; one tenant has one of them at a time, so that others need not wait for all of its."""
 
 
 class Aside:
@@ -24,7 +28,9 @@ class Aside:
 
     def __init__(self, config: Service) -> None:
         variables = [name for endpoint in config.endpoints.values() for name in endpoint.api_key_env]
-        self._examiners = Workers("service.serve.examine:make", variables, size=2, limit_s=EXAMINE_S)
+        self._examiners = Workers("service.serve.examine:make", variables, size=EXAMINERS, limit_s=EXAMINE_S)
+        each = 1 if config.tenants else EXAMINERS
+        self._places = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(each))
         self._finishers = Workers("service.serve.aside:make_finisher", size=1, limit_s=FINISH_S, memory_bytes=None)
 
     async def stop(self) -> None:
@@ -33,11 +39,12 @@ class Aside:
 
     async def warm(self) -> None:
         """Start a process for what comes first, so that whoever asks first need not wait for it."""
-        await self.examine({"pipeline": {}, "endpoints": {}, "uploads": {}, "alone": True})
+        await self.examine("", {"pipeline": {}, "endpoints": {}, "uploads": {}, "alone": True})
 
-    async def examine(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    async def examine(self, tenant: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return what `examine.examine` finds. Raises CandidateError where it takes too long or too much memory."""
-        found: dict[str, Any] = await self._examiners.ask(asked, "looking the pipeline over")
+        async with self._places[tenant]:
+            found: dict[str, Any] = await self._examiners.ask(asked, "looking the pipeline over")
         return found
 
     async def finish(self, run_dir: Path, pipeline: Pipeline, run: Run) -> Finished:

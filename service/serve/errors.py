@@ -87,6 +87,8 @@ def in_words(log: Log) -> Any:
         except (ConfigError, InputError) as error:
             errors = mistakes(error.problems)
             told = ApiError(400, errors[0]["message"], code="invalid_pipeline", errors=errors)
+        except web.RequestPayloadError as error:
+            told = ApiError(400, f"the body cannot be read: {error}", code="invalid_body")
         except KeyTaken:
             message = "this Idempotency-Key came before with something else"
             told = ApiError(409, message, param="Idempotency-Key", code="key_taken")

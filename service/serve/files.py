@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, Field
 
 from queues.registry import Record, Registry, new_record
+from service.serve.deciding import Deciding
 from service.serve.errors import ApiError, not_found
 from service.serve.paging import PageQuery, page_of
 from service.serve.routes import Asked, Route
@@ -57,9 +58,7 @@ class NewFile:
     async def write(self, data: bytes) -> None:
         """Add bytes. Raises ApiError where there is no room for them."""
         self.room -= len(data)
-        if self.room < 0:
-            message = "the file is larger than what is taken here, or than what is left of your quota of disk"
-            raise ApiError(413, message, param="file", code="too_large")
+        _has(self.room)
         await asyncio.to_thread(self.file.write, data)
 
 
@@ -67,9 +66,15 @@ class Files:
     """The files of all tenants. `unfinished(tenant)`: a tenant's jobs and batches that have not ended."""
 
     def __init__(
-        self, registry: Registry, folder: Path, max_bytes: int, unfinished: Callable[[str], list[Record]]
+        self,
+        registry: Registry,
+        folder: Path,
+        max_bytes: int,
+        unfinished: Callable[[str], list[Record]],
+        deciding: Deciding,
     ) -> None:
         self._registry, self._folder, self._max_bytes, self._unfinished = registry, folder, max_bytes, unfinished
+        self._deciding = deciding
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"*{PART}"):
             left.unlink()
@@ -116,10 +121,15 @@ class Files:
                 await asyncio.to_thread(_sync, file)
                 size = file.tell()
             record = record.now(filename=new.filename, purpose=new.purpose, bytes=size)
-            part.rename(self.path(record))
+            return File.of(await self._deciding(self._registered(asked.caller, record, part)))
         finally:
             part.unlink(missing_ok=True)
-        return File.of(await self._registry.add(record))
+
+    async def _registered(self, caller: Caller, record: Record, part: Path) -> Record:
+        """Register a file that was received, if there is still room for it: others may have come meanwhile."""
+        _has(await self._room(caller) - record.body["bytes"])
+        _moved(part, self.path(record))
+        return await self._registry.add(record)
 
     async def _room(self, caller: Caller) -> int:
         """Return how many bytes a caller's next file may have."""
@@ -135,7 +145,10 @@ class Files:
         return File.of(await self.get(asked.caller.tenant, asked.part("file_id")))
 
     async def _delete(self, asked: Asked) -> Deleted:
-        record = await self.get(asked.caller.tenant, asked.part("file_id"))
+        return await self._deciding(self._deleted(asked.caller.tenant, asked.part("file_id")))
+
+    async def _deleted(self, tenant: str, file_id: str) -> Deleted:
+        record = await self.get(tenant, file_id)
         if any(record.id in read_by(one) for one in self._unfinished(record.tenant)):
             raise ApiError(409, "a job or batch that has not ended reads this file; cancel it, or wait", code="in_use")
         await self._registry.delete(record.id)
@@ -144,7 +157,14 @@ class Files:
 
     async def _content(self, asked: Asked) -> web.StreamResponse:
         record = await self.get(asked.caller.tenant, asked.part("file_id"))
-        return sent(self.path(record), record.body["filename"])
+        return sent(asked.request, self.path(record), record.body["filename"])
+
+
+def _has(room: int) -> None:
+    """See that there is room left. Raises ApiError 413."""
+    if room < 0:
+        message = "the file is larger than what is taken here, or than what is left of your quota of disk"
+        raise ApiError(413, message, param="file", code="too_large")
 
 
 def read_by(record: Record) -> list[str]:
@@ -174,7 +194,7 @@ async def _take(part: Any, new: NewFile) -> None:
         while chunk := await part.read_chunk(CHUNK):
             await new.write(chunk)
     else:
-        raise ApiError(400, f"a form has one `purpose` and one `file` with a name, and not {name!r:.80}", param=name)
+        raise ApiError(400, f"a form has one `purpose` and one `file` with a name, and not {name!r:.80}", param="file")
 
 
 def _check(new: NewFile) -> None:
@@ -187,8 +207,9 @@ def _check(new: NewFile) -> None:
         raise ApiError(400, message, param="file")
 
 
-def sent(path: Path, name: str) -> web.FileResponse:
-    """Return a file as an answer, which browsers save and never show as a page of ours."""
+def sent(request: web.Request, path: Path, name: str) -> web.FileResponse:
+    """Return a file as an answer, which browsers save and never show as a page of ours. Raises ApiError 416."""
+    _check_range(request, path)
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     headers = {
         "Content-Type": "application/octet-stream",
@@ -196,6 +217,18 @@ def sent(path: Path, name: str) -> web.FileResponse:
         "X-Content-Type-Options": "nosniff",
     }
     return web.FileResponse(path, headers=headers)
+
+
+def _check_range(request: web.Request, path: Path) -> None:
+    """See that the part that is asked for is there. Raises ApiError 416."""
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        start = request.http_range.start
+    except ValueError:
+        start = size
+    if start is not None and start >= size:
+        message = f"the file has {size:,} bytes; ask for one part of them, such as `Range: bytes=0-99`, or for all"
+        raise ApiError(416, message, param="Range", headers={"Content-Range": f"bytes */{size}"})
 
 
 def _named(filename: str) -> str:

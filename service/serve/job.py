@@ -109,7 +109,7 @@ class RunningJob:
         """
         body = self._live.record.body
         asked = await asked_of(self._around.files, caller, body["pipeline"])
-        found = await self._around.aside.examine(asked)
+        found = await self._around.aside.examine(caller.tenant, asked)
         if found["errors"]:
             raise InputError([f"{one['loc']}: {one['message']}".removeprefix(": ") for one in found["errors"]])
         pipeline = read_pipeline(body["pipeline"], env={}, given=given_of(asked)).pipeline

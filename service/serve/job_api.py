@@ -105,13 +105,15 @@ class JobApi:
         return await self._changed(asked, state.paused)
 
     async def _resume(self, asked: Asked) -> Job:
-        record = await self._record(asked)
-        ended = record.state not in state.UNFINISHED  # what is paused counts already
-        self._desk.within_quotas(asked.caller, record.body["seeds"], one_more=ended)
-        return await self._changed(asked, state.resumed)
+        def resumed(record: Record) -> Record:
+            ended = record.state not in state.UNFINISHED  # what is paused counts already
+            self._desk.within_quotas(asked.caller, record.body["seeds"], one_more=ended)
+            return state.resumed(record)
+
+        return await self._changed(asked, resumed)
 
     async def _changed(self, asked: Asked, change: Callable[[Record], Record]) -> Job:
-        return self._jobs.show(await self._jobs.change(await self._record(asked), change))
+        return self._jobs.show(await self._jobs.change(asked.caller, asked.part("job_id"), change))
 
     async def _pipeline(self, asked: Asked) -> web.StreamResponse:
         return as_json((await self._record(asked)).body["pipeline"])
@@ -155,7 +157,7 @@ class JobApi:
         path = folder / name
         if not NAMES.fullmatch(name) or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
             raise not_found("file", name)
-        return sent(path, path.name)
+        return sent(asked.request, path, path.name)
 
     async def _run_dir(self, asked: Asked) -> Path:
         return self._around.folder(await self._record(asked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
@@ -13,12 +14,13 @@ from service.serve import state
 from service.serve.errors import ApiError
 from service.serve.feed import frame
 from service.serve.job import LiveJob, RunningJob
-from service.serve.line import Line
+from service.serve.line import Line, Surroundings
 from service.serve.shapes import ENDED, Job
 from service.serve.watching import JobWatch
 from service.serve.who import Caller
 
 LISTENERS = 2000
+"""Who may listen at once to the jobs of one tenant."""
 
 
 class Jobs(Line[LiveJob]):
@@ -26,7 +28,10 @@ class Jobs(Line[LiveJob]):
 
     kind, unfinished_states = state.KIND, state.UNFINISHED
     waits, works = "queued", "running"
-    _listeners = 0
+
+    def __init__(self, around: Surroundings, concurrent: int, tasks: asyncio.TaskGroup) -> None:
+        super().__init__(around, concurrent, tasks)
+        self._listeners: Counter[str] = Counter()
 
     async def begin(self) -> None:
         registry = self._around.registry
@@ -53,6 +58,9 @@ class Jobs(Line[LiveJob]):
 
     async def delete(self, caller: Caller, job_id: str) -> None:
         """Forget an ended job, and all that it wrote. Raises ApiError 404, 409."""
+        await self._around.deciding(self._deleted(caller, job_id))
+
+    async def _deleted(self, caller: Caller, job_id: str) -> None:
         record = await self.get(caller, job_id)
         if record.state not in ENDED:
             raise ApiError(409, f"a job that is {record.state} cannot be deleted; cancel it first", code="state")
@@ -62,9 +70,9 @@ class Jobs(Line[LiveJob]):
 
     async def events(self, record: Record) -> AsyncGenerator[bytes, None]:
         """Yield the events of a job, as long as it has not ended. Raises ApiError 429 where too many listen."""
-        if self._listeners >= LISTENERS:
+        if self._listeners[record.tenant] >= LISTENERS:
             raise ApiError(429, "too many listen already; ask for the job itself now and then", code="listeners")
-        self._listeners += 1
+        self._listeners[record.tenant] += 1
         try:
             live = self._live.get(record.id)
             job = self.show(record)
@@ -76,7 +84,7 @@ class Jobs(Line[LiveJob]):
                     async for frames in heard:
                         yield frames
         finally:
-            self._listeners -= 1
+            self._listeners[record.tenant] -= 1
 
     def _taken(self, record: Record) -> LiveJob:
         return LiveJob(record)

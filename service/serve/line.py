@@ -20,6 +20,7 @@ from service.observe.logs import Log
 from service.observe.metrics import Metrics
 from service.runs.lifecycle import until_rest
 from service.serve.aside import Aside
+from service.serve.deciding import Deciding
 from service.serve.errors import not_found
 from service.serve.files import Files
 from service.serve.shared import Meter, Shared
@@ -47,6 +48,7 @@ class Surroundings:
     log: Log
     data: Path
     unfinished: Callable[[str], list[Record]]
+    deciding: Deciding
 
     def folder(self, record: Record) -> Path:
         """Return where a job or batch has its ledger; ids are made here and nowhere else."""
@@ -183,12 +185,16 @@ class Line(ABC, Generic[L]):
             raise not_found(self.kind, thing)
         return found
 
-    async def change(self, before: Record, asked: Callable[[Record], Record]) -> Record:
-        """Let a thing become what somebody asked for, and return it. Raises ApiError 409 where it cannot be."""
-        live = self._live.get(before.id) or self._taken(before)
+    async def change(self, caller: Caller, thing: str, asked: Callable[[Record], Record]) -> Record:
+        """Let a thing become what somebody asked for, and return it. Raises ApiError 404, 409."""
+        return await self._around.deciding(self._changed(caller, thing, asked))
+
+    async def _changed(self, caller: Caller, thing: str, asked: Callable[[Record], Record]) -> Record:
+        before = await self.get(caller, thing)
+        live = self._live.get(thing) or self._taken(before)
         after = asked(live.record)
         if after is not live.record:
-            self._live[before.id] = live
+            self._live[thing] = live
             self._change(live, after)
             self._heed(live)
             await self._commit(live)

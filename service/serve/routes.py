@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.base import Config
 from config.problems import shown
+from config.repair import place
 from service.serve.errors import ApiError, as_json
 from service.serve.who import NOBODY, Caller, Doorkeeper
 
@@ -85,8 +86,7 @@ def _checked(model: type[Config], data: Mapping[str, Any], what: str) -> Config:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        absent = first["ctx"].get("absent")
-        param = shown((*first["loc"], absent) if absent else first["loc"])
+        param = shown(place(data, first["loc"], first["ctx"]["absent"]))
         where = f"{param}: " if param else f"{what}: "
         raise ApiError(400, where + first["msg"], param=param or None, code="invalid_value") from None
 

@@ -6,6 +6,7 @@ Each answer is one short read beside the writer. Texts are cut in lists; a seed 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -64,7 +65,7 @@ async def seeds(run_dir: Path, query: SeedQuery) -> Listed[Seed]:
 
 async def seed(run_dir: Path, number: str) -> Seed:
     """Return a seed with all its candidates, uncut. Raises ApiError 404."""
-    if not number.isdecimal() or int(number) >= 2**62:
+    if not re.fullmatch("[0-9]{1,18}", number):
         raise not_found("seed", number)
     no = int(number)
 

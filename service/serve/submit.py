@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -46,11 +45,10 @@ class Desk:
 
     def __init__(self, around: Surroundings, jobs: Jobs) -> None:
         self._around, self._jobs = around, jobs
-        self._one_at_a_time = asyncio.Lock()
 
     async def check(self, caller: Caller, pipeline: Mapping[str, Any]) -> Check:
         """Look a pipeline over, without a call to any endpoint."""
-        found = await self._examined(await asked_of(self._around.files, caller, pipeline))
+        found = await self._examined(caller, await asked_of(self._around.files, caller, pipeline))
         errors = [Mistake(**one) for one in found["errors"]]
         seeds = None if errors else found["scan"]["rows"]
         return Check(valid=not errors, seeds=seeds, warnings=found.get("warnings", []), errors=errors)
@@ -62,7 +60,7 @@ class Desk:
             return before, False
         self.within_quotas(caller, 0)
         asked = await asked_of(self._around.files, caller, submission.pipeline)
-        found = await self._examined(asked)
+        found = await self._examined(caller, asked)
         if found["errors"]:
             first = found["errors"][0]
             message = f"{first['loc']}: {first['message']}".removeprefix(": ")
@@ -85,9 +83,15 @@ class Desk:
 
     async def register(self, line: Line[Any], caller: Caller, record: Record, key: str | None, digest: str) -> Record:
         """Put a job or batch in line if it is within the quotas. Raises KeyTaken, ApiError 429, 503."""
-        async with self._one_at_a_time:  # what was within the quotas is registered before the next one is
-            self.within_quotas(caller, record.body["seeds"])
-            return await line.add(record, key, digest)
+        return await self._around.deciding(self._registered(line, caller, record, key, digest))
+
+    async def _registered(
+        self, line: Line[Any], caller: Caller, record: Record, key: str | None, digest: str
+    ) -> Record:
+        if (before := await self.before(caller, key, digest)) is not None:  # it came twice at once
+            return before
+        self.within_quotas(caller, record.body["seeds"])
+        return await line.add(record, key, digest)
 
     def within_quotas(self, caller: Caller, seeds: int, *, one_more: bool = True) -> None:
         """See whether a caller may have another job of so many seeds, or go on with one. Raises ApiError 429, 503."""
@@ -108,13 +112,13 @@ class Desk:
         """Return what was submitted with an Idempotency-Key before. Raises ApiError 400, KeyTaken."""
         if key is None:
             return None
-        if not 0 < len(key) <= 255:
-            raise ApiError(400, "an Idempotency-Key has 1 to 255 characters", param="Idempotency-Key")
+        if not (0 < len(key) <= 255 and key.isprintable()):
+            raise ApiError(400, "an Idempotency-Key has 1 to 255 characters that print", param="Idempotency-Key")
         return await self._around.registry.known(caller.tenant, key, digest)
 
-    async def _examined(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    async def _examined(self, caller: Caller, asked: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return await self._around.aside.examine(asked)
+            return await self._around.aside.examine(caller.tenant, asked)
         except CandidateError as error:
             raise ApiError(400, error.detail, param="pipeline", code="too_complex") from None
 

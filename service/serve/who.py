@@ -55,7 +55,7 @@ class Doorkeeper:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise _unknown("send the header `Authorization: Bearer TOKEN` with the token you were given")
-        given, found = hashlib.sha256(token.strip().encode()).hexdigest(), None
+        given, found = hashlib.sha256(token.strip().encode(errors="surrogateescape")).hexdigest(), None
         for known, caller in self._by_token:  # all of them, so that time tells nothing
             if compare_digest(given, known):
                 found = caller

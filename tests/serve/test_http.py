@@ -28,6 +28,8 @@ def said(answer: Answer) -> tuple[int, str, str | None]:
         ("POST", "/v1/jobs", b"[1]", {}, (400, "invalid_request_error", "invalid_json")),
         ("POST", "/v1/jobs", b"\xff\xfe", {}, (400, "invalid_request_error", "invalid_json")),
         ("POST", "/v1/jobs", b"{}", {}, (400, "invalid_request_error", "invalid_value")),
+        ("POST", "/v1/jobs", b"{}", {"Content_Encoding": "gzip"}, (400, "invalid_request_error", "invalid_body")),
+        ("POST", "/v1/jobs", b'{"pipeline": {}}', {"Idempotency_Key": "\xff"}, (400, "invalid_request_error", None)),
         ("POST", "/v1/jobs", b'{"pipeline": {}, "prio": 1}', {}, (400, "invalid_request_error", "invalid_value")),
         ("POST", "/v1/jobs", b'{"pipeline": {}, "limit": 0}', {}, (400, "invalid_request_error", "invalid_value")),
         ("POST", "/v1/jobs", b'{"pipeline": {}}', {}, (400, "invalid_request_error", "invalid_pipeline")),
@@ -58,6 +60,29 @@ def test_what_cannot_be_is_said_in_one_shape(
     operator: Caller, method: str, path: str, body: Any, headers: dict[str, str], expected: tuple[int, str, str | None]
 ) -> None:
     assert said(operator.ask(method, path, body, **headers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/jobs", {}, "pipeline"),
+        ("/v1/batches", {"input_file_id": "x", "completion_window": "24h"}, "endpoint"),
+        ("/v1/jobs", {"pipeline": {}, "limit": "x"}, "limit"),
+    ],
+)
+def test_what_is_missing_or_wrong_in_a_body_is_named(operator: Caller, path: str, body: Any, param: str) -> None:
+    error = operator.ask("POST", path, body).json["error"]
+    assert error["param"] == param
+    assert error["message"].startswith(f"{param}: ")
+
+
+@pytest.mark.parametrize("asked", ["bytes=9-", "bytes=a-b", "bytes=0-1,4-5", "lines=1-2"])
+def test_a_part_that_a_file_does_not_have_is_refused_in_words(operator: Caller, asked: str) -> None:
+    content = f"/v1/files/{operator.upload('x', b'123456789', 'batch').json['id']}/content"
+    answer = operator.ask("GET", content, Range=asked)
+    assert said(answer) == (416, "invalid_request_error", None)
+    assert answer.headers["Content-Range"] == "bytes */9"
+    assert operator.ask("GET", content, Range="bytes=-2").raw == b"89"
 
 
 def test_a_page_of_the_service_itself_may_ask(operator: Caller) -> None:
@@ -108,6 +133,7 @@ def test_uploads_are_of_a_kind_and_a_size(
         b'--m\r\nContent-Disposition: form-data; name="other"; filename="x.jsonl"\r\n\r\nx\r\n--m--\r\n',
         b'--m\r\nContent-Disposition: form-data; name="file"; filename="x.jsonl"\r\n\r\nx',
         b'--m\r\nContent-Disposition: form-data; name="\x10"\r\n\r\nx\r\n--m--\r\n',
+        b'--m\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nx\r\n--m--\r\n',
         b"--m\r\nContent-Type: multipart/mixed; boundary=n\r\n\r\n--n\r\n\r\nx\r\n--n--\r\n--m--\r\n",
     ],
 )
@@ -126,6 +152,19 @@ def test_files_are_listed_by_purpose_in_pages(operator: Caller) -> None:
     assert (first["has_more"], first["first_id"], first["last_id"]) == (True, made[2], made[1])
     oldest = operator.get("/v1/files?purpose=batch&order=asc&limit=1000")
     assert [file["id"] for file in oldest["data"]][-3:] == made
+
+
+def test_a_list_goes_on_behind_what_was_deleted_meanwhile(operator: Caller) -> None:
+    made = {operator.upload("x", b"{}", "batch").json["id"] for _ in range(5)}
+    seen, after = set[str](), ""
+    while (page := operator.get(f"/v1/files?limit=2{after}"))["data"]:
+        for file in page["data"]:
+            if file["id"] in made:
+                operator.ask("DELETE", f"/v1/files/{file['id']}")
+        seen |= {file["id"] for file in page["data"]}
+        after = f"&after={page['last_id']}"
+    assert made <= seen
+    assert not made & {file["id"] for file in operator.get("/v1/files?limit=1000")["data"]}
 
 
 def resolved(schema: Any, document: dict[str, Any]) -> Any:

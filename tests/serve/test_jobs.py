@@ -79,7 +79,7 @@ def test_candidates_are_leafed_through_once_each(operator: Caller) -> None:
     assert [one["prompt"][0]["role"] for one in seed["candidates"]] == ["user", "user"]
     unsolved = operator.get(f"{of_job}/seeds?state=unsolved")["data"]
     assert len(unsolved) == job["counts"]["seeds"]["unsolved"]
-    for nowhere in ("seeds/99999", "seeds/x", "seeds/-1"):
+    for nowhere in ("seeds/99999", "seeds/x", "seeds/-1", "seeds/" + "9" * 5000):
         assert operator.ask("GET", f"{of_job}/{nowhere}").status == 404
     assert operator.ask("GET", f"{of_job}/samples?after=zzz").status == 400
 

@@ -11,6 +11,7 @@ import pytest
 
 from config.service import Quotas
 from queues.registry import Record, Registry, new_record
+from service.serve.deciding import Deciding
 from service.serve.errors import ApiError
 from service.serve.jobs import Jobs
 from service.serve.line import Line, Live, Surroundings
@@ -68,6 +69,7 @@ def surroundings(registry: Registry, data: Path, unfinished: Callable[[str], lis
         log=absent,
         data=data,
         unfinished=unfinished,
+        deciding=Deciding(),
     )
 
 
@@ -130,9 +132,40 @@ async def test_of_two_who_begin_an_ended_thing_again_the_second_is_told_that_it_
     ended = await registry.add(errand("a").now("complete"))
     async with asyncio.TaskGroup() as tasks:
         line = Errands(surroundings(registry, tmp_path, lambda _: []), tasks)
-        await line.begin()
+        line.closing = True  # nothing is given a place
         caller = Caller("a", {}, Quotas())
-        before = [await line.get(caller, ended.id) for _ in range(2)]
-        changed = await asyncio.gather(*(line.change(one, again) for one in before), return_exceptions=True)
+        changed = await asyncio.gather(
+            *(line.change(caller, ended.id, again) for _ in range(2)), return_exceptions=True
+        )
     assert [type(one) for one in changed] == [Record, ApiError]
+    assert [one.state for one in line.unfinished("a")] == ["queued"]
+
+
+async def test_a_key_that_comes_twice_at_once_gives_one_thing_though_no_second_is_within_the_quota(
+    registry: Registry, tmp_path: Path
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        around = surroundings(registry, tmp_path, lambda _: line.unfinished("a"))
+        line = Errands(around, tasks)
+        desk = Desk(around, cast("Jobs", line))
+        caller = Caller("a", {}, Quotas(jobs=1))
+        asked = [desk.register(line, caller, errand("a"), "key", "digest") for _ in range(3)]
+        added = await asyncio.gather(*asked)
+    assert len({record.id for record in added}) == 1
     assert line.served == ["a"]
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_what_is_registered_is_done_whenever_who_asked_for_it_hangs_up(
+    registry: Registry, tmp_path: Path, steps: int
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        around = surroundings(registry, tmp_path, lambda _: [])
+        line = Errands(around, tasks)
+        desk = Desk(around, cast("Jobs", line))
+        asked = asyncio.create_task(desk.register(line, Caller("a", {}, Quotas()), errand("a"), None, ""))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait({asked})
+    assert (await registry.states("job")) == ({"complete": 1} if line.served else {})

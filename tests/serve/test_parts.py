@@ -14,6 +14,7 @@ from config.service import Quotas, Service
 from queues.registry import Record, Registry, new_record
 from service.runs.lifecycle import ending_of
 from service.serve import state
+from service.serve.aside import Aside
 from service.serve.errors import ApiError
 from service.serve.feed import Feed
 from service.serve.shapes import Health
@@ -193,6 +194,7 @@ def test_a_token_that_can_be_guessed_is_refused_at_the_start(token: str, tmp_pat
     [
         ("127.0.0.1:8080", True),
         ("localhost", True),
+        ("LocalHost:8080", True),
         ("[::1]:8080", True),
         ("[::1]", True),
         ("127.0.0.1.evil.example:8080", False),
@@ -209,3 +211,22 @@ def test_only_names_of_this_machine_are_answered_where_nobody_needs_a_token(host
     else:
         with pytest.raises(ApiError):
             open_to_all.guard(request)
+
+
+async def test_what_one_tenant_wants_looked_over_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    tenants = [{"name": name, "token_sha256": hashlib.sha256(name.encode()).hexdigest()} for name in "ab"]
+    aside = Aside(Service.model_validate({"tenants": tenants}))
+    begun, go_on = asyncio.Queue[str](), asyncio.Event()
+
+    async def ask(asked: dict[str, str], _: str) -> dict[str, str]:
+        begun.put_nowait(asked["of"])
+        await go_on.wait()
+        return asked
+
+    monkeypatch.setattr(aside._examiners, "ask", ask)
+    async with asyncio.TaskGroup() as tasks:
+        for tenant in ("a", "a", "a", "b"):
+            tasks.create_task(aside.examine(tenant, {"of": tenant}))
+        assert [await begun.get(), await begun.get()] == ["a", "b"]
+        go_on.set()
+    assert begun.qsize() == 2

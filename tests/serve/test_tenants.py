@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from batch_client import chat, client_of
-from served import TOKENS, Caller, Server, additions
+from served import TOKENS, Answer, Caller, Server, additions, endpoints, serving
+from whole_runs import Simulator
 
 
 def code(answer: Any) -> tuple[int, str | None]:
     return answer.status, answer.json["error"]["code"]
 
 
-@pytest.mark.parametrize("token", ["", "wrong-token-0123456789"])
+@pytest.mark.parametrize("token", ["", "wrong-token-0123456789", "no-utf-8-\xff"])
 def test_without_a_known_token_there_is_nothing_but_probes(server: Server, token: str) -> None:
     nobody = server.caller(token)
     for path in ("/v1/jobs", "/v1/files", "/v1/endpoints", "/v1/jobs/job-0/events"):
@@ -79,6 +85,7 @@ GENERATE = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"
         ({"source": {"type": "jsonl", "path": "/etc/passwd"}}, "source.path"),
         ({"source": {"type": "text", "path": "../.."}}, "source.path"),
         ({"source": {"type": "huggingface", "path": "openai/gsm8k"}}, "source.path"),
+        ({"source": {"type": "huggingface", "path": "{own}"}}, "source.path"),
         ({"source": {"type": "upload", "file_id": "{anothers}"}}, "source.file_id"),
         ({"source": {"type": "upload", "file_id": "../registry.sqlite"}}, "source.file_id"),
         ({"constitution": "/etc/hostname"}, "constitution"),
@@ -99,7 +106,9 @@ GENERATE = {"type": "generate", "endpoint": "main", "prompts": ["{{ question }}"
 def test_a_pipeline_reaches_nothing_of_the_host(
     b: Caller, of_a: tuple[str, str], keys: dict[str, Any], loc: str
 ) -> None:
-    pipeline = json.loads(json.dumps(additions(b.seeds(1), **keys)).replace("{anothers}", of_a[0]))
+    own = b.seeds(1)
+    written = json.dumps(additions(own, **keys)).replace("{anothers}", of_a[0]).replace("{own}", own)
+    pipeline = json.loads(written)
     answer = b.ask("POST", "/v1/jobs", {"pipeline": pipeline})
     assert code(answer) == (400, "invalid_pipeline")
     assert loc in [error["loc"] for error in answer.json["errors"]]
@@ -186,3 +195,45 @@ def test_figures_are_at_the_operators_port_and_name_no_tenant(server: Server, a:
     assert "additions" not in figures
     assert Caller(server.urls[1]).ask("GET", "/v1/jobs").status == 404
     assert Caller(server.urls[1]).ask("GET", "/healthz").json == {"status": "ok"}
+
+
+@pytest.fixture
+def of_one_job(simulator: Simulator, tmp_path: Path) -> Iterator[Caller]:
+    """A tenant who may have one job and one megabyte."""
+    token = {"token_sha256": hashlib.sha256(b"token-of-one").hexdigest()}
+    tenant = {"name": "one", **token, "quotas": {"jobs": 1, "disk_mb": 1}}
+    config = {"listen": "127.0.0.1:0", "endpoints": endpoints(simulator), "tenants": [tenant]}
+    with serving(tmp_path, config) as server:
+        yield server.caller("token-of-one")
+
+
+def at_once(*asked: Callable[[], Answer]) -> list[int]:
+    with ThreadPoolExecutor(len(asked)) as threads:
+        return sorted(answer.status for answer in threads.map(lambda one: one(), asked))
+
+
+def test_who_asks_for_several_things_at_once_gets_no_more_than_the_quotas(of_one_job: Caller) -> None:
+    dead = additions(of_one_job.seeds(1), "dead")
+    failed = []
+    for _ in range(3):
+        failed.append(of_one_job.post("/v1/jobs", {"pipeline": dead}, 201)["id"])
+        of_one_job.job(failed[-1], "failed")
+    pipeline = additions(of_one_job.seeds(300), "slow")
+    job = of_one_job.post("/v1/jobs", {"pipeline": pipeline}, 201)["id"]
+    resumes = [partial(of_one_job.ask, "POST", f"/v1/jobs/{one}/resume", {}) for one in failed]
+    assert at_once(*resumes) == [429, 429, 429]
+    of_one_job.post(f"/v1/jobs/{job}/cancel")
+    of_one_job.job(job, "cancelled")
+    uploads = at_once(*[partial(of_one_job.upload, "x.txt", b"x" * 600_000)] * 4)
+    assert uploads == [200, 413, 413, 413]
+
+
+def test_a_job_that_is_resumed_and_deleted_at_once_is_one_of_both(operator: Caller) -> None:
+    for _ in range(5):
+        job = operator.post("/v1/jobs", {"pipeline": additions(operator.seeds(1), "dead")}, 201)["id"]
+        operator.job(job, "failed")
+        resume, delete = (
+            partial(operator.ask, "POST", f"/v1/jobs/{job}/resume", {}),
+            partial(operator.ask, "DELETE", f"/v1/jobs/{job}"),
+        )
+        assert at_once(resume, delete) in ([200, 404], [200, 409])

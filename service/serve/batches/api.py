@@ -50,7 +50,7 @@ class BatchApi:
         return self._batches.show(await self._record(asked))
 
     async def _cancel(self, asked: Asked) -> Batch:
-        return self._batches.show(await self._batches.change(await self._record(asked), state.cancelled))
+        return self._batches.show(await self._batches.change(asked.caller, asked.part("batch_id"), state.cancelled))
 
     async def _record(self, asked: Asked) -> Record:
         return await self._batches.get(asked.caller, asked.part("batch_id"))
