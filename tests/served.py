@@ -143,6 +143,7 @@ class Server:
 
     process: subprocess.Popen[str]
     urls: list[str]
+    log: Path
 
     def caller(self, token: str = "") -> Caller:
         return Caller(self.urls[0], token)
@@ -164,13 +165,13 @@ def serving(folder: Path, config: Mapping[str, Any]) -> Iterator[Server]:
 def listening(folder: Path, file: Path, *options: str, ports: int) -> Iterator[Server]:
     """Run `tamis serve FILE` in a folder, until it listens at so many ports."""
     command = [TAMIS, "serve", str(file), *options]
-    with (folder / "service.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=-1, stderr=log, text=True)
+    with (log := folder / "service.log").open("ab") as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=-1, stderr=out, text=True)
     assert process.stdout is not None
     try:
         lines = [process.stdout.readline() for _ in range(ports)]
-        assert all(line.startswith("listening on ") for line in lines), (folder / "service.log").read_text()
-        yield Server(process, [line.split()[-1] for line in lines])
+        assert all(line.startswith("listening on ") for line in lines), log.read_text()
+        yield Server(process, [line.split()[-1] for line in lines], log)
     finally:
         process.kill()
         process.wait(30)

@@ -62,9 +62,12 @@ class Route:
 
 
 def add_routes(app: web.Application, routes: Sequence[Route], doorkeeper: Doorkeeper) -> None:
-    """Put routes into an application."""
+    """Put routes into an application; what nobody needs a token for can be asked for without its body, too."""
     for route in routes:
-        app.router.add_route(route.method, route.path, _handler(route, doorkeeper))
+        handler = _handler(route, doorkeeper)
+        app.router.add_route(route.method, route.path, handler)
+        if route.open:
+            app.router.add_route("HEAD", route.path, handler)
 
 
 def _handler(route: Route, doorkeeper: Doorkeeper) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

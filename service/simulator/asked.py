@@ -59,7 +59,7 @@ class Body(BaseModel, strict=True):
     documents: Texts = []
     text_1: Texts = []
     text_2: Texts = []
-    n: int = Field(1, ge=1)
+    n: int = Field(1, ge=1, le=128)
     max_tokens: Tokens = None
     max_completion_tokens: Tokens = None
     temperature: float | None = Field(None, ge=0)

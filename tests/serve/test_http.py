@@ -91,11 +91,26 @@ def test_a_page_of_the_service_itself_may_ask(operator: Caller) -> None:
     assert operator.ask("GET", "/v1/jobs", Host=f"localhost:{port}").status == 200
 
 
-def test_what_is_no_http_is_no_matter(open_server: Server, operator: Caller) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01 not http at all\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
+    ],
+    ids=["no HTTP", "a long header", "no size of a chunk"],
+)
+def test_what_is_no_http_is_no_matter_and_fills_no_log(open_server: Server, operator: Caller, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", int(operator.base_url.rpartition(":")[2])), timeout=10) as raw:
-        raw.sendall(b"\x16\x03\x01 not http at all\r\n\r\n")
-        raw.recv(1000)
+        raw.sendall(sent)
+        assert b" 400 " in raw.recv(1000)
     assert operator.get("/healthz") == {"status": "ok"}
+    assert "Error handling request" not in open_server.log.read_text()
+
+
+def test_whether_it_is_up_can_be_asked_without_a_body(operator: Caller) -> None:
+    answer = operator.ask("HEAD", "/healthz")
+    assert (answer.status, answer.raw) == (200, b"")
 
 
 @pytest.mark.parametrize(
