@@ -110,6 +110,10 @@ class Endpoint(Config):
             raise wrong("an endpoint is either `embedded` or has a `base_url`; remove one of the two")
         if self.embedded is None and not self.base_url:
             raise wrong("write `base_url:` and `model:` of a server, or `embedded: smollm2`")
+        if any(url.rstrip("/").endswith("/completions") for url in self.base_url):
+            raise wrong(
+                "`base_url` ends before `/chat/completions` and `/completions`, mostly with `/v1`; cut it there"
+            )
         if self.base_url and self.model is None:
             raise wrong("`model:` is missing: write the model's name at its server")
         return self

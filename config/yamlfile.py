@@ -54,7 +54,8 @@ def read(text: str, file: str) -> tuple[Any, Places, list[Problem]]:
         mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        message = f"this is not YAML: {problem}"
+        tab = "; indent with spaces, never with tabs" if "'\\t'" in problem else ""
+        message = f"this is not YAML: {problem}{tab}"
     except RecursionError:
         line, message = 1, "there are too many values, or one inside the other; perhaps an alias (*) refers to itself"
     raise ConfigError([Problem(f"{file}:{line}", line, (), message)])
@@ -65,12 +66,15 @@ def read_file(path: Path) -> tuple[Any, Places, list[Problem]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        message = "there is no such file"
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"cannot be read: {error}"
+        where, message = str(path), "there is no such file"
+    except OSError as error:
+        where, message = str(path), f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        where, message = f"{path}:{line}", "this is not UTF-8; save the file as UTF-8"
     else:
         return read(text, str(path))
-    raise ConfigError([Problem(str(path), 0, (), message)])
+    raise ConfigError([Problem(where, 0, (), message)])
 
 
 def write(data: Any, *, flow: bool = False) -> str:

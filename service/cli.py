@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import sys
 import tempfile
 import traceback
@@ -17,6 +19,7 @@ from config.problems import ConfigError
 from queues.ledger import LedgerError
 from service.runs.lifecycle import EXIT_DEFECT, EXIT_INPUT, EXIT_STOPPED, collect_garbage_rarely
 from stages.core.errors import InputError, TamisError
+from stages.io.atomic import DISK_FAILS
 
 app = typer.Typer(
     add_completion=False,
@@ -91,7 +94,11 @@ def preview(
 
     from service.dryrun.preview import preview_run
 
-    raise typer.Exit(preview_run(pipeline, count, sets or (), keep, full=full, console=Console()))
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    raise typer.Exit(preview_run(pipeline, count, sets or (), keep, full=full, console=Screen()))
 
 
 @app.command()
@@ -209,8 +216,6 @@ def serve(
     log: Annotated[Literal["console", "json"], typer.Option(help="Log lines on stderr.")] = "console",
 ) -> None:
     """Take jobs over HTTP, until SIGTERM: then what is on its way comes home, and the next start goes on."""
-    import os
-
     import uvloop
 
     from config.load import read_service
@@ -235,9 +240,20 @@ def _mount() -> None:
     app.add_typer(authoring.config, name="config")
 
 
+def _steady_streams() -> None:
+    """Let no file or socket take a closed standard stream's number, and print whatever characters there are."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it is closed
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command; print what went wrong as a message, never as a traceback."""
     _mount()
+    _steady_streams()
     try:
         app()
     except (InputError, ConfigError) as error:
@@ -254,6 +270,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:  # a defect: the person gets words, and whoever mends it a file
+        if isinstance(error, OSError) and error.errno in DISK_FAILS:
+            say(f"stopped: {error.strerror}. Make room; what is in the ledger is safe")
+            sys.exit(EXIT_STOPPED)
         with tempfile.NamedTemporaryFile("w", prefix="tamis-defect-", suffix=".txt", delete=False) as file:
             traceback.print_exc(file=file)
         say(f"tamis has a defect: {type(error).__name__}: {error}")

@@ -147,8 +147,9 @@ def _until(stage: Generate, at: At) -> Iterator[Finding]:
     end, names = wave_end(at.pipeline.stages, stage), [one.name for one in at.after]
     message = ""
     if end == stage.name:
-        message = "no stage after it judges candidates one at a time, so nothing can be counted"
-        message += "; add a verify or a judge"
+        behind = _needs_all(at.after[:1])
+        message = f"{behind} right behind it must see all waves at once" if behind else "no stage stands behind it"
+        message += ", so nothing can be counted; put a verify or a judge there"
     elif end not in names:
         message = f'there is no stage "{stage.until.after}" after {stage.name}; there are: {", ".join(names) or "none"}'
     elif between := _needs_all(at.after[: names.index(end) + 1]):

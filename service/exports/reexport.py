@@ -62,7 +62,7 @@ def export_run(
 
 
 def _output(pipeline: Pipeline, asked: dict[str, str]) -> Output:
-    """Return the pipeline's own output of a format, with the keys that were asked for; without one, a plain one."""
+    """Return the pipeline's own output of a format, with the keys that were asked for; else one with its prompt."""
     name = asked["format"]
     if name not in FORMATS:
         raise InputError(f"--format {name}: not available; write one of: {', '.join(sorted(FORMATS))}")
@@ -73,7 +73,8 @@ def _output(pipeline: Pipeline, asked: dict[str, str]) -> Output:
                 kind(asked[key])
         except TemplateError as error:
             raise InputError(f"--{key.replace('_', '-')} {asked[key]}: {error}") from None
-    keys = ({} if own is None else own.model_dump(by_alias=True)) | asked
+    plain = {"prompt": next((output.prompt for output in pipeline.outputs if output.prompt is not None), None)}
+    keys = (plain if own is None else own.model_dump(by_alias=True)) | asked
     if name == "verl" and keys.get("ground_truth") is None:
         raise InputError("--format verl: it needs what is right for a seed: --ground-truth '{{ answer }}'")
     try:

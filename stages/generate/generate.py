@@ -180,7 +180,10 @@ class GenerateStage(Stage):
             messages.append({"role": "system", "content": self._system.render(scope)})
         messages.extend(group.seed.messages or ())
         if self._prompts:
-            messages.append({"role": "user", "content": self._prompts[slot.prompt].render(scope)})
+            prompt = self._prompts[slot.prompt].render(scope)
+            if not prompt.strip():
+                raise CandidateError("template", f"the prompt is empty (in {self._prompts[slot.prompt].source!r:.80})")
+            messages.append({"role": "user", "content": prompt})
         return messages
 
     def _body(

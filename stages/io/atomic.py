@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from stages.core.errors import InputError, RunStopped
 
-_NOT_THE_PERSONS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+DISK_FAILS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         cause = f"cannot write {path}: {error.strerror}"
-        if error.errno in _NOT_THE_PERSONS:
+        if error.errno in DISK_FAILS:
             raise RunStopped(cause, "Make room; everything it is made of is safe in the ledger") from error
         raise InputError(cause) from error
 

@@ -66,8 +66,25 @@ def _kinds(outputs: Sequence[Output]) -> dict[str, Rows]:
 def export(
     reader: Reader, output: Output, path: Path, make_alike: MakeAlike, moved: Sequence[Threshold] = ()
 ) -> dict[Path, Written]:
-    """Write one export to `path`, anew or over an old one, as if thresholds had been others; return as `derive`."""
-    return _write(reader, {}, [Export(output, path, make_alike)], moved, [one.fresh() for one in moved])
+    """Write one export to `path`, anew or over an old one, as if thresholds had been others; return as `derive`.
+
+    Raises InputError, and leaves the old one, where `where` or a threshold can be told for nobody.
+    """
+    one = Export(output, path, make_alike)
+    return _write(reader, {}, [one], [*moved, _Told(one)], [one.fresh() for one in moved])
+
+
+class _Told:
+    """Sees to it that an export that a person asks for is of somebody."""
+
+    def __init__(self, export: Export) -> None:
+        self._export = export
+
+    def see(self, stored: Stored) -> None:
+        pass
+
+    def end(self) -> None:
+        self._export.require_told()
 
 
 def export_name(output: Output) -> str:

@@ -66,6 +66,7 @@ def test_plain_data_is_read_as_a_file_would_be() -> None:
         ("{type: select}", "select", '6: stages[1]: must be keys with values (`key: value`), not "select"'),
         ("model: m", "modle: m", '2: endpoints.main.modle: unknown key "modle"; did you mean "model"?'),
         (", model: m", "", "2: endpoints.main: `model:` is missing: write the model's name at its server"),
+        ("8000/v1", "8000/v1/chat/completions", "2: endpoints.main: `base_url` ends before `/chat/completions`"),
         ("http://", "", '2: endpoints.main.base_url: must be a URL that starts with http:// or https://, not "127.0.'),
         (
             "source: {type: jsonl, path: seeds.jsonl}\n",
@@ -144,8 +145,19 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
-    (tmp_path / "p.yaml").write_bytes(b"name: caf\xe9\n")
-    with pytest.raises(ConfigError, match=r"p.yaml: cannot be read: .*utf-8"):
+    (tmp_path / "p.yaml").write_bytes(b"seed: 7\nname: caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"p.yaml:2: this is not UTF-8; save the file as UTF-8"):
+        read_pipeline(tmp_path / "p.yaml", env={})
+
+
+def test_a_folder_in_a_files_place_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory$"):
+        read_pipeline(tmp_path, env={})
+
+
+def test_tabs_are_told_with_what_to_write_instead(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("endpoints:\n\tmain: {}\n")
+    with pytest.raises(ConfigError, match=r"p.yaml:2: this is not YAML: .*; indent with spaces, never with tabs"):
         read_pipeline(tmp_path / "p.yaml", env={})
 
 

@@ -15,8 +15,8 @@ from stages.generate.generate import GO_ON, GenerateStage
 from stages.llm.protocol import Call, Choice, Reply
 
 
-async def generated(model: ScriptedModel, **config: Any) -> tuple[Group, Outcome]:
-    group = Group(Seed(0, "s", {"question": "Why?"}))
+async def generated(model: ScriptedModel, row: dict[str, Any] | None = None, **config: Any) -> tuple[Group, Outcome]:
+    group = Group(Seed(0, "s", row or {"question": "Why?"}))
     stage = GenerateStage(
         Place("generate", 0),
         Generate(endpoint={"main": 1}, **{"prompts": ["{{ question }}"], "system": "Be brief.", **config}),
@@ -110,3 +110,13 @@ async def test_outputs_may_become_seeds_and_what_failed_stays_with_its_parent() 
 async def test_an_empty_reply_is_rejected() -> None:
     group, _ = await generated(ScriptedModel([" \n"]))
     assert (group.candidates[0].state, group.candidates[0].reason) == ("rejected", "empty")
+
+
+@pytest.mark.parametrize("question", [None, "", " \n"])
+async def test_an_empty_prompt_is_not_asked(question: str | None) -> None:
+    """A row without its text: a model would answer something, and that would be trained on."""
+    model = ScriptedModel(lambda _: "A fine answer to nothing.")
+    group, _ = await generated(model, row={"question": question})
+    assert not model.calls
+    assert [(candidate.state, candidate.reason) for candidate in group.candidates] == [("failed", "template")]
+    assert "the prompt is empty" in group.candidates[0].detail

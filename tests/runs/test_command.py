@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -105,6 +106,44 @@ def test_a_reader_that_goes_away_is_no_defect(project: Project) -> None:
         ["bash", "-c", f"'{project.tamis_program}' schema | head -c 10"], capture_output=True, text=True, check=True
     )
     assert shown.stderr == ""
+
+
+def test_preview_whose_reader_goes_away_is_no_defect(project: Project) -> None:
+    project.write(given(project, "exact", "4", *["4", "5"] * 500))
+    command = f"'{project.tamis_program}' preview --full pipeline.yaml | head -c 1; exit ${{PIPESTATUS[0]}}"
+    shown = subprocess.run(["bash", "-c", command], cwd=project.folder, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_run_whose_standard_streams_are_closed_is_a_run(project: Project, closed: str) -> None:
+    """Else a socket or the ledger gets the number of one of them."""
+    with simulating("--accuracy", "1") as simulator:
+        project.write(arithmetic(project, simulator.base_url, seeds=3))
+        command = f"'{project.tamis_program}' run pipeline.yaml --out run {closed}"
+        subprocess.run(["bash", "-c", command], cwd=project.folder, check=True, capture_output=True)
+    assert project.manifest("run")["state"] == "complete"
+
+
+def test_a_terminal_that_lacks_a_character_is_no_defect(project: Project) -> None:
+    project.write(given(project, "exact", "4", "4", "5"))
+    told = subprocess.run(
+        [project.tamis_program, "run", "pipeline.yaml", "--out", "run"],
+        cwd=project.folder,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=True,
+    )
+    assert rb"2 given \u2192 1" in told.stdout
+
+
+def test_an_output_that_is_full_is_no_defect(project: Project) -> None:
+    command = f"'{project.tamis_program}' schema >/dev/full"
+    told = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (
+        75,
+        "stopped: No space left on device. Make room; what is in the ledger is safe\n",
+    )
 
 
 def test_from_python_a_pipeline_is_a_file_or_plain_data(

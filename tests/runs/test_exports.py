@@ -13,6 +13,7 @@ import pytest
 import yaml
 from whole_runs import Project, arithmetic, simulating
 
+from config import yamlfile
 from service.exports.reexport import export_run
 from stages.core.errors import InputError
 
@@ -109,3 +110,22 @@ def test_export_knows_every_format_and_keeps_the_pipelines_split(done: Project) 
     written = export_run(run, "sft", done.folder / "mine.jsonl", where="true").files
     assert [path.name for path in written] == ["mine.train-*.jsonl", "mine.validation-*.jsonl"]
     assert not (done.folder / "README.md").exists()
+
+
+def test_a_format_that_the_pipeline_does_not_write_has_the_prompt_of_one_that_it_does(done: Project) -> None:
+    resolved = done.folder / "run/pipeline.resolved.yaml"
+    ours = yamlfile.read_file(resolved)[0]
+    ours["outputs"][0]["prompt"] = "Only the question: {{ question }}"
+    resolved.write_text(yamlfile.write(ours), encoding="utf-8")
+    export_run(done.folder / "run", "grpo")
+    for row in done.lines("run/exports", "grpo.jsonl"):
+        (turn,) = row["prompt"]
+        assert turn["content"].startswith("Only the question: ")
+
+
+def test_a_where_that_can_be_told_for_nobody_is_refused_and_the_old_export_stays(done: Project) -> None:
+    export_run(done.folder / "run", "kto")
+    before = (done.folder / "run/exports/kto.jsonl").read_bytes()
+    told = done.tamis("export", "run", "--format", "kto", "--where", "scres.score > 3", code=2)
+    assert "--where: it can be told for none of the samples: 'scres' is undefined" in told
+    assert (done.folder / "run/exports/kto.jsonl").read_bytes() == before

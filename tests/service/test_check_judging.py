@@ -100,6 +100,18 @@ def test_a_vote_cannot_ask_for_waves_from_behind_what_compares_candidates() -> N
     assert 'stages[2].stop: "early" (rank)' in problem
 
 
+def test_waves_say_what_stands_between_them_and_whoever_could_count() -> None:
+    waves = GOOD.replace("candidates: 8", "candidates: 8, until: {accepted: 1}")
+    found = problems(waves)
+    assert any(
+        'stages[0].until.after: "vote" (vote) right behind it must see all waves at once' in one for one in found
+    )
+    (alone,) = problems(waves[: waves.index("  - {type: vote")])
+    assert (
+        "stages[0].until.after: no stage stands behind it, so nothing can be counted; put a verify or a judge" in alone
+    )
+
+
 def test_a_vote_after_a_check_by_gold_is_warned_of_unless_that_only_marks() -> None:
     checked = GOOD.replace(
         "  - {type: vote", '  - {type: verify, check: numeric, against: "{{ answer }}"}\n  - {type: vote'

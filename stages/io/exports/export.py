@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.schema import Output
+from stages.core.errors import InputError
 from stages.io.exports import FORMATS
 from stages.io.exports.choice import OUT, Alike, Choice
 from stages.io.exports.files import JsonLines, Parquet, Row, Sink, named
@@ -95,6 +96,11 @@ class Export:
         for (size, where), sink in self._sinks.items():
             if where == part and (rank < size or not size):
                 sink.write(row)
+
+    def require_told(self) -> None:
+        """Raise InputError where `where` could be told for nobody, as when a name in it is misspelt."""
+        if self._format.undecided and not self._format.decided:
+            raise InputError(f"--where: it can be told for none of the samples: {self._format.why}")
 
     def finish(self) -> None:
         for sink in self._sinks.values():

@@ -75,14 +75,15 @@ class Format(ABC):
     """Makes the rows of one output, group by group.
 
     `undecided` counts the candidates for which `where` could not be told, e.g. for want of a verdict: they are left
-    out.
+    out. `decided` counts those for which it could, and `why` has the words of the first for which it could not.
     """
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._turns = Turns(output.prompt, output.reasoning)
         self._where = None if output.where is None else Expression(output.where)
-        self.undecided = 0
+        self.undecided = self.decided = 0
+        self.why = ""
 
     @abstractmethod
     def rows(self, group: Group) -> Iterator[Made]:
@@ -101,10 +102,13 @@ class Format(ABC):
         if self._where is None:
             return True
         try:
-            return self._where(group.scope(candidate))
-        except CandidateError:
+            let_in = self._where(group.scope(candidate))
+        except CandidateError as error:
             self.undecided += 1
+            self.why = self.why or error.detail
             return False
+        self.decided += 1
+        return let_in
 
     def _prompt(self, group: Group, candidate: Candidate | None) -> list[Message]:
         """Return what stands before the answer. Raises InputError where nothing does: no trainer could use the row."""
