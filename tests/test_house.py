@@ -21,7 +21,7 @@ TREES = {path: ast.parse(text) for path, text in TEXTS.items()}
 
 DOORS = {
     "aiohttp": ("stages/llm/",),
-    "aiohttp.http_exceptions": ("service/serve/files.py",),
+    "aiohttp.http_exceptions": ("service/serve/errors.py", "service/serve/files.py"),
     "aiohttp.web": ("service/",),
     "asyncio_throttle": ("queues/pace.py",),
     "jinja2": ("stages/prompts/", "service/report/page.py"),

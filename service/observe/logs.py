@@ -15,7 +15,6 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
-from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import FilteringBoundLogger, Processor, WrappedLogger
 
 from stages.core.events import CallRetried, Collapsing, Event, GroupSettled, ServerChanged, VerdictGiven
@@ -55,7 +54,6 @@ def configure(style: Format, stream: TextIO | None = None) -> FilteringBoundLogg
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("tamis").setLevel(logging.INFO)
-    logging.getLogger("aiohttp.server").addFilter(_is_ours_to_know)
     structlog.configure(
         processors=[*ours, formatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -83,11 +81,6 @@ def _clean(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_clean("", inner) for inner in value]
     return value
-
-
-def _is_ours_to_know(record: logging.LogRecord) -> bool:
-    """Drop what strangers who speak no HTTP could fill the log with, a traceback each."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 class _Handler(logging.StreamHandler[TextIO]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -27,7 +28,7 @@ from service.serve.aside import Aside
 from service.serve.batches.api import BatchApi
 from service.serve.batches.front import Batches
 from service.serve.deciding import Deciding
-from service.serve.errors import as_json, in_words
+from service.serve.errors import as_json, in_words, is_ours_to_know
 from service.serve.files import Files
 from service.serve.job_api import JobApi
 from service.serve.jobs import Jobs
@@ -207,6 +208,7 @@ def _open_registry(data: Path) -> Registry:
 
 
 async def _listen(stack: AsyncExitStack, address: str, app: web.Application) -> str:
+    logging.getLogger("aiohttp.server").addFilter(is_ours_to_know)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

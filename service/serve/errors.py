@@ -6,11 +6,13 @@ has mistakes. `type` follows from the status.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from config.problems import ConfigError, Problem, shown
 from queues.ledger import LedgerError
@@ -101,6 +103,11 @@ def in_words(log: Log) -> Any:
         return told.response()
 
     return answered
+
+
+def is_ours_to_know(record: logging.LogRecord) -> bool:
+    """Drop of aiohttp's log what strangers who speak no HTTP could fill it with, a traceback each."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _of_http(error: web.HTTPException, request: web.Request) -> ApiError:
