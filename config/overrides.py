@@ -31,7 +31,9 @@ def apply(data: dict[str, Any], places: Places, env: Mapping[str, str], sets: Se
     for label, path, text in given:
         try:
             value, inner, _ = yamlfile.read(text, label)
-            _note(places, _put(data, path, value), inner, label)
+            loc, made = _put(data, path, value)
+            _note(places, loc, inner, label)
+            places.overrides.update(dict.fromkeys(made, label))
         except (ConfigError, LookupError) as error:
             message = error.problems[0].message if isinstance(error, ConfigError) else str(error.args[0])
             problems.append(Problem(label, 0, (), message))
@@ -46,10 +48,12 @@ def _note(places: Places, loc: Loc, inner: Places, label: str) -> None:
     places.files.update({(*loc, *inside): file for inside, file in inner.files.items()})
 
 
-def _put(data: Any, path: list[str], value: Any) -> Loc:
+def _put(data: Any, path: list[str], value: Any) -> tuple[Loc, list[Loc]]:
+    """Write a value into `data`; return where it stands, and what had to be made for it."""
     if not all(path) or not path:
         raise LookupError("write KEY=VALUE, for example stages.0.candidates=8")
     loc: list[str | int] = []
+    made: list[Loc] = []
     for number, part in enumerate(path):
         key = _step(data, part, ".".join(path[:number]))
         loc.append(key)
@@ -57,8 +61,9 @@ def _put(data: Any, path: list[str], value: Any) -> Loc:
             data[key] = value
         elif isinstance(data, dict) and data.get(key) is None:
             data[key] = {}
+            made.append(tuple(loc))
         data = data[key]
-    return tuple(loc)
+    return tuple(loc), made
 
 
 def _step(data: Any, part: str, so_far: str) -> str | int:

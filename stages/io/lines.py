@@ -86,6 +86,9 @@ def read_jsonl(lines: Iterator[bytes | BadRow]) -> Iterator[tuple[int, Row | Bad
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError as error:
+            if number == 1 and line.startswith(b"["):
+                yield number, BadRow("this begins a JSON array; write one object on each line: `jq -c '.[]'` does")
+                return
             if line.strip():
                 yield number, _no_json(line, error)
         else:
@@ -93,6 +96,8 @@ def read_jsonl(lines: Iterator[bytes | BadRow]) -> Iterator[tuple[int, Row | Bad
 
 
 def _no_json(line: bytes, error: orjson.JSONDecodeError) -> BadRow:
+    if "UTF-8" in error.msg:
+        return BadRow("not UTF-8; save the file as UTF-8")
     column = error.colno if error.lineno == 1 else len(line.rstrip()) + 1  # the line ends too early
     return BadRow(f"not JSON: {error.msg} (column {column})")
 

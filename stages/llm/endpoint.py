@@ -30,6 +30,9 @@ from stages.llm.servers import Served, Servers
 from stages.llm.wire import call_key, request_body
 
 _OUTCOMES: dict[str, CallOutcome] = {"rate_limited": "refused", "timeout": "timeout", "invalid": "invalid"}
+HOPELESS = 50
+"""So many requests that a server finds bad, or answers unreadably, before it has served one, end the run."""
+
 _NOT_SENT = CallFinished("", "", "cancelled", 0.0, 0.0)  # nobody is told of what did not leave
 
 
@@ -70,6 +73,7 @@ class Endpoint:
         self._estimate = TokenEstimate(config.limits.reserve)
         self._paced = any((gate.limits.requests_per_minute, gate.limits.tokens_per_minute))
         self._served_at: float | None = None
+        self._unserved = 0
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -143,10 +147,22 @@ class Endpoint:
                 return outcome.reply
             if retries is None:
                 retries = Retries(self._policy, self.alias)
-            delay = retries.wait(outcome, self._served_at)
+            try:
+                delay = retries.wait(outcome, self._served_at)
+            except CandidateError as error:
+                self._gave_up(error)
+                raise
             if told is not _NOT_SENT and self._hooks.observe is not None:
                 self._hooks.observe(CallRetried(self.alias, call.stage, outcome.cause, delay))
             await self._servers.rest(delay)
+
+    def _gave_up(self, error: CandidateError) -> None:
+        """Count requests that could not be served, while none could. Raises RunStopped where it is not their fault."""
+        self._unserved += self._served_at is None and error.reason in {"bad_request", "invalid"}
+        if self._served_at is None and self._unserved >= HOPELESS:
+            cause = f"none of {self._unserved} requests could be served; the last time {error.detail}"
+            remedy = f"Change model or body of the endpoint {self.alias}, or what the stages ask for"
+            raise RunStopped(cause, remedy) from error
 
     async def _attempt(self, call: Call, body: bytes) -> tuple[Served | Failure, CallFinished]:
         """Pass the gate and send once, unless all servers are down, which they may be only after the gate.

@@ -70,6 +70,7 @@ def test_what_was_given_is_left_as_it_was() -> None:
         ("=1", "--set : write KEY=VALUE, for example stages.0.candidates=8"),
         ("seed=[1", "--set seed: this is not YAML: expected ',' or ']', but got '<stream end>'"),
         ("seed=x", '--set seed: seed: must be a whole number, not "x"'),
+        ("budgt.usd=1", '--set budgt.usd: budgt: unknown key "budgt"; did you mean "budget"?'),
         ("seeds=1", '--set seeds: seeds: unknown key "seeds"; did you mean "seed"?'),
         (
             "stages.best={type: slect}",

@@ -16,6 +16,7 @@ from queues.line import Priority
 from queues.pace import Clock
 from stages.core.errors import BudgetReached, CandidateError, RunStopped, TamisError
 from stages.core.events import CallFinished, CallReplayed, CallRetried, CallStarted, ReplyKept
+from stages.llm.endpoint import HOPELESS
 from stages.llm.protocol import Usage
 
 
@@ -254,6 +255,34 @@ async def test_a_failed_connect_gets_its_tokens_back(make: Make, run: Run) -> No
         with pytest.raises(RunStopped):
             await endpoint.ask(a_call())
     assert {used for _, used in gate.ended} == {0}
+
+
+async def test_an_endpoint_to_which_every_request_is_bad_stops_the_run(
+    server: ScriptedServer, make: Make, run: Run
+) -> None:
+    server.script = [server.error(400, "no such parameter: top_j")] * HOPELESS
+    async with make(server.base_url) as endpoint:
+        for seed in range(HOPELESS - 1):
+            with pytest.raises(CandidateError):
+                await endpoint.ask(a_call(seed=seed))
+        with pytest.raises(RunStopped) as error:
+            await endpoint.ask(a_call(seed=HOPELESS))
+    assert 'the last time main answered 400 "no such parameter: top_j"' in str(error.value)
+    assert "model or body of the endpoint main" in error.value.remedy
+
+
+async def test_requests_are_bad_by_themselves_where_another_was_served_or_they_are_too_long(
+    server: ScriptedServer, make: Make, run: Run
+) -> None:
+    long = server.error(400, "too long", code="context_length_exceeded")
+    server.script = [long] * HOPELESS + [server.json(completion())] + [server.error(400)] * HOPELESS
+    async with make(server.base_url) as endpoint:
+        for seed in range(2 * HOPELESS + 1):
+            if seed == HOPELESS:
+                await endpoint.ask(a_call(seed=seed))
+            else:
+                with pytest.raises(CandidateError):
+                    await endpoint.ask(a_call(seed=seed))
 
 
 async def test_refusals_here_and_there_delay_their_own_calls_only(server: ScriptedServer, make: Make, run: Run) -> None:
