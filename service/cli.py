@@ -10,6 +10,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,7 +27,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Makes synthetic post-training data and keeps what is worth training on.",
 )
 
 LogStyle = Literal["off", "console", "json"]
@@ -41,6 +41,21 @@ Sets = Annotated[
 def say(text: str) -> None:
     """Print to the person, beside whatever the command's output is."""
     typer.echo(text, err=True)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tamis {metadata.version('tamis')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tamis(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version, and end.")
+    ] = False,
+) -> None:
+    """Make synthetic post-training data, and keep what is worth training on."""
 
 
 @app.command()

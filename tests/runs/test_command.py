@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -30,6 +31,10 @@ def given(project: Project, check: str, gold: str, *answers: str) -> dict[str, A
         "stages": [{"type": "verify", "check": check, "against": "{{ gold }}"}],
         "outputs": [{"format": "sft", "prompt": "{{ question }}"}],
     }
+
+
+def test_it_tells_its_version(project: Project) -> None:
+    assert re.fullmatch(r"tamis \d+\.\d+\.\d+\n", project.tamis("--version"))
 
 
 def test_it_works_from_a_folder_that_holds_a_users_own_modules(project: Project) -> None:
