@@ -163,8 +163,9 @@ class Line(ABC, Generic[L]):
             await asyncio.wait(tasks)
 
     def unfinished(self, tenant: str) -> list[Record]:
-        """Return those of a tenant that have not ended."""
-        return [live.record for live in self._live.values() if live.record.tenant == tenant]
+        """Return those of a tenant that have not ended; how one ended may still be on its way into the registry."""
+        mine = [live.record for live in self._live.values() if live.record.tenant == tenant]
+        return [record for record in mine if record.state in self.unfinished_states]
 
     async def add(self, record: Record, key: str | None, digest: str) -> Record:
         """Take a new thing, and return it, or the one that came with this key before."""

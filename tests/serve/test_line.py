@@ -26,9 +26,10 @@ class Errands(Line[Live]):
     kind, unfinished_states = "job", ("queued", "running")
     waits, works = "queued", "running"
 
-    def __init__(self, around: Surroundings, tasks: asyncio.TaskGroup) -> None:
-        super().__init__(around, 1, tasks)
+    def __init__(self, around: Surroundings, tasks: asyncio.TaskGroup, places: int = 1) -> None:
+        super().__init__(around, places, tasks)
         self.served: list[str] = []
+        self.held: list[int] = []
 
     def _taken(self, record: Record) -> Live:
         return Live(record)
@@ -40,6 +41,7 @@ class Errands(Line[Live]):
 
     async def _run(self, live: Live) -> None:
         self._change(live, live.record.now("complete"))
+        self.held.append(len(self.unfinished(live.record.tenant)))
         await self._commit(live)
 
     def _heed(self, live: Live) -> None: ...
@@ -87,6 +89,7 @@ async def test_tenants_take_turns_and_what_has_ended_is_in_the_registry_alone(
             await registry.add(errand(tenant))
         await line.begin()  # as at the next start
     assert line.served == ["a", "b", "a", "a"]
+    assert line.held == [2, 0, 1, 0], "what has ended counts for no quota, registered or not"
     assert (line.unfinished("a"), line.states) == ([], {"complete": 4, "queued": 0, "running": 0})
 
 
@@ -111,7 +114,7 @@ async def test_a_job_and_a_batch_at_once_are_not_more_than_the_quota(registry: R
     async with asyncio.TaskGroup() as tasks:
         lines: list[Errands] = []
         around = surroundings(registry, tmp_path, lambda tenant: [r for line in lines for r in line.unfinished(tenant)])
-        lines += [Errands(around, tasks), Errands(around, tasks)]
+        lines += [Errands(around, tasks, places=0), Errands(around, tasks, places=0)]
         desk = Desk(around, cast("Jobs", lines[0]))
         caller = Caller("a", {}, Quotas(jobs=1))
         asked = [desk.register(line, caller, errand("a"), None, "") for line in lines]
