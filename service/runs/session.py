@@ -139,11 +139,11 @@ class Session:
         except RunStopped as cause:
             self.drain.begin(cause)
 
-    def _admit(self) -> Awaitable[object] | None:
+    def _admit(self) -> asyncio.Event | None:
         if self.drain.cause is not None:
             raise self.drain.cause
         if self.spending.unknown and self._activity.in_flight:
-            return self._activity.idle.wait()
+            return self._activity.idle
         self.spending.check()
         return None
 

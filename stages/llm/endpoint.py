@@ -8,6 +8,7 @@ and what the server never worked on is given back to the gate.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Hooks:
     """
 
     commit: Callable[[Call, ReplyRow], Awaitable[None]]
-    admit_budget: Callable[[], Awaitable[object] | None]
+    admit_budget: Callable[[], asyncio.Event | None]
     reuse: Callable[[str], bytes | None] | None = None
     observe: Observe | None = None
     job: str = ""
@@ -207,7 +208,7 @@ class Endpoint:
                 if ahead is None:
                     return lease
                 lease.refund()
-            await ahead
+            await ahead.wait()
 
     async def _place(self, call: Call, tokens: int) -> Lease:
         try:
