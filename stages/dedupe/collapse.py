@@ -25,7 +25,7 @@ from stages.core.steering import Monitor, Steering, Step
 from stages.core.text import normal
 from stages.dedupe.change import Alarm, RepeatAlarm, upper_limit
 from stages.dedupe.diversity import Figures, Recent, Windows
-from stages.dedupe.words import words_of
+from stages.dedupe.words import spaced
 
 ALARMS, FIGURES = "collapse", "diversity"
 """The kinds of the ledger's rows."""
@@ -154,7 +154,7 @@ class CollapseMonitor(Monitor):
         if self._emits or not again:
             return again
         others = (other.text for other in group.candidates if other is not candidate)
-        return len(words_of(text)) >= _SHORT and all(normal(other) != text for other in others)
+        return spaced(text).count(" ") + 1 >= _SHORT and all(normal(other) != text for other in others)
 
     async def _measured(self, figures: Figures) -> None:
         values = asdict(figures)
