@@ -1,13 +1,17 @@
 """What a template may do: a small, bounded part of Jinja2 over plain data.
 
 Invariants: only the nodes, filters and methods listed here compile. Whatever gets a name, joins texts or is looped over
-is measured, so that no template makes more than MAX_CHARS of text or MAX_STEPS turns of its loops.
+is measured, so that no template makes more than MAX_CHARS of text or MAX_STEPS turns of its loops. At each of these,
+and wherever something is shown or decided, a rendering ends that has taken MAX_CPU_S: it holds up the whole process.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Sequence
+from math import inf
+from time import thread_time
 from typing import Any, cast
 
 import orjson
@@ -20,6 +24,9 @@ from jinja2.visitor import NodeTransformer
 
 MAX_CHARS = 4_000_000
 MAX_STEPS = 10_000
+MAX_CPU_S = 1.0
+"""Seconds of its thread's own time, so that a busy machine makes no difference."""
+_LOOK_EVERY = 4096
 _MAX_BITS = 1024
 
 _NODES = (
@@ -44,10 +51,34 @@ _FILTERS = (
 _NUMBER = re.compile(r"(?:(?<![\w.])-)?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)")
 
 
+class Timed(threading.local):
+    """The one rendering that this thread is at, as a context manager."""
+
+    _until = inf
+
+    def __enter__(self) -> None:
+        self._until = thread_time() + MAX_CPU_S
+
+    def __exit__(self, *_: object) -> None:
+        self._until = inf
+
+    def look(self, value: Any = None) -> Any:
+        """Return the value if there is time left; raise SecurityError if there is none."""
+        if thread_time() > self._until:
+            raise SecurityError(f"a template may not take longer than {MAX_CPU_S:g} s")
+        return value
+
+
+TIMED = Timed()
+
+
 def measure(value: Any) -> Any:
-    """Return the value if it is small enough to work with; raise SecurityError if it is not."""
-    size, heap = 0, [value]
+    """Return the value if it is small enough to work with; raise SecurityError if it is not, or takes too long."""
+    size, heap, turn = 0, [value], 0
     while heap:
+        if not turn % _LOOK_EVERY:
+            TIMED.look()
+        turn += 1
         item = heap.pop()
         if isinstance(item, str):
             size += len(item)
@@ -68,6 +99,7 @@ def _within_limits(characters: int) -> None:
 
 def shown(value: Any) -> Any:
     """Return how a value stands in a text: nothing for null, JSON for lists and objects."""
+    TIMED.look()
     if isinstance(value, str):
         return value
     if value is None:
@@ -143,7 +175,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals = {"range": self.globals["range"]}
         self.filters = {name: FILTERS[name] for name in _FILTERS}
         self.filters.update(after=after, number=number, json=to_json, tojson=to_json)
-        self.filters.update(join=concat, replace=replace, _bound=_bound, _each=_each, _concat=concat)
+        self.filters.update(join=concat, replace=replace, _bound=_bound, _each=_each, _concat=concat, _look=TIMED.look)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict) and attribute in obj:  # a column named "items" is meant, not dict.items
@@ -176,6 +208,17 @@ class Bounds(NodeTransformer):
             refuse(node, "a loop may not be recursive")
         self.generic_visit(node)
         node.iter = _through("_each", node.iter)
+        node.test = node.test and _through("_look", node.test)
+        return node
+
+    def visit_If(self, node: nodes.If) -> nodes.Node:  # noqa: N802  the visitor's own naming
+        self.generic_visit(node)
+        node.test = _through("_look", node.test)
+        return node
+
+    def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:  # noqa: N802  the visitor's own naming
+        self.generic_visit(node)
+        node.test = _through("_look", node.test)
         return node
 
     def visit_Assign(self, node: nodes.Assign) -> nodes.Node:  # noqa: N802  the visitor's own naming

@@ -18,7 +18,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context
 
 from stages.core.errors import CandidateError, InputError
-from stages.prompts.sandbox import MAX_CHARS, SANDBOX, Bounds
+from stages.prompts.sandbox import MAX_CHARS, SANDBOX, TIMED, Bounds
 
 T = TypeVar("T")
 
@@ -114,11 +114,12 @@ class Template(_Source):
             return joined
         parts, size = [], 0
         try:
-            for part in self._run(scope)[0]:
-                parts.append(part)
-                size += len(part)
-                if size > MAX_CHARS:
-                    raise SecurityError(f"the text is longer than {MAX_CHARS:,} characters")
+            with TIMED:
+                for part in self._run(scope)[0]:
+                    parts.append(part)
+                    size += len(part)
+                    if size > MAX_CHARS:
+                        raise SecurityError(f"the text is longer than {MAX_CHARS:,} characters")
         except _RENDER_ERRORS as error:
             raise CandidateError("template", f"{error} (in {self.source!r:.80})") from None
         return "".join(parts)
@@ -141,10 +142,11 @@ class Expression(_Source):
     def __call__(self, scope: dict[str, Any]) -> bool:
         """Return whether it is true for these variables; raise CandidateError("where") if it cannot be told."""
         try:
-            parts, context = self._run(scope)
-            for _ in parts:
-                pass
-            return bool(context.vars["result"])
+            with TIMED:
+                parts, context = self._run(scope)
+                for _ in parts:
+                    pass
+                return bool(context.vars["result"])
         except _RENDER_ERRORS as error:
             raise CandidateError("where", f"{error} (in {self.source!r:.80})") from None
 
