@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from panels import Colours, choice, failing, figure, left_alone, lines, ours, page, refused, slow
-from queries import mean, now, or_none, per_second, quantiles, share
+from queries import mean, now, or_zero, per_second, quantiles, share
 
 ENDPOINT = 'endpoint=~"$endpoint"'
 SERVED = 'outcome="ok"'
 CALLS = "calls_total"
 MODEL = 'model_name=~"$model"'
-
-
 SHARED = "Aliases of one group share a limit: their shares add up."
 
 
@@ -28,7 +26,7 @@ ORDER = [
         "Served",
         "Attempts answered per second.",
         "reqps",
-        or_none(per_second(CALLS, "", ENDPOINT, SERVED)),
+        or_zero(per_second(CALLS, "", ENDPOINT, SERVED)),
     ),
     failing(ENDPOINT),
     refused("Answers 429 and 503 as a share of the attempts.", ENDPOINT),
@@ -37,14 +35,14 @@ ORDER = [
         "Waiting at the gate",
         "Calls that wait for a place, pace, tokens, or the end of a cool-down, at the endpoint with most of them.",
         "short",
-        or_none(f"max({now('calls_waiting', 'endpoint', ENDPOINT)})"),
+        or_zero(f"max({now('calls_waiting', 'endpoint', ENDPOINT)})"),
         Colours(green=0, yellow=500, red=2000),
     ),
     figure(
         "Servers left alone",
         "Servers that failed again and again.",
         "short",
-        or_none(now("breaker_open", "", ENDPOINT)),
+        or_zero(now("breaker_open", "", ENDPOINT)),
         Colours(green=0, yellow=1, red=2),
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from panels import Colours, bars, failing, figure, left_alone, lines, page, refused, slow
-from queries import now, or_none, per_second, quantile, share, so_far
+from queries import now, or_zero, per_second, quantile, share, so_far
 
 CALLS, ACCEPTED = "calls_total", "accepted_total"
 ENDED = 'outcome=~"solved|unsolved|failed"'
@@ -16,20 +16,20 @@ ORDER = [
         "Alerts",
         "Alerts of tamis that fire now. The runbook says what each of them asks for.",
         "short",
-        or_none(f"count({ALERTS})"),
+        or_zero(f"count({ALERTS})"),
         Colours(green=0, yellow=1, red=3),
     ),
     figure(
         "Jobs that run",
         "Jobs under way; a run of the command line is one.",
         "short",
-        or_none(now("jobs", "", 'state="running"')),
+        or_zero(now("jobs", "", 'state="running"')),
     ),
     figure(
         "Accepted",
         "Accepted candidates per second, of the seeds that have ended.",
         "cps",
-        or_none(per_second(ACCEPTED)),
+        or_zero(per_second(ACCEPTED)),
     ),
     figure(
         "Seeds solved",

@@ -29,7 +29,7 @@ def now(name: str, by: str = "", *matchers: str) -> str:
     return f"{summed(by)}({of(name, *matchers)})"
 
 
-def or_none(expr: str) -> str:
+def or_zero(expr: str) -> str:
     """Return 0 where no process tells anything: a panel would go on to show what the last one said."""
     return f"{expr} or vector(0)"
 

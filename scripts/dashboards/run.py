@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from panels import RARE, Colours, bars, figure, lines, ours, page
-from queries import mean, most, now, of, or_none, per_second, quantile, quantiles, share, so_far
+from queries import mean, most, now, of, or_zero, per_second, quantile, quantiles, share, so_far
 
 STAGE = 'stage=~"$stage"'
 SEEN = 'outcome=~"passed|rejected|failed|marked"'
@@ -18,7 +18,7 @@ PROGRESS = [
         "Seeds under way",
         "Seeds between admission and their end. Flat is right; what grows is not drained.",
         "short",
-        or_none(now("groups_in_flight")),
+        or_zero(now("groups_in_flight")),
     ),
     figure(
         "Seeds done",

@@ -27,6 +27,8 @@ def uniform(run_seed: int, *about: str | int) -> float:
 
 def some(items: Sequence[T], count: int | None, lot: Callable[[T], int]) -> list[T]:
     """Return the `count` items with the lowest lots, in their own order; None: all of them."""
+    if count is None:
+        return list(items)
     drawn = sorted(range(len(items)), key=lambda at: lot(items[at]))[:count]
     return [items[at] for at in sorted(drawn)]
 

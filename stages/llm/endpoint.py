@@ -159,8 +159,10 @@ class Endpoint:
 
     def _gave_up(self, error: CandidateError) -> None:
         """Count requests that could not be served, while none could. Raises RunStopped where it is not their fault."""
-        self._unserved += self._served_at is None and error.reason in {"bad_request", "invalid"}
-        if self._served_at is None and self._unserved >= HOPELESS:
+        if self._served_at is not None or error.reason not in {"bad_request", "invalid"}:
+            return
+        self._unserved += 1
+        if self._unserved >= HOPELESS:
             cause = f"none of {self._unserved} requests could be served; the last time {error.detail}"
             remedy = f"Change model or body of the endpoint {self.alias}, or what the stages ask for"
             raise RunStopped(cause, remedy) from error
@@ -198,17 +200,17 @@ class Endpoint:
         if self._gate.limits.tokens_per_minute is not None:
             tokens = self._estimate.of(call.body, self._config.body, len(body))
         while True:
-            if (ahead := self._hooks.admit_budget()) is None:
-                lease = await self._place(call, tokens)
-                try:
-                    ahead = self._hooks.admit_budget()
-                except (BudgetReached, RunStopped):  # other runs may go through the same gate
-                    lease.refund()
-                    raise
-                if ahead is None:
-                    return lease
+            while (ahead := self._hooks.admit_budget()) is not None:
+                await ahead.wait()
+            lease = await self._place(call, tokens)
+            try:
+                ahead = self._hooks.admit_budget()
+            except (BudgetReached, RunStopped):  # other runs may go through the same gate
                 lease.refund()
-            await ahead.wait()
+                raise
+            if ahead is None:
+                return lease
+            lease.refund()
 
     async def _place(self, call: Call, tokens: int) -> Lease:
         try:

@@ -201,24 +201,16 @@ class Bounds(NodeTransformer):
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
         if not isinstance(node, (*_NODES, nodes.Template)):
             refuse(node, f"`{type(node).__name__.lower()}` is not for templates here")
-        return super().generic_visit(node, *args, **kwargs)
+        visited = super().generic_visit(node, *args, **kwargs)
+        if isinstance(node, (nodes.For, nodes.If, nodes.CondExpr)) and node.test is not None:
+            node.test = _through("_look", node.test)
+        return visited
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  the visitor's own naming
         if node.recursive:
             refuse(node, "a loop may not be recursive")
         self.generic_visit(node)
         node.iter = _through("_each", node.iter)
-        node.test = node.test and _through("_look", node.test)
-        return node
-
-    def visit_If(self, node: nodes.If) -> nodes.Node:  # noqa: N802  the visitor's own naming
-        self.generic_visit(node)
-        node.test = _through("_look", node.test)
-        return node
-
-    def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:  # noqa: N802  the visitor's own naming
-        self.generic_visit(node)
-        node.test = _through("_look", node.test)
         return node
 
     def visit_Assign(self, node: nodes.Assign) -> nodes.Node:  # noqa: N802  the visitor's own naming

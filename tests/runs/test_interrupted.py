@@ -115,7 +115,7 @@ def test_what_calls_take_is_known_before_many_leave(project: Project, simulator:
     assert 0.5 * most < spent < 1.5 * most
 
 
-def test_how_long_it_took_is_known_of_a_run_that_is_killed(
+def test_how_long_a_run_has_taken_is_noted_while_it_goes_on(
     project: Project, config: Config, here: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted = []
@@ -130,7 +130,7 @@ def test_how_long_it_took_is_known_of_a_run_that_is_killed(
     project.write(config)
     here("run", "pipeline.yaml", "--out", "run", "--no-progress")
     times = [float(value) for name, value in noted if name == "wall_s"]
-    assert len(times) > 2, "a run that is killed has no last word"
+    assert len(times) > 2, "once would be at its end, which a run that is killed has not"
     assert times == sorted(times)
 
 

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from batch_client import chat, client_of
-from served import TOKENS, Answer, Caller, Server, additions, endpoints, serving
-from whole_runs import Simulator
+from scripted_server import closed_port
+from served import TOKENS, Answer, Caller, Server, additions, serving
+from whole_runs import simulating
 
 
 def code(answer: Any) -> tuple[int, str | None]:
@@ -198,13 +200,13 @@ def test_figures_are_at_the_operators_port_and_name_no_tenant(server: Server, a:
 
 
 @pytest.fixture
-def of_one_job(simulator: Simulator, tmp_path: Path) -> Iterator[Caller]:
-    """A tenant who may have one job and one megabyte."""
+def of_one_job(tmp_path: Path) -> Iterator[tuple[Caller, str]]:
+    """A tenant who may have one job and one megabyte, and the address where the model's server is to be."""
     token = {"token_sha256": hashlib.sha256(b"token-of-one").hexdigest()}
     tenant = {"name": "one", **token, "quotas": {"jobs": 1, "disk_mb": 1}}
-    config = {"listen": "127.0.0.1:0", "endpoints": endpoints(simulator), "tenants": [tenant]}
-    with serving(tmp_path, config) as server:
-        yield server.caller("token-of-one")
+    main = {"base_url": closed_port(), "model": "simulated"}
+    with serving(tmp_path, {"listen": "127.0.0.1:0", "endpoints": {"main": main}, "tenants": [tenant]}) as server:
+        yield server.caller("token-of-one"), main["base_url"]
 
 
 def at_once(*asked: Callable[[], Answer]) -> list[int]:
@@ -212,20 +214,18 @@ def at_once(*asked: Callable[[], Answer]) -> list[int]:
         return sorted(answer.status for answer in threads.map(lambda one: one(), asked))
 
 
-def test_who_asks_for_several_things_at_once_gets_no_more_than_the_quotas(of_one_job: Caller) -> None:
-    dead = additions(of_one_job.seeds(1), "dead")
+def test_who_asks_for_several_things_at_once_gets_no_more_than_the_quotas(of_one_job: tuple[Caller, str]) -> None:
+    one, absent = of_one_job
+    pipeline = additions(one.seeds(1))
     failed = []
     for _ in range(3):
-        failed.append(of_one_job.post("/v1/jobs", {"pipeline": dead}, 201)["id"])
-        of_one_job.job(failed[-1], "failed")
-    pipeline = additions(of_one_job.seeds(300), "slow")
-    job = of_one_job.post("/v1/jobs", {"pipeline": pipeline}, 201)["id"]
-    resumes = [partial(of_one_job.ask, "POST", f"/v1/jobs/{one}/resume", {}) for one in failed]
-    assert at_once(*resumes) == [429, 429, 429]
-    of_one_job.post(f"/v1/jobs/{job}/cancel")
-    of_one_job.job(job, "cancelled")
-    uploads = at_once(*[partial(of_one_job.upload, "x.txt", b"x" * 600_000)] * 4)
-    assert uploads == [200, 413, 413, 413]
+        failed.append(one.post("/v1/jobs", {"pipeline": pipeline}, 201)["id"])
+        one.job(failed[-1], "failed")
+    with simulating("--port", str(urlsplit(absent).port), "--latency", "60"):
+        resumes = [partial(one.ask, "POST", f"/v1/jobs/{job}/resume", {}) for job in failed]
+        assert at_once(*resumes) == [200, 429, 429]
+        uploads = at_once(*[partial(one.upload, "x.txt", b"x" * 600_000)] * 4)
+        assert uploads == [200, 413, 413, 413]
 
 
 def test_a_job_that_is_resumed_and_deleted_at_once_is_one_of_both(operator: Caller) -> None:
