@@ -11,6 +11,9 @@ from pathlib import Path
 from queues.ledger import schema
 from queues.ledger.errors import LedgerCorrupt, LedgerMismatch, LedgerMissing
 
+BUSY_S = 5.0
+"""How long to wait for another process while a file is opened."""
+
 
 def wal_of(path: Path) -> Path:
     """Return the write-ahead log of a ledger: what is committed and not yet in the file itself."""
@@ -25,7 +28,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     wal = wal_of(path)
     unclean = wal.exists() and wal.stat().st_size > 0
 
-    with _opened(path, "mode=rwc", 0.25) as connection:
+    with _opened(path, "mode=rwc") as connection:
         empty = is_empty(connection)
         if not empty:
             _validate(connection, path)  # before anything is changed: it may be somebody else's
@@ -36,6 +39,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
             create(connection, path, schema.TABLES, schema.VERSION, schema.APPLICATION_ID)
         if unclean:
             _check(connection, path)
+        connection.execute("PRAGMA busy_timeout = 250")  # ms; a checkpoint that readers hinder is tried again later
         return connection
 
 
@@ -45,13 +49,15 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         raise LedgerMissing(f"there is no ledger at {path}")
     # a reader makes files beside the ledger; where it may not, nobody writes, and the file can be read as it stands
     still = not wal_of(path).exists() and not os.access(path.parent, os.W_OK)
-    with _opened(path, "mode=ro&immutable=1" if still else "mode=ro", 5.0) as connection:
+    with _opened(path, "mode=ro&immutable=1" if still else "mode=ro") as connection:
+        if is_empty(connection):  # its writer has just begun, or was killed there
+            raise LedgerMissing(f"there is no ledger at {path} yet")
         _validate(connection, path)
         return connection
 
 
 @contextmanager
-def _opened(path: Path, options: str, busy_s: float) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path, options: str) -> Iterator[sqlite3.Connection]:
     """Open the file; where the block fails, it is closed again."""
     if sqlite3.sqlite_version_info < (3, 38):
         raise LedgerMismatch(
@@ -59,7 +65,7 @@ def _opened(path: Path, options: str, busy_s: float) -> Iterator[sqlite3.Connect
         )
     # no transactions of Python's own; threads take turns, which check_same_thread would forbid
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{options}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?{options}", uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
     try:
         yield connection

@@ -148,9 +148,12 @@ class JobApi:
 
     async def _files(self, asked: Asked) -> Listed[RunFile]:
         folder = await self._run_dir(asked)
-        paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-        theirs = [name for name in paths if NAMES.fullmatch(name)]
-        return listed([RunFile(id=name, bytes=paths[name].stat().st_size) for name in theirs])
+        try:
+            paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+            theirs = [name for name in paths if NAMES.fullmatch(name)]
+            return listed([RunFile(id=name, bytes=paths[name].stat().st_size) for name in theirs])
+        except FileNotFoundError:  # it is being deleted
+            raise not_found(state.KIND, asked.part("job_id")) from None
 
     async def _file(self, asked: Asked) -> web.StreamResponse:
         folder, name = await self._run_dir(asked), asked.part("name")

@@ -6,7 +6,8 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from pathlib import Path
 
 from queues.registry import Record
 from service.runs.lifecycle import Interrupted
@@ -66,7 +67,7 @@ class Jobs(Line[LiveJob]):
             raise ApiError(409, f"a job that is {record.state} cannot be deleted; cancel it first", code="state")
         await self._around.registry.delete(job_id)
         self.states[record.state] -= 1
-        await asyncio.to_thread(shutil.rmtree, self._around.folder(record), ignore_errors=True)
+        await asyncio.to_thread(_discard, self._around.folder(record))
 
     async def events(self, record: Record) -> AsyncGenerator[bytes, None]:
         """Yield the events of a job, as long as it has not ended. Raises ApiError 429 where too many listen."""
@@ -124,3 +125,11 @@ class Jobs(Line[LiveJob]):
     def _abort(self, live: LiveJob) -> None:
         if live.running is not None:
             live.running.abort()
+
+
+def _discard(folder: Path) -> None:
+    """Delete a folder. It is renamed first: SQLite makes files beside a ledger that somebody reads, and none there."""
+    gone = folder.with_name(f"{folder.name}.deleted")
+    with suppress(FileNotFoundError):  # the job never began
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)

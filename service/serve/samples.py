@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from config.base import Config
-from queues.ledger import LedgerMissing
+from queues.ledger import LedgerError, LedgerMissing
 from queues.ledger.browse import Browser, Wanted
 from queues.ledger.rows import CandidateRow, SeedRow
 from service.runs.rundir import LEDGER
@@ -79,15 +79,19 @@ async def seed(run_dir: Path, number: str) -> Seed:
 
 
 async def read(run_dir: Path, look: Callable[[Browser], T]) -> T | None:
-    """Read in a thread; None where the job has no ledger yet."""
+    """Read in a thread; None where the job has no ledger yet, or is deleted meanwhile."""
+    path = run_dir / LEDGER
 
     def reading() -> T | None:
         try:
-            browser = Browser(run_dir / LEDGER)
+            with Browser(path) as browser:
+                return look(browser)
         except LedgerMissing:
             return None
-        with browser:
-            return look(browser)
+        except LedgerError:
+            if path.exists():
+                raise
+            return None
 
     return await asyncio.to_thread(reading)
 

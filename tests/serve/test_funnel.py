@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
+import pytest
 from served import PAUSE, Caller, additions
 
-from queues.ledger import CandidateCount
+from queues.ledger import CandidateCount, Ledger, LedgerFailed
+from queues.ledger.browse import Browser
 from service.serve.funnel import funnel_of
+from service.serve.samples import read
 
 
 def test_a_funnel_adds_up_what_is_settled() -> None:
@@ -25,6 +30,23 @@ def test_a_funnel_adds_up_what_is_settled() -> None:
     assert (verify.came, verify.rejected, verify.went) == (12, 8, funnel.accepted)
     assert [(one.reason, one.count) for one in verify.reasons] == [("wrong_answer", 6), ("no_answer", 2)]
     assert (funnel.accepted, funnel.pending, funnel.seeds) == (4, 9, {"solved": 4})
+
+
+async def test_a_job_that_is_deleted_while_it_is_read_has_nothing_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "ledger.sqlite"
+    path.parent.mkdir()
+    await Ledger.open(path).close()
+
+    def counted(browser: Browser) -> object:
+        raise LedgerFailed("cannot read it")
+
+    def counted_too_late(browser: Browser) -> object:
+        shutil.rmtree(path.parent)
+        return counted(browser)
+
+    with pytest.raises(LedgerFailed, match="cannot read it"):
+        await read(path.parent, counted)
+    assert await read(path.parent, counted_too_late) is None
 
 
 def funnel_holds(funnel: Any, job: Any) -> bool:

@@ -4,11 +4,13 @@ import asyncio
 import json
 import signal
 import subprocess
+import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from prometheus_server import free_port
-from served import Caller, additions, endpoints, serving
+from served import Caller, Server, additions, endpoints, serving
 from whole_runs import TAMIS, Simulator, identities_hold, simulating
 
 from queues.ledger import Reader
@@ -159,6 +161,26 @@ def test_what_has_ended_well_is_not_resumed_and_its_seeds_may_go(operator: Calle
     operator.job(job, "complete")
     assert operator.ask("POST", f"/v1/jobs/{job}/resume").status == 409
     assert operator.ask("DELETE", f"/v1/files/{file_id}").status == 200
+
+
+def test_a_job_is_read_at_any_moment_of_its_life_and_leaves_nothing(open_server: Server, operator: Caller) -> None:
+    """Also while its ledger is being made, or deleted."""
+    for _ in range(3):
+        job, ended = submitted(operator, 1), threading.Event()
+
+        def statuses(of: str, job: str = job, until: threading.Event = ended) -> set[int]:
+            found = set()
+            while not until.is_set():
+                found.add(operator.ask("GET", f"/v1/jobs/{job}/{of}").status)
+            return found
+
+        with ThreadPoolExecutor(3) as threads:
+            readers = [threads.submit(statuses, of) for of in ("funnel", "samples", "files")]
+            operator.job(job, "complete")
+            assert operator.ask("DELETE", f"/v1/jobs/{job}").status == 200
+            ended.set()
+            assert set[int]().union(*(reader.result() for reader in readers)) <= {200, 404}
+        assert not list(open_server.log.parent.glob(f"data/**/{job}*"))
 
 
 def test_after_a_kill_a_running_job_goes_on_by_itself(simulator: Simulator, tmp_path: Path) -> None:

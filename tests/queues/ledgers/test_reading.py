@@ -211,6 +211,16 @@ def test_where_there_is_no_ledger_the_message_says_so(path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_ledger_that_is_only_being_made_is_none_yet(path: Path) -> None:
+    making = sqlite3.connect(path)
+    making.execute("PRAGMA journal_mode = WAL")
+    making.execute("BEGIN IMMEDIATE")
+    making.execute("CREATE TABLE meta (key TEXT PRIMARY KEY)")
+    with pytest.raises(LedgerMissing, match=r"no ledger at .* yet"):
+        Reader(path)
+    making.close()
+
+
 def test_a_database_of_somebody_else_is_refused_and_left_alone(path: Path) -> None:
     theirs = sqlite3.connect(path)
     theirs.execute("CREATE TABLE people (name TEXT)")
