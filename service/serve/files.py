@@ -31,6 +31,10 @@ KIND, PART = "file", ".part"
 ENDINGS = (".jsonl", ".csv", ".yaml", ".yml", ".json", ".jinja", ".txt", ".md")
 """What a seeds file may end in: seeds, constitutions, schemas, templates."""
 PURPOSES = ("seeds", "batch")
+BYTES = "application/octet-stream"
+IN_PART = {"Range": {"type": "string", "description": "One part of the file, such as `bytes=0-99`."}}
+PART_SENT = {206: "the part that was asked for"}
+"""How a route that sends a file describes that."""
 
 
 class FileQuery(PageQuery):
@@ -105,7 +109,7 @@ class Files:
             Route("GET", "/v1/files", self._list, "Your files.", Listed[File], query=FileQuery),
             Route("GET", one, self._one, "What is known of a file.", File),
             Route("DELETE", one, self._delete, "Delete a file.", Deleted),
-            Route("GET", f"{one}/content", self._content, "The file itself.", "application/octet-stream"),
+            Route("GET", f"{one}/content", self._content, "The file itself.", BYTES, headers=IN_PART, also=PART_SENT),
         ]
 
     async def _upload(self, asked: Asked) -> File:
@@ -212,7 +216,7 @@ def sent(request: web.Request, path: Path, name: str) -> web.FileResponse:
     _check_range(request, path)
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     headers = {
-        "Content-Type": "application/octet-stream",
+        "Content-Type": BYTES,
         "Content-Disposition": f'attachment; filename="{plain}"',
         "X-Content-Type-Options": "nosniff",
     }

@@ -12,7 +12,7 @@ from config.schema import json_schema
 from queues.registry import Record
 from service.serve import samples, state
 from service.serve.errors import as_json, not_found
-from service.serve.files import sent
+from service.serve.files import BYTES, IN_PART, PART_SENT, sent
 from service.serve.funnel import funnel
 from service.serve.jobs import Jobs
 from service.serve.line import Surroundings
@@ -33,7 +33,7 @@ from service.serve.shapes import (
     Seed,
     listed,
 )
-from service.serve.submit import Checked, Desk, Submission
+from service.serve.submit import KEY, KEYED, Checked, Desk, Submission
 
 NAMES = re.compile(
     r"(accepted|rejected|failed|unsolved)\.jsonl|(manifest|audit|report)\.json|report\.html|README\.md"
@@ -57,7 +57,17 @@ class JobApi:
     def routes(self) -> list[Route]:
         one = "/v1/jobs/{job_id:(?!check$)[^/]+}"  # where pipelines are looked over there is no job
         return [
-            Route("POST", "/v1/jobs", self._submit, "Submit a job.", Job, body=Submission, status=201),
+            Route(
+                "POST",
+                "/v1/jobs",
+                self._submit,
+                "Submit a job.",
+                Job,
+                body=Submission,
+                headers=KEYED,
+                status=201,
+                also={200: "it came before, with this key"},
+            ),
             Route("POST", "/v1/jobs/check", self._check, "Look a pipeline over.", Check, body=Checked),
             Route("GET", "/v1/jobs", self._list, "Your jobs.", Listed[Job], query=JobQuery),
             Route("GET", one, self._one, "A job, and how far it is.", Job),
@@ -72,13 +82,13 @@ class JobApi:
             Route("GET", f"{one}/seeds", self._seeds, "Seeds.", Listed[Seed], query=SeedQuery),
             Route("GET", f"{one}/seeds/{{number}}", self._seed, "A seed with all its candidates, uncut.", Seed),
             Route("GET", f"{one}/files", self._files, "The files that there are.", Listed[RunFile]),
-            Route("GET", f"{one}/files/{{name:.+}}", self._file, "One file.", "application/octet-stream"),
+            Route("GET", f"{one}/files/{{name:.+}}", self._file, "One file.", BYTES, headers=IN_PART, also=PART_SENT),
             Route("GET", "/v1/endpoints", self._endpoints, "Whom your stages may name.", Listed[EndpointShown]),
             Route("GET", "/v1/schema", self._schema, "The JSON Schema of a pipeline.", AnyObject, open=True),
         ]
 
     async def _submit(self, asked: Asked) -> web.StreamResponse:
-        key = asked.request.headers.get("Idempotency-Key")
+        key = asked.request.headers.get(KEY)
         record, new = await self._desk.submit(asked.caller, asked.body, key)
         return as_json(self._jobs.show(record).model_dump(mode="json"), 201 if new else 200)
 

@@ -47,6 +47,7 @@ def _operation(
 ) -> dict[str, Any]:
     media = route.reply if isinstance(route.reply, str) else "application/json"
     schema: dict[str, Any] = {} if isinstance(route.reply, str) else named[route.reply]
+    content = {media: {"schema": schema}}
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{path}").strip("_"),
         "summary": route.summary,
@@ -55,7 +56,8 @@ def _operation(
             for name in parameters(route.path)
         ],
         "responses": {
-            str(route.status): {"description": "as asked for", "content": {media: {"schema": schema}}},
+            str(route.status): {"description": "as asked for", "content": content},
+            **{str(status): {"description": when, "content": content} for status, when in route.also.items()},
             "default": {"description": "why not", "content": {"application/json": {"schema": named[Error]}}},
         },
     }
@@ -63,6 +65,8 @@ def _operation(
         model = schemas[named[route.query]["$ref"].rpartition("/")[2]]
         for name, found in model.get("properties", {}).items():
             operation["parameters"].append({"name": name, "in": "query", "required": False, "schema": found})
+    for name, header in route.headers.items():
+        operation["parameters"].append({"name": name, "in": "header", "required": False, "schema": header})
     for taken, kind in ((route.body, "application/json"), (route.form, "multipart/form-data")):
         if taken is not None:
             operation["requestBody"] = {"required": True, "content": {kind: {"schema": named[taken]}}}

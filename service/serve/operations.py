@@ -12,7 +12,7 @@ from aiohttp import web
 from queues.ledger import LedgerError
 from queues.registry import Registry
 from service.observe.metrics import Metrics, exposed
-from service.serve.errors import as_json
+from service.serve.errors import ApiError
 from service.serve.routes import Asked, Route
 from service.serve.shapes import Health
 
@@ -41,14 +41,14 @@ class Operations:
     async def _healthz(self, _: Asked) -> Health:
         return Health(status="ok")
 
-    async def _readyz(self, _: Asked) -> web.StreamResponse:
+    async def _readyz(self, _: Asked) -> Health:
         if self._closing():
-            return as_json({"status": "draining"}, 503)
+            raise ApiError(503, "the service is about to stop", code="draining")
         if time.monotonic() - self._tried_at > TRIED_EVERY_S:  # who asks without a token is not to keep the disk busy
             self._tried_at, self._writable = time.monotonic(), await self._write()
         if not self._writable:
-            return as_json({"status": "the registry cannot be written"}, 503)
-        return as_json({"status": "ready"})
+            raise ApiError(503, "the registry cannot be written", code="storage")
+        return Health(status="ready")
 
     async def _write(self) -> bool:
         try:

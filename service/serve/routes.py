@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -46,7 +46,8 @@ Answer = Callable[[Asked], Awaitable[web.StreamResponse | BaseModel]]
 class Route:
     """One thing that can be asked. `reply`: the model of the answer, or the media type of one that is no JSON.
 
-    `form`: the model of a multipart body, which the handler reads itself. `open`: nobody needs a token for it.
+    `form`: the model of a multipart body, which the handler reads itself. `headers`: the JSON schemas of
+    those that it reads. `also`: other statuses of a good answer, each with when. `open`: nobody needs a token for it.
     """
 
     method: str
@@ -57,7 +58,9 @@ class Route:
     query: type[Config] | None = None
     body: type[Config] | None = None
     form: type[BaseModel] | None = None
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     status: int = 200
+    also: Mapping[int, str] = field(default_factory=dict)
     open: bool = False
 
 

@@ -21,6 +21,9 @@ from service.serve.who import Caller
 from stages.core.errors import CandidateError
 
 PRIORITIES = 100
+KEY = "Idempotency-Key"
+KEYED = {KEY: {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "description": "Asked twice, done once."}}
+"""What stands in a header of those who may have to ask again, as routes describe it."""
 
 
 class Submission(Config):
@@ -113,7 +116,7 @@ class Desk:
         if key is None:
             return None
         if not (0 < len(key) <= 255 and key.isprintable()):
-            raise ApiError(400, "an Idempotency-Key has 1 to 255 characters that print", param="Idempotency-Key")
+            raise ApiError(400, f"an {KEY} has 1 to 255 characters that print", param=KEY)
         return await self._around.registry.known(caller.tenant, key, digest)
 
     async def _examined(self, caller: Caller, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -201,7 +201,14 @@ def test_the_document_says_what_is_answered(operator: Caller) -> None:
             answer = operator.ask("GET", path.format(**parts))
             assert str(answer.status) == status, path
             jsonschema.validate(answer.json, resolved(schema, document))
-    default = document["paths"]["/v1/jobs"]["post"]["responses"]["default"]["content"]["application/json"]["schema"]
+    submit = document["paths"]["/v1/jobs"]["post"]
+    assert (list(submit["responses"]), submit["parameters"][0]["name"]) == (
+        ["201", "200", "default"],
+        "Idempotency-Key",
+    )
+    content = document["paths"]["/v1/files/{file_id}/content"]["get"]
+    assert (list(content["responses"]), content["parameters"][1]["name"]) == (["200", "206", "default"], "Range")
+    default = submit["responses"]["default"]["content"]["application/json"]["schema"]
     refused = operator.ask("POST", "/v1/jobs", {"pipeline": {}})
     jsonschema.validate(refused.json, resolved(default, document))
 

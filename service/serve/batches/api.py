@@ -11,7 +11,7 @@ from service.serve.line import Surroundings
 from service.serve.paging import PageQuery, page_of
 from service.serve.routes import Asked, Route
 from service.serve.shapes import Listed
-from service.serve.submit import Desk, digest_of
+from service.serve.submit import KEY, KEYED, Desk, digest_of
 
 
 class BatchApi:
@@ -24,7 +24,13 @@ class BatchApi:
         one = "/v1/batches/{batch_id}"
         return [
             Route(
-                "POST", "/v1/batches", self._create, "Have a file of requests answered.", Batch, body=BatchSubmission
+                "POST",
+                "/v1/batches",
+                self._create,
+                "Have a file of requests answered.",
+                Batch,
+                body=BatchSubmission,
+                headers=KEYED,
             ),
             Route("GET", "/v1/batches", self._list, "Your batches.", Listed[Batch], query=PageQuery),
             Route("GET", one, self._one, "A batch, and how far it is.", Batch),
@@ -32,7 +38,7 @@ class BatchApi:
         ]
 
     async def _create(self, asked: Asked) -> Batch:
-        caller, body, key = asked.caller, asked.body, asked.request.headers.get("Idempotency-Key")
+        caller, body, key = asked.caller, asked.body, asked.request.headers.get(KEY)
         digest = digest_of(body)
         if (before := await self._desk.before(caller, key, digest)) is not None:
             return self._batches.show(before)
