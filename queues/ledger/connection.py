@@ -51,7 +51,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     still = not wal_of(path).exists() and not os.access(path.parent, os.W_OK)
     with _opened(path, "mode=ro&immutable=1" if still else "mode=ro") as connection:
         if is_empty(connection):  # its writer has just begun, or was killed there
-            raise LedgerMissing(f"there is no ledger at {path} yet")
+            raise LedgerMissing(f"{path} is empty; no run has written to it yet")
         _validate(connection, path)
         return connection
 

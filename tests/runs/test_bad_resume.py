@@ -88,7 +88,9 @@ def test_an_export_that_cannot_be(arguments: tuple[str, ...], says: str, done: P
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"garbage" * 1000, "is damaged"), (b"", "no ledger of tamis")], ids=["no database", "empty"]
+    ("content", "words"),
+    [(b"garbage" * 1000, "is damaged"), (b"", "is empty; no run has written")],
+    ids=["no database", "empty"],
 )
 def test_a_damaged_ledger_is_not_read_for_its_replies_or_samples(
     content: bytes, words: str, project: Project, config: Config, done: Project, refused: Refused
