@@ -195,7 +195,6 @@ def report(run_dir: RunDir) -> None:
     """Make a run's report again, from its ledger: RUN_DIR/report.html and report.json. Of a running one, too."""
     from service.report.report import report_run
 
-    collect_garbage_rarely()
     typer.echo(report_run(run_dir))
 
 
@@ -267,6 +266,7 @@ def _steady_streams() -> None:
 
 def main() -> None:
     """Run the command; print what went wrong as a message, never as a traceback."""
+    collect_garbage_rarely()  # what is loaded now is no garbage, and looking through it takes as long as loading it
     _mount()
     _steady_streams()
     try:

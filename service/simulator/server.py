@@ -250,7 +250,7 @@ async def running(options: Options, clock: Clock = time.monotonic) -> AsyncItera
         Simulator(options, clock).app(),
         access_log=None,
         handler_cancellation=True,
-        shutdown_timeout=0,
+        shutdown_timeout=0.1,  # 0 is for ever: a reply that takes long would keep it up
         keepalive_timeout=600,  # longer than any client's pool keeps a connection: no reset that nobody asked for
     )
     await runner.setup()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import prod, sqrt
+from statistics import NormalDist
+
+Z = NormalDist().inv_cdf(0.975)
+"""How many standard deviations 95 % lie within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +22,16 @@ class Estimate:
 
 @lru_cache(maxsize=4096)  # the counts of seeds are small, and the same again and again
 def wilson(hits: int, of: int) -> Estimate | None:
-    """Return a share with the interval of Wilson (1927), None of nothing. Good for small samples and near 0 and 1."""
+    """Return a share with the interval of Wilson (1927), None of nothing. Good for small samples and near 0 and 1.
+
+    By hand (docs/decisions/0007-wilson-by-hand.md).
+    """
     if of == 0:
         return None
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, of).proportion_ci(method="wilson")
-    return Estimate(hits / of, float(interval.low), float(interval.high))
+    share, doubt = hits / of, Z**2 / of
+    middle, half = share + doubt / 2, Z * sqrt(share * (1 - share) / of + doubt / 4 / of)
+    low, high = (middle - half) / (1 + doubt), (middle + half) / (1 + doubt)
+    return Estimate(share, low if hits else 0.0, high if hits < of else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from stages.core.estimates import Estimate, wilson
 from stages.judge.agreement import Errors, cohen_kappa, corrected_yield, krippendorff_alpha
@@ -21,6 +22,13 @@ def test_wilson_agrees_with_the_textbook():
     assert none is not None
     assert (none.value, none.low, none.high) == (0, 0, pytest.approx(0.1611, abs=1e-4))
     assert wilson(0, 0) is None
+
+
+def test_wilson_agrees_with_scipy():
+    for of in (1, 2, 7, 50, 3000):
+        for hits in {0, 1, of // 3, of // 2, of - 1, of}:
+            theirs = binomtest(hits, of).proportion_ci(method="wilson")
+            assert wilson(hits, of) == Estimate(hits / of, pytest.approx(theirs.low), pytest.approx(theirs.high))
 
 
 def test_errors_are_counted_by_truth():

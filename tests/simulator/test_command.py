@@ -39,6 +39,24 @@ async def test_it_serves_until_told_to_stop(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
+async def test_told_to_stop_it_does_not_wait_for_a_reply_that_takes_an_hour() -> None:
+    arguments = ["--port", "0", "--latency", "3600"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    base_url = (await process.stdout.readline()).decode().removeprefix("simulating at ").strip()
+    body = {"model": "simulated", "messages": [{"role": "user", "content": "What is 1 + 1?"}]}
+    async with aiohttp.ClientSession() as session:
+        asking = asyncio.create_task(session.post(f"{base_url}/chat/completions", json=body))
+        while (await (await session.get(f"{base_url.removesuffix('/v1')}/stats")).json())["calls"] == 0:
+            pass
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(60):
+            assert await process.wait() == 0
+        with pytest.raises(aiohttp.ClientError):
+            await asking
+
+
 @pytest.mark.parametrize("wrong", [["--beta", "1"], ["--beta", "0,1"], ["--error", "2"], ["--rpm", "-1"]])
 def test_a_setting_out_of_range_is_refused(wrong: list[str]) -> None:
     app = typer.Typer()
