@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--kill", type=float, default=0.4, help="when this share of jobs has ended; 0: never")
     parser.add_argument("--listeners", type=int, default=500)
-    parser.add_argument("--seeds", type=int, default=4_000, help="of the job that is listened to")
+    parser.add_argument("--seeds", type=int, default=12_000, help="of the job that is listened to")
     parser.add_argument("--rounds", type=int, default=3, help="jobs without listeners, and as many with them")
     parser.add_argument("--batch", type=int, default=50_000, help="requests; before it a batch of a tenth")
     options = parser.parse_args(argv)
@@ -150,6 +150,8 @@ async def rate(asker: Asker, seeds: int, listeners: int) -> float:
                 marks.append((time.perf_counter(), shown["progress"]["calls"]))
             await asyncio.sleep(0.2)
     middle = [(at, count) for at, count in marks if 0.2 * seeds <= count <= 0.9 * seeds]
+    if len(middle) < 2:
+        sys.exit("the job was over before its middle could be looked at twice: give it more --seeds")
     return (middle[-1][1] - middle[0][1]) / (middle[-1][0] - middle[0][0])
 
 
