@@ -266,7 +266,7 @@ def _steady_streams() -> None:
 
 def main() -> None:
     """Run the command; print what went wrong as a message, never as a traceback."""
-    collect_garbage_rarely()  # what is loaded now is no garbage, and looking through it takes as long as loading it
+    collect_garbage_rarely()  # what is loaded now is no garbage, and need not be looked through
     _mount()
     _steady_streams()
     try:

@@ -128,7 +128,7 @@ class Jobs(Line[LiveJob]):
 
 
 def _discard(folder: Path) -> None:
-    """Delete a folder. It is renamed first: SQLite makes files beside a ledger that somebody reads, and none there."""
+    """Delete a folder, renamed first: SQLite makes files beside a ledger that is read, and cannot where it was."""
     gone = folder.with_name(f"{folder.name}.deleted")
     with suppress(FileNotFoundError):  # the job never began
         folder.rename(gone)

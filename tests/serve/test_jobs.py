@@ -176,9 +176,11 @@ def test_a_job_is_read_at_any_moment_of_its_life_and_leaves_nothing(open_server:
 
         with ThreadPoolExecutor(3) as threads:
             readers = [threads.submit(statuses, of) for of in ("funnel", "samples", "files")]
-            operator.job(job, "complete")
-            assert operator.ask("DELETE", f"/v1/jobs/{job}").status == 200
-            ended.set()
+            try:
+                operator.job(job, "complete")
+                assert operator.ask("DELETE", f"/v1/jobs/{job}").status == 200
+            finally:
+                ended.set()
             assert set[int]().union(*(reader.result() for reader in readers)) <= {200, 404}
         assert not list(open_server.log.parent.glob(f"data/**/{job}*"))
 
