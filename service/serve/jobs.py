@@ -15,11 +15,12 @@ from service.serve import state
 from service.serve.errors import ApiError
 from service.serve.feed import frame
 from service.serve.job import LiveJob, RunningJob
-from service.serve.line import Line, Surroundings
+from service.serve.line import FOLDERS, Line, Surroundings
 from service.serve.shapes import ENDED, Job
 from service.serve.watching import JobWatch
 from service.serve.who import Caller
 
+DELETED = ".deleted"
 LISTENERS = 2000
 """Who may listen at once to the jobs of one tenant."""
 
@@ -38,6 +39,8 @@ class Jobs(Line[LiveJob]):
         registry = self._around.registry
         for record in await registry.all(state.KIND, ("running",)):
             await registry.put(state.interrupted(record))
+        for left in (self._around.data / FOLDERS[state.KIND]).glob(f"*{DELETED}"):
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)  # a kill came in the middle
         await super().begin()
 
     async def end(self, drain_s: float, abort: asyncio.Event) -> None:
@@ -129,7 +132,7 @@ class Jobs(Line[LiveJob]):
 
 def _discard(folder: Path) -> None:
     """Delete a folder, renamed first: SQLite makes files beside a ledger that is read, and cannot where it was."""
-    gone = folder.with_name(f"{folder.name}.deleted")
+    gone = folder.with_name(folder.name + DELETED)
     with suppress(FileNotFoundError):  # the job never began
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)

@@ -196,6 +196,8 @@ def test_after_a_kill_a_running_job_goes_on_by_itself(simulator: Simulator, tmp_
     run_dir = tmp_path / "data" / "jobs" / job_id
     with Reader(run_dir / "ledger.sqlite") as reader:
         assert 0 < sum(spend.calls for spend in reader.spend()) < 30
+    half_deleted = tmp_path / "data/jobs/job_x.deleted/exports"
+    half_deleted.mkdir(parents=True)
     with serving(tmp_path, config) as server:
         caller = server.caller()
         job = caller.job(job_id, "complete")
@@ -203,6 +205,7 @@ def test_after_a_kill_a_running_job_goes_on_by_itself(simulator: Simulator, tmp_
         cut = submitted(caller, 200, "slow")
         caller.under_way(cut)
         assert server.stop() == 75
+    assert not half_deleted.parent.exists(), "what a killed process was deleting is deleted"
     assert (job["counts"]["candidates"]["generated"], job["counts"]["seeds"]["pending"]) == (30, 0)
     with Reader(run_dir / "ledger.sqlite") as reader:
         assert sum(spend.calls for spend in reader.spend()) == 30
