@@ -12,7 +12,7 @@ from queues.ledger import schema
 from queues.ledger.errors import LedgerCorrupt, LedgerMismatch, LedgerMissing
 
 BUSY_S = 5.0
-"""How long to wait for another process while a file is opened."""
+"""How long to wait for another process: a reader always, the writer while it opens its file."""
 
 
 def wal_of(path: Path) -> Path:

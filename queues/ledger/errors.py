@@ -1,7 +1,7 @@
 """What can go wrong with a ledger, in words for the person who runs it.
 
 LedgerError
-  LedgerMissing    there is no ledger at this path
+  LedgerMissing    there is no ledger at this path, or nothing in it yet
   LedgerLocked     another process writes it; `pid` is that process, None where it is not known
   LedgerMismatch   the file is something else, or was written by another version of the format
   LedgerCorrupt    the file is damaged

@@ -13,8 +13,8 @@ from typing import Any
 from config.schema import Pipeline
 from service.report.seen import Seen
 from service.report.truth import Truth
+from stages.core.estimates import Z
 from stages.core.record import Candidate
-from stages.judge.agreement import Z
 from stages.registry import ONE_AT_A_TIME
 
 

@@ -22,6 +22,7 @@ from stages.core.errors import InputError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+KEY = "Idempotency-Key"
 MOST = 100
 """Mistakes that one answer lists."""
 
@@ -92,8 +93,7 @@ def in_words(log: Log) -> Any:
         except web.RequestPayloadError as error:
             told = ApiError(400, f"the body cannot be read: {error}", code="invalid_body")
         except KeyTaken:
-            message = "this Idempotency-Key came before with something else"
-            told = ApiError(409, message, param="Idempotency-Key", code="key_taken")
+            told = ApiError(409, f"this {KEY} came before with something else", param=KEY, code="key_taken")
         except LedgerError:
             log.exception("storage")
             told = ApiError(503, "the service cannot read or write its disk", code="storage")

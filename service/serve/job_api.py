@@ -11,7 +11,7 @@ from aiohttp import web
 from config.schema import json_schema
 from queues.registry import Record
 from service.serve import samples, state
-from service.serve.errors import as_json, not_found
+from service.serve.errors import KEY, as_json, not_found
 from service.serve.files import BYTES, IN_PART, PART_SENT, sent
 from service.serve.funnel import funnel
 from service.serve.jobs import Jobs
@@ -33,7 +33,7 @@ from service.serve.shapes import (
     Seed,
     listed,
 )
-from service.serve.submit import KEY, KEYED, Checked, Desk, Submission
+from service.serve.submit import KEYED, Checked, Desk, Submission
 
 NAMES = re.compile(
     r"(accepted|rejected|failed|unsolved)\.jsonl|(manifest|audit|report)\.json|report\.html|README\.md"

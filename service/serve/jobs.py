@@ -21,6 +21,7 @@ from service.serve.watching import JobWatch
 from service.serve.who import Caller
 
 DELETED = ".deleted"
+"""What the name of a folder ends in that is on its way out."""
 LISTENERS = 2000
 """Who may listen at once to the jobs of one tenant."""
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from config.base import Config
 from queues.registry import Record, new_record
 from service.serve import state
-from service.serve.errors import ApiError
+from service.serve.errors import KEY, ApiError
 from service.serve.jobs import Jobs
 from service.serve.line import Line, Surroundings
 from service.serve.shapes import Check, Mistake
@@ -21,7 +21,6 @@ from service.serve.who import Caller
 from stages.core.errors import CandidateError
 
 PRIORITIES = 100
-KEY = "Idempotency-Key"
 KEYED = {KEY: {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "description": "Asked twice, done once."}}
 """What stands in a header of those who may have to ask again, as routes describe it."""
 

@@ -8,15 +8,16 @@ are independent (Lorden, Annals of Mathematical Statistics 42, 1971). What is us
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import log
 from typing import NamedTuple
+
+from stages.core.estimates import wilson
 
 RUN_LENGTH = 100_000
 """Outputs to a false alarm, in the mean, at the least."""
 _WARM_UP = 200
 _RISE = 0.15
 _LEAST, _MOST = 0.01, 0.2
-_Z = 1.96
 
 
 class Alarm(NamedTuple):
@@ -84,6 +85,6 @@ class RepeatAlarm:
 
 
 def upper_limit(hits: int, of: int) -> float:
-    """Return the upper 97.5 % limit of a share by Wilson's score interval."""
-    share, spread = hits / of, _Z**2 / of
-    return (share + spread / 2 + sqrt(spread * (share * (1 - share) + spread / 4))) / (1 + spread)
+    """Return the upper 97.5 % limit of a share; all, of nothing."""
+    share = wilson(hits, of)
+    return 1.0 if share is None else share.high

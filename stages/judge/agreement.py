@@ -14,10 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core.estimates import Estimate, wilson
+from stages.core.estimates import Estimate, Z, wilson
 
-Z = 1.959963984540054
-"""The normal deviate of 95 %, two-sided."""
 RESAMPLES = 4_000
 
 

@@ -6,12 +6,12 @@ from queues.registry import Record
 from service.serve.batches import state
 from service.serve.batches.front import Batches
 from service.serve.batches.shapes import Batch, BatchSubmission
-from service.serve.errors import ApiError
+from service.serve.errors import KEY, ApiError
 from service.serve.line import Surroundings
 from service.serve.paging import PageQuery, page_of
 from service.serve.routes import Asked, Route
 from service.serve.shapes import Listed
-from service.serve.submit import KEY, KEYED, Desk, digest_of
+from service.serve.submit import KEYED, Desk, digest_of
 
 
 class BatchApi:
