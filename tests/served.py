@@ -20,7 +20,7 @@ import yaml
 from whole_runs import TAMIS, Simulator
 
 PAUSE = threading.Event()
-TOKENS = {name: f"token-of-{name}-0123456789" for name in ("a", "b", "small", "thrifty", "cramped")}
+TOKENS = {name: f"token-of-{name}-0123456789" for name in ("a", "b", "small", "narrow", "thrifty", "cramped")}
 """Tenants, and their tokens."""
 
 

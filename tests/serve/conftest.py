@@ -39,6 +39,7 @@ def server(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> It
     """With tenants a and b, and some with small quotas."""
     quotas = {
         "small": {"jobs": 2, "queued_seeds": 500, "tokens_per_day": 2000, "disk_mb": 1},
+        "narrow": {"jobs": 2, "queued_seeds": 500},
         "thrifty": {"tokens_per_day": 500},
         "cramped": {"disk_mb": 1},
     }

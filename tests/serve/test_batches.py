@@ -175,8 +175,8 @@ def test_an_idempotency_key_makes_one_batch_of_two(operator: Caller) -> None:
     assert other.json["error"]["code"] == "key_taken"
 
 
-def test_a_tenants_batches_are_its_own_and_within_its_quotas(server: Server, b: Caller, small: Caller) -> None:
-    with client_of(server, TOKENS["a"]) as of_a, client_of(server, TOKENS["small"]) as of_small:
+def test_a_tenants_batches_are_its_own_and_within_its_quotas(server: Server, b: Caller) -> None:
+    with client_of(server, TOKENS["a"]) as of_a, client_of(server, TOKENS["narrow"]) as of_narrow:
         batch = of_a.ended(of_a.send([chat(0)]).id)
         for method, path in (("GET", batch.id), ("POST", f"{batch.id}/cancel")):
             assert b.ask(method, f"/v1/batches/{path}").status == 404
@@ -187,15 +187,15 @@ def test_a_tenants_batches_are_its_own_and_within_its_quotas(server: Server, b: 
         hidden = of_a.ended(of_a.send([chat(0, "secret")]).id)  # an alias that it may not ask
         assert hidden.errors is not None
         assert (hidden.errors.data or [])[0].code == "model_not_found"
-        over = of_small.ended(of_small.send([chat(n) for n in range(501)]).id)
+        over = of_narrow.ended(of_narrow.send([chat(n) for n in range(501)]).id)
         assert over.errors is not None
         assert (over.errors.data or [])[0].code == "queued_seeds"
-        held = [of_small.send([chat(n, "slow") for n in range(100)]) for _ in range(2)]
+        held = [of_narrow.send([chat(n, "slow") for n in range(100)]) for _ in range(2)]
         with pytest.raises(openai.RateLimitError, match="2 of your jobs and batches"):
-            of_small.send([chat(0)])
+            of_narrow.send([chat(0)])
         for one in held:
-            of_small.batches.cancel(one.id)
-            of_small.ended(one.id)
+            of_narrow.batches.cancel(one.id)
+            of_narrow.ended(one.id)
 
 
 def test_tokens_of_the_day_hold_a_batch_until_there_are_more(server: Server) -> None:
